@@ -1,0 +1,5 @@
+//! The `assay` binary.
+
+fn main() -> std::process::ExitCode {
+    assay::main()
+}

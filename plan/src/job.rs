@@ -1,0 +1,70 @@
+//! From one row of the matrix to everything its sandbox needs: script, environment, limits, checkout options.
+
+use crate::model::{Build, Job, Repository};
+
+/// What is known around a job when it is about to run.
+#[derive(Debug, Clone, Copy)]
+pub struct JobContext<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The build.
+    pub build: &'a Build,
+    /// The job.
+    pub job: &'a Job,
+    /// Address of the web pages, without a slash at the end: `http://127.0.0.1:27729`.
+    pub web: &'a str,
+    /// Code name of the image's distribution (`bookworm`), if known.
+    pub dist: Option<&'a str>,
+    /// Travis' name of the processor: `amd64`, `arm64`, `ppc64le`, `s390x`.
+    pub arch: &'a str,
+    /// Variables given from outside the file (`assay run --env`); exported after the built-in ones.
+    pub env: &'a [(String, String)],
+}
+
+/// Everything one job needs, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPlan {
+    /// The job script: a bash program.
+    pub script: String,
+    /// Environment of the script's process (`HOME`, `USER`, `PATH`, `LANG`, `TERM` …); all else the script exports.
+    pub env: Vec<(String, String)>,
+    /// Absolute path of the work tree inside the sandbox (`/home/travis/build/OWNER/NAME`).
+    pub build_dir: String,
+    /// How to lay out the source.
+    pub git: GitOptions,
+    /// Limits that the configuration asks for.
+    pub limits: PhaseLimits,
+    /// `os` of the job (`linux`).
+    pub os: String,
+    /// `dist`, where given.
+    pub dist: Option<String>,
+    /// `arch`, where given.
+    pub arch: Option<String>,
+    /// Lines for the top of the log: what is left out, what was assumed.
+    pub notes: Vec<String>,
+}
+
+/// `git:` options of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitOptions {
+    /// Commits of history; `None` for all. Default 50.
+    pub depth: Option<u32>,
+    /// Whether submodules are laid out too. Default true.
+    pub submodules: bool,
+    /// `git.clone: false`: no source at all.
+    pub clone: bool,
+    /// `git.lfs_skip_smudge`: leave LFS pointers as they are.
+    pub lfs_skip_smudge: bool,
+}
+
+/// Limits taken from the configuration; `None` means the operator's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PhaseLimits {
+    /// Whole job, seconds.
+    pub wall: Option<u64>,
+}
+
+/// Makes the plan of a job.
+pub fn plan_job(_context: &JobContext<'_>) -> JobPlan {
+    todo!()
+}

@@ -1,0 +1,21 @@
+//! The pure core of Assay: the `.travis.yml` language, the nouns of a build, and the engine that decides what happens
+//! next. No IO, no clock, no threads: time and input are arguments.
+//!
+//! Reading order: [`model`](crate::Build) (the nouns), [`decide`] (event and file to blueprint), [`plan_job`] (matrix
+//! row to script), [`Engine`] (inputs to effects).
+
+mod decide;
+mod engine;
+mod job;
+mod message;
+mod model;
+mod value;
+mod yml;
+
+pub use decide::{Blueprint, ConfigFile, Decision, JobBlueprint, decide};
+pub use engine::{Counters, Effect, Engine, Input, Record, Refused, Settings, Target};
+pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};
+pub use message::{Level, Message};
+pub use model::*;
+pub use value::{Map, Value};
+pub use yml::{Expansion, Linted, ReadError, expand, lint};

@@ -1,0 +1,552 @@
+//! The nouns: repository, request, build, stage, job, and the identifiers that name them.
+//!
+//! Everything here is plain data. How it is stored is `store`'s business, how it is shown `api`'s.
+
+use std::fmt;
+
+use crate::message::Message;
+use crate::value::Map;
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number_id!(
+    /// Identifies a repository; never used again after its removal.
+    RepoId
+);
+number_id!(
+    /// Identifies a request, the build made from it (they share the number, so that a build's address is known as
+    /// soon as the request is) and the commit record of both.
+    RequestId
+);
+number_id!(
+    /// Identifies a job and its log.
+    JobId
+);
+
+/// Identifies a build: the number of the request it was made from.
+pub type BuildId = RequestId;
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub i64);
+
+impl Time {
+    /// Whole seconds since the epoch, rounded down.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This moment plus `milliseconds`.
+    #[must_use]
+    pub fn plus(self, milliseconds: i64) -> Self {
+        Time(self.0.saturating_add(milliseconds))
+    }
+}
+
+/// What is wrong with a name that was to be parsed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Not of the form `owner/name`.
+    #[error("{0:?} is not of the form owner/name (letters, digits, '.', '_' and '-')")]
+    Slug(String),
+    /// Not 40 or 64 hexadecimal digits.
+    #[error("{0:?} is not a commit id (40 or 64 hexadecimal digits)")]
+    Commit(String),
+    /// Not a full ref name.
+    #[error("{0:?} is not a full ref name such as refs/heads/main")]
+    Ref(String),
+}
+
+/// `owner/name` of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slug(String);
+
+impl Slug {
+    /// Parses `owner/name`: two parts of letters, digits, `.`, `_`, `-`, neither of them `.` or `..`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let good = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 100
+                && part != "."
+                && part != ".."
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        match text.split_once('/') {
+            Some((owner, name)) if good(owner) && good(name) => Ok(Slug(text.to_owned())),
+            _ => Err(NameError::Slug(text.to_owned())),
+        }
+    }
+
+    /// The whole, `owner/name`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the slash.
+    pub fn owner(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// The part after the slash.
+    pub fn name(&self) -> &str {
+        self.0.split('/').nth(1).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A Git object id of a commit or tag, in lower-case hexadecimal: 40 digits (SHA-1) or 64 (SHA-256).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitId(String);
+
+impl CommitId {
+    /// Parses 40 or 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            Ok(CommitId(text.to_ascii_lowercase()))
+        } else {
+            Err(NameError::Commit(text.to_owned()))
+        }
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first seven digits.
+    pub fn short(&self) -> &str {
+        &self.0[..7]
+    }
+
+    /// All zeros: how Git writes "nothing" in hook lines.
+    pub fn is_zero(&self) -> bool {
+        self.0.bytes().all(|b| b == b'0')
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A full ref name, such as `refs/heads/main`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RefName(String);
+
+impl RefName {
+    /// Parses a name that begins with `refs/` and that git-check-ref-format(1) would not refuse outright.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let bad_byte = |b: u8| b < 0x20 || b == 0x7f || b" ~^:?*[\\".contains(&b);
+        let good = text.starts_with("refs/")
+            && text.len() > 5
+            && !text.ends_with(['/', '.'])
+            && !text.contains("..")
+            && !text.contains("//")
+            && !text.contains("@{")
+            && !text.bytes().any(bad_byte)
+            && !text.split('/').any(|part| part.starts_with('.') || part.ends_with(".lock"));
+        if good { Ok(RefName(text.to_owned())) } else { Err(NameError::Ref(text.to_owned())) }
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The branch name, for `refs/heads/…`.
+    pub fn branch(&self) -> Option<&str> {
+        self.0.strip_prefix("refs/heads/")
+    }
+
+    /// The tag name, for `refs/tags/…`.
+    pub fn tag(&self) -> Option<&str> {
+        self.0.strip_prefix("refs/tags/")
+    }
+}
+
+impl fmt::Display for RefName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A job's number: its build's number and its place in the matrix, from 1. Shown as `12.3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobNumber {
+    /// Number of the build in its repository.
+    pub build: u64,
+    /// Place in the build, from 1.
+    pub job: u32,
+}
+
+impl fmt::Display for JobNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.build, self.job)
+    }
+}
+
+/// State of a build or of a job (Travis CI API v2, `reference` section "States").
+///
+/// Builds are never `queued` or `received`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Known, nothing started.
+    Created,
+    /// Ready to run, waiting for a free place.
+    Queued,
+    /// Handed to a runner.
+    Received,
+    /// Running.
+    Started,
+    /// All went well.
+    Passed,
+    /// A test command failed.
+    Failed,
+    /// Set-up, a limit or the infrastructure failed.
+    Errored,
+    /// Ended by a person or by an earlier stage.
+    Canceled,
+}
+
+impl State {
+    /// All states, in the order of a job's life.
+    pub const ALL: [State; 8] = [
+        State::Created,
+        State::Queued,
+        State::Received,
+        State::Started,
+        State::Passed,
+        State::Failed,
+        State::Errored,
+        State::Canceled,
+    ];
+
+    /// Travis' name of the state.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Created => "created",
+            State::Queued => "queued",
+            State::Received => "received",
+            State::Started => "started",
+            State::Passed => "passed",
+            State::Failed => "failed",
+            State::Errored => "errored",
+            State::Canceled => "canceled",
+        }
+    }
+
+    /// Reads a name made by [`State::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        State::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Passed, failed, errored or canceled.
+    pub fn is_final(self) -> bool {
+        matches!(self, State::Passed | State::Failed | State::Errored | State::Canceled)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a repository's objects are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A repository on this host, by absolute path.
+    Path(String),
+}
+
+/// Who may read a repository's builds without being named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Only people with a right on it.
+    Private,
+    /// Everyone.
+    Public,
+}
+
+/// A repository that the daemon builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Its id.
+    pub id: RepoId,
+    /// `owner/name`.
+    pub slug: Slug,
+    /// Where its objects are.
+    pub source: Source,
+    /// Free text.
+    pub description: Option<String>,
+    /// Who may read its builds.
+    pub visibility: Visibility,
+    /// Whether pushes are built.
+    pub active: bool,
+    /// Short name of the branch HEAD points to.
+    pub default_branch: Option<String>,
+    /// Repositories of the same owner that may read this one (submodules, imports).
+    pub share: Vec<Slug>,
+    /// When it was added.
+    pub created_at: Time,
+}
+
+/// What kind of event made a request (Travis' `event_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A branch or tag moved.
+    Push,
+    /// A pull request was opened or changed.
+    PullRequest,
+    /// Somebody asked through the API.
+    Api,
+    /// A timer.
+    Cron,
+}
+
+impl EventKind {
+    /// Travis' name.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Push => "push",
+            EventKind::PullRequest => "pull_request",
+            EventKind::Api => "api",
+            EventKind::Cron => "cron",
+        }
+    }
+
+    /// Reads a name made by [`EventKind::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [EventKind::Push, EventKind::PullRequest, EventKind::Api, EventKind::Cron]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+/// Something happened outside: a ref has another value than the one last handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The repository.
+    pub repo: RepoId,
+    /// Push, api, …
+    pub kind: EventKind,
+    /// The ref that moved, or is asked for.
+    pub ref_name: RefName,
+    /// The value last handled; `None` for a new ref.
+    pub before: Option<CommitId>,
+    /// The value now; `None` for a deletion. For an annotated tag, the tag object's id.
+    pub after: Option<CommitId>,
+    /// Push options, as given (`ci.skip`, …).
+    pub options: Vec<String>,
+    /// Who pushed, as far as known.
+    pub pusher: Option<String>,
+    /// Random id of the delivery this event came with; `None` when it was found by comparing refs.
+    pub delivery: Option<String>,
+    /// Said by whoever found the event, when it must not be built: it becomes a rejected request with this reason.
+    pub refuse: Option<String>,
+}
+
+/// A person as a commit names them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person {
+    /// Name.
+    pub name: String,
+    /// E-mail address.
+    pub email: String,
+}
+
+/// What is known of the commit a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id (for an annotated tag, of the commit the tag points to).
+    pub id: CommitId,
+    /// Whole message.
+    pub message: String,
+    /// Committer's time.
+    pub committed_at: Time,
+    /// Author.
+    pub author: Person,
+    /// Committer.
+    pub committer: Person,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestState {
+    /// The commit and its configuration are still being read.
+    Pending,
+    /// There is a build.
+    Accepted,
+    /// There is no build; the request's message says why.
+    Rejected,
+}
+
+impl RequestState {
+    /// `pending`, `accepted` or `rejected`.
+    pub fn name(self) -> &'static str {
+        match self {
+            RequestState::Pending => "pending",
+            RequestState::Accepted => "accepted",
+            RequestState::Rejected => "rejected",
+        }
+    }
+
+    /// Reads a name made by [`RequestState::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [RequestState::Pending, RequestState::Accepted, RequestState::Rejected]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
+}
+
+/// Our decision record about an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its id; also the build's, if there is one.
+    pub id: RequestId,
+    /// The event.
+    pub event: Event,
+    /// When the event was noticed.
+    pub created_at: Time,
+    /// Pending, accepted, rejected.
+    pub state: RequestState,
+    /// Why it was rejected.
+    pub reason: Option<String>,
+    /// The commit, once read.
+    pub commit: Option<Commit>,
+    /// Messages about the configuration, when there is no build that carries them.
+    pub messages: Vec<Message>,
+}
+
+impl Request {
+    /// Short name of the branch; for a tag the tag's name (as in `TRAVIS_BRANCH`).
+    pub fn branch(&self) -> &str {
+        let name = &self.event.ref_name;
+        name.branch().or_else(|| name.tag()).unwrap_or_else(|| name.as_str())
+    }
+
+    /// The tag's name, when a tag was pushed.
+    pub fn tag(&self) -> Option<&str> {
+        self.event.ref_name.tag()
+    }
+}
+
+/// One configuration run for one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Its id: that of its request.
+    pub id: BuildId,
+    /// The repository.
+    pub repo: RepoId,
+    /// Counts per repository, from 1.
+    pub number: u64,
+    /// Kind of the event.
+    pub event: EventKind,
+    /// Short name of the branch; the tag's name for a tag.
+    pub branch: String,
+    /// The tag's name, if a tag was pushed.
+    pub tag: Option<String>,
+    /// Value of the ref before the push.
+    pub before: Option<CommitId>,
+    /// The commit.
+    pub commit: Commit,
+    /// The normalised configuration.
+    pub config: Map,
+    /// Messages about the configuration.
+    pub messages: Vec<Message>,
+    /// Names of the stages in order; empty when the build has none.
+    pub stages: Vec<String>,
+    /// Whether the build is finished as soon as its required jobs are.
+    pub fast_finish: bool,
+    /// Its jobs, in matrix order.
+    pub jobs: Vec<JobId>,
+    /// Created, started or a final state.
+    pub state: State,
+    /// When it was made.
+    pub created_at: Time,
+    /// When the first job started.
+    pub started_at: Option<Time>,
+    /// When it was finished.
+    pub finished_at: Option<Time>,
+}
+
+/// One row of the matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its id; also the id of its log.
+    pub id: JobId,
+    /// Its build.
+    pub build: BuildId,
+    /// The repository.
+    pub repo: RepoId,
+    /// `BUILD.N`.
+    pub number: JobNumber,
+    /// The expanded configuration: a flat map, phases filled in.
+    pub config: Map,
+    /// Index into the build's stages.
+    pub stage: Option<u32>,
+    /// Whether a failure leaves the build's verdict alone.
+    pub allow_failure: bool,
+    /// Its state.
+    pub state: State,
+    /// How often it was handed to a runner; 0 before the first time.
+    pub attempt: u32,
+    /// Whether the attempt before this one was cut off (the daemon ended) rather than asked for.
+    pub interrupted: bool,
+    /// When it was last put in the queue.
+    pub queued_at: Option<Time>,
+    /// When the sandbox began.
+    pub started_at: Option<Time>,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// When a person last asked for it to run again, and who.
+    pub restarted: Option<(Time, String)>,
+    /// Why it ended as it did, where the log alone doesn't say.
+    pub reason: Option<String>,
+}
+
+/// How one run of a job ended, as the engine is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The job's script ended with this code: 0 passed, 1 failed, anything else errored
+    /// (travis-ci/worker, `step_run_script.go`).
+    Exit(i32),
+    /// A limit was reached; the text names it.
+    Limit(String),
+    /// The job could not be set up or its sandbox broke; the text says why.
+    Broken(String),
+    /// It was told to stop.
+    Canceled,
+    /// The run was cut off by something that is not the job's fault (shutdown, crash): it may be tried again.
+    Lost(String),
+}
+
+impl Verdict {
+    /// The state a job with this verdict ends in.
+    pub fn state(&self) -> State {
+        match self {
+            Verdict::Exit(0) => State::Passed,
+            Verdict::Exit(1) => State::Failed,
+            Verdict::Canceled => State::Canceled,
+            Verdict::Exit(_) | Verdict::Limit(_) | Verdict::Broken(_) | Verdict::Lost(_) => State::Errored,
+        }
+    }
+}

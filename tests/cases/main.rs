@@ -1,1 +1,7 @@
-//! End-to-end cases.
+//! The end-to-end cases: Assay seen from outside only.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod arrows;
+mod push;

@@ -29,6 +29,7 @@ pub(crate) use demo::demo;
 pub(crate) use run::run;
 
 use crate::config::{AccessMode, Config};
+use crate::exit::{Exit, Failure};
 use self::core::{Core, Mailbox, Message};
 use hands::Hands;
 use intake::Intake;
@@ -66,6 +67,26 @@ pub(crate) enum DaemonError {
     Thread(std::io::Error),
     #[error("cannot watch for signals: {0}")]
     Signals(std::io::Error),
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        let exit = match &error {
+            DaemonError::Store { .. } | DaemonError::Listen { .. } | DaemonError::Tls(_) => Exit::BadConfig,
+            DaemonError::Repository { .. } | DaemonError::Hook { .. } => Exit::Usage,
+            DaemonError::Socket { .. } | DaemonError::Thread(_) | DaemonError::Signals(_) => Exit::Internal,
+        };
+        let hint = match &error {
+            DaemonError::Listen { .. } => Some("is another daemon running? choose another address with listen:"),
+            DaemonError::Store { .. } => Some("see assay-fsck(1), or choose another folder with --state"),
+            _ => None,
+        };
+        let failure = Failure::new(exit, "cannot start the daemon").because(&error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
 }
 
 /// A daemon that is up.

@@ -296,7 +296,8 @@ mod tests {
 
     #[test]
     fn malformed_hints_are_refused_by_field() {
-        let broken: [(&str, fn(&mut Hint)); 8] = [
+        type Spoil = fn(&mut Hint);
+        let broken: [(&str, Spoil); 8] = [
             ("repository", |h| h.repository = "srv/git".to_owned()),
             ("delivery", |h| h.delivery = "../../etc/passwd".to_owned()),
             ("delivery", |h| h.delivery = "A".repeat(32)),

@@ -2,17 +2,18 @@
 //! git of this host and shows what comes of it. Nothing is played: it uses only what everybody else uses.
 
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use super::scratch::Scratch;
 use super::{Daemon, Options};
-use crate::cli::args::Global;
+use crate::cli::args::{Demo, Global};
 use crate::cli::client::Client;
 use crate::cli::output::{Cell, Screen, Table};
 use crate::config::Config;
-use crate::exit::{Exit, Failure};
+use crate::cli::serve::runtime;
+use crate::exit::{Exit, Failure, Outcome};
 
 /// The sample's configuration: a matrix of three jobs of which one may fail, and a second stage.
 const SAMPLE: &str = include_str!("demo/travis.yml");
@@ -23,8 +24,8 @@ const SAMPLE_SOURCE: &str = include_str!("demo/touchstone.sh");
 const EXPECTED: [&str; 4] = ["passed", "passed", "failed", "passed"];
 
 /// Runs the demo; with `keep` the daemon stays up until Ctrl-C.
-pub(crate) fn demo(global: &Global, keep: bool) -> Result<ExitCode, Failure> {
-    let screen = Screen::new(global);
+pub(crate) fn demo(args: &Demo, global: &Global, screen: &Screen) -> Outcome {
+    let keep = args.keep;
     let scratch = Scratch::new()?;
     let state = scratch.path().join("state");
     let bare = scratch.path().join("git/demo/hallmark.git");
@@ -34,12 +35,12 @@ pub(crate) fn demo(global: &Global, keep: bool) -> Result<ExitCode, Failure> {
     git(scratch.path(), &["init", "--quiet", "--bare", "--initial-branch=main", &bare.to_string_lossy()])?;
     screen.line("1. A bare repository, as a Git server has it:  git/demo/hallmark.git")?;
 
-    let runtime = crate::runtime()?;
-    let mut config = Config::default();
+    let runtime = runtime()?;
+    let mut config = Config::defaults();
     config.listen.set_port(0);
     let options =
         Options { state: state.clone(), config, repositories: vec![bare.clone()], install_hooks: true };
-    let daemon = runtime.block_on(Daemon::start(options)).map_err(|error| crate::cli::daemon_failure(&error))?;
+    let daemon = runtime.block_on(Daemon::start(options)).map_err(Failure::from)?;
     screen.line(&format!("2. Its post-receive hook, and the daemon:      {}", daemon.address()))?;
 
     make_clone(scratch.path(), &bare, &clone)?;
@@ -49,12 +50,12 @@ pub(crate) fn demo(global: &Global, keep: bool) -> Result<ExitCode, Failure> {
         .status()
         .map_err(|error| no_git(&error))?;
     let result = if pushed.success() {
-        report(&screen, global, &state, &daemon, keep)
+        report(screen, global, &state, &daemon, keep)
     } else {
         Err(Failure::new(Exit::Internal, "git push failed"))
     };
     let ended = if keep && result.is_ok() {
-        runtime.block_on(daemon.run_until_shutdown()).map_err(|error| crate::cli::daemon_failure(&error))
+        runtime.block_on(daemon.run_until_shutdown()).map_err(Failure::from)
     } else {
         runtime.block_on(daemon.shut_down());
         Ok(())
@@ -67,7 +68,7 @@ fn make_clone(scratch: &Path, bare: &Path, clone: &Path) -> Result<(), Failure> 
     let files = [(".travis.yml", SAMPLE), ("Makefile", SAMPLE_MAKEFILE), ("touchstone.sh", SAMPLE_SOURCE)];
     for (name, text) in files {
         std::fs::write(clone.join(name), text)
-            .map_err(|error| Failure::new(Exit::Internal, &format!("cannot write {name}")).because(&error))?;
+            .map_err(|error| Failure::new(Exit::Internal, format!("cannot write {name}")).because(&error))?;
     }
     git(clone, &["checkout", "--quiet", "-B", "main"])?;
     git(clone, &["add", "."])?;
@@ -75,12 +76,12 @@ fn make_clone(scratch: &Path, bare: &Path, clone: &Path) -> Result<(), Failure> 
 }
 
 /// Reads the result back through the API, as any Travis client would, and compares it with what must come out.
-fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep: bool) -> Result<ExitCode, Failure> {
+fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep: bool) -> Outcome {
     let local = Global { state: Some(state.to_owned()), server: None, token: None, ..global.clone() };
     let client = Client::new(&local)?;
     let list = client.get("/repos/demo/hallmark/builds", &[])?;
     let id = list["builds"][0]["id"].as_u64().ok_or_else(|| {
-        Failure::new(Exit::BuildFailed, "the push made no build (its page says why)")
+        Failure::new(Exit::Failed, "the push made no build (its page says why)")
     })?;
     let answer = client.get(&format!("/builds/{id}"), &[])?;
     let jobs = answer["jobs"].as_array().cloned().unwrap_or_default();
@@ -113,7 +114,7 @@ fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep:
     }
     let states: Vec<&str> = jobs.iter().filter_map(|job| job["state"].as_str()).collect();
     if verdict == "passed" && states == EXPECTED {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Ok);
     }
     for check in assay_sandbox::doctor() {
         if check.state == assay_sandbox::CheckState::Missing {
@@ -121,7 +122,7 @@ fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep:
         }
     }
     let text = format!("the demo came out otherwise than it must: {verdict}, jobs {}", states.join(", "));
-    Err(Failure::new(Exit::BuildFailed, &text))
+    Err(Failure::new(Exit::Failed, text))
 }
 
 fn git(dir: &Path, args: &[&str]) -> Result<(), Failure> {
@@ -130,7 +131,7 @@ fn git(dir: &Path, args: &[&str]) -> Result<(), Failure> {
         return Ok(());
     }
     let text = format!("git {} failed: {}", args.first().unwrap_or(&""), String::from_utf8_lossy(&output.stderr).trim());
-    Err(Failure::new(Exit::Internal, &text))
+    Err(Failure::new(Exit::Internal, text))
 }
 
 /// git with nobody's configuration and a fixed author.

@@ -1,7 +1,6 @@
 //! `assay run`: the `.travis.yml` of a working tree, without a daemon. The engine, the runner and the sandbox are the
 //! daemon's own; the state lives in a temporary folder and goes with it.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use assay_plan::{
@@ -18,17 +17,17 @@ use super::worktree::{WorkTree, WorkTreeError};
 use super::{commands, launcher};
 use crate::cli::args::{Global, Run};
 use crate::cli::output::Screen;
+use crate::cli::serve::runtime;
 use crate::clock;
 use crate::config::Config;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, Outcome};
 
 /// Runs the jobs of a working tree; the exit code is the verdict.
-pub(crate) fn run(global: &Global, args: &Run) -> Result<ExitCode, Failure> {
-    let screen = Screen::new(global);
+pub(crate) fn run(args: &Run, _global: &Global, screen: &Screen) -> Outcome {
     let tree = WorkTree::read(&args.dir).map_err(|error| unreadable(&error))?;
     let scratch = Scratch::new()?;
-    let runtime = crate::runtime()?;
-    let result = runtime.block_on(go(&screen, args, tree, &scratch));
+    let runtime = runtime()?;
+    let result = runtime.block_on(go(screen, args, tree, &scratch));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     result
 }
@@ -42,17 +41,17 @@ fn unreadable(error: &WorkTreeError) -> Failure {
     Failure::new(Exit::Usage, "cannot read the work tree").because(error).hint(hint)
 }
 
-async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> Result<ExitCode, Failure> {
+async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> Outcome {
     let internal = |what: &str, error: &dyn std::error::Error| Failure::new(Exit::Internal, what).because(error);
     let source = Source::Path(tree.git_dir().to_string_lossy().into_owned());
     let slug = commands::slug_of(tree.root()).or_else(|_| Slug::parse("local/tree").map_err(|e| e.to_string()));
-    let slug = slug.map_err(|text| Failure::new(Exit::Usage, &text))?;
+    let slug = slug.map_err(|text| Failure::new(Exit::Usage, text))?;
     let (store, _) =
         Store::open(&scratch.path().join("state")).map_err(|error| internal("cannot make a state folder", &error))?;
     let refs = store.git().refs(&source).map_err(|error| internal("cannot read the repository", &error))?;
     let head = store.git().head(&source).map_err(|error| internal("cannot read HEAD", &error))?;
 
-    let config = Config::default();
+    let config = Config::defaults();
     let (mailbox, inbox) = Mailbox::new();
     let prefix = format!("assay-run-{}-", std::process::id());
     let mut runner = Runner::new(store.clone(), &config, "http://localhost".to_owned(), prefix, launcher());
@@ -87,7 +86,7 @@ async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> R
             for run in hands.shut_down() {
                 let _ = run.await;
             }
-            Err(Failure::new(Exit::BuildFailed, "interrupted"))
+            Err(Failure::new(Exit::Failed, "interrupted"))
         }
     };
     let _ = mailbox.ask(Message::Stop).await;
@@ -118,7 +117,7 @@ async fn show(
     store: &Store,
     repository: &Repository,
     changes: &mut tokio::sync::broadcast::Receiver<Changed>,
-) -> Result<ExitCode, Failure> {
+) -> Outcome {
     let build = decided(screen, store, repository, changes).await?;
     let failed = |error: assay_store::StoreError| Failure::new(Exit::Internal, "cannot read the state").because(&error);
     let jobs = store.jobs(&build).map_err(failed)?;
@@ -147,7 +146,7 @@ async fn show(
         }
     }
     screen.whisper(&format!("build: {}", build.state));
-    Ok(if build.state == State::Passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if build.state == State::Passed { Exit::Ok } else { Exit::Failed })
 }
 
 /// Waits until the request is decided; says what there is to say of the file.
@@ -165,7 +164,7 @@ async fn decided(
                 RequestState::Pending => {}
                 RequestState::Rejected => {
                     let reason = request.reason.unwrap_or_default();
-                    return Err(Failure::new(Exit::BuildFailed, &format!("there is nothing to run: {reason}")));
+                    return Err(Failure::new(Exit::Failed, format!("there is nothing to run: {reason}")));
                 }
                 RequestState::Accepted => {
                     let build = store.build(request.id).map_err(failed)?;

@@ -18,10 +18,10 @@ impl Scratch {
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Scratch(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Failure::new(Exit::Internal, &text).because(&error)),
+                Err(error) => return Err(Failure::new(Exit::Internal, text).because(&error)),
             }
         }
-        Err(Failure::new(Exit::Internal, &format!("{text}: all names are taken")))
+        Err(Failure::new(Exit::Internal, format!("{text}: all names are taken")))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -7,9 +7,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::folder::{give_to, remove_if_there, sync};
+use super::folder::{give_to, parent_of, remove_if_there, sync};
 use super::record::Record;
 use super::repo::Repo;
 use super::{HookError, PushOptions};
@@ -89,6 +89,8 @@ struct Lock {
     config: PathBuf,
     path: PathBuf,
     text: Vec<u8>,
+    /// False once the file has become the configuration: a lock there is then another's.
+    held: bool,
 }
 
 impl Lock {
@@ -113,6 +115,7 @@ impl Lock {
         // From here on the lock goes when this value does.
         let mut lock = Lock {
             text: Vec::new(),
+            held: true,
             config,
             path,
         };
@@ -135,20 +138,23 @@ impl Lock {
         write().map_err(HookError::at(&self.path))
     }
 
-    fn commit(self) -> Result<(), HookError> {
+    fn commit(mut self) -> Result<(), HookError> {
         // `git config --unset-all` replaces the file it changes, as whoever runs it.
         let meta = fs::metadata(&self.config).map_err(HookError::at(&self.config))?;
         let file = File::open(&self.path).map_err(HookError::at(&self.path))?;
         give_to(&file, &meta).map_err(HookError::at(&self.path))?;
         fs::rename(&self.path, &self.config).map_err(HookError::at(&self.config))?;
-        sync(self.config.parent().unwrap_or(Path::new("/"))).map_err(HookError::at(&self.config))
+        self.held = false;
+        sync(parent_of(&self.config)).map_err(HookError::at(&self.config))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Gone already after a commit.
-        let _ = remove_if_there(&self.path);
+        if self.held {
+            // There is nobody left to tell; the next try names the file.
+            let _ = remove_if_there(&self.path);
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Folder {
         if self.path.is_dir() {
             return Ok(());
         }
-        let parent = self.path.parent().unwrap_or(Path::new("/"));
+        let parent = parent_of(&self.path);
         let model = fs::metadata(parent).map_err(HookError::at(parent))?;
         fs::create_dir(&self.path).map_err(HookError::at(&self.path))?;
         let folder = File::open(&self.path).map_err(HookError::at(&self.path))?;
@@ -78,7 +78,7 @@ pub(super) fn write(
             .create_new(true)
             .mode(0o600)
             .open(temporary)?;
-        let parent = path.parent().unwrap_or(Path::new("/"));
+        let parent = parent_of(path);
         give_to(&file, &fs::metadata(parent)?)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(text)?;
@@ -96,6 +96,11 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// The folder a file stands in.
+pub(super) fn parent_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }
 
 /// Makes renames in a folder durable.

@@ -1,0 +1,283 @@
+//! The Travis API's entities, as far as the command line shows them. Missing keys are no error: servers differ.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A build.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Build {
+    pub(crate) id: u64,
+    pub(crate) number: String,
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) event_type: Option<String>,
+    #[serde(default)]
+    pub(crate) started_at: Option<String>,
+    #[serde(default)]
+    pub(crate) finished_at: Option<String>,
+    #[serde(default)]
+    pub(crate) duration: Option<i64>,
+}
+
+/// A job.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    #[serde(default)]
+    pub(crate) build_id: u64,
+    pub(crate) number: String,
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) started_at: Option<String>,
+    #[serde(default)]
+    pub(crate) finished_at: Option<String>,
+    #[serde(default)]
+    pub(crate) allow_failure: bool,
+    #[serde(default)]
+    pub(crate) config: Value,
+}
+
+impl Job {
+    /// Seconds from start to end.
+    pub(crate) fn duration(&self) -> Option<i64> {
+        let time = |text: &Option<String>| text.as_ref()?.parse::<jiff::Timestamp>().ok();
+        Some(time(&self.finished_at)?.as_second() - time(&self.started_at)?.as_second())
+    }
+}
+
+/// A commit.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Commit {
+    #[serde(default)]
+    pub(crate) sha: String,
+    #[serde(default)]
+    pub(crate) branch: Option<String>,
+    #[serde(default)]
+    pub(crate) tag: Option<String>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+    #[serde(default)]
+    pub(crate) author_name: Option<String>,
+}
+
+impl Commit {
+    /// The first seven digits.
+    pub(crate) fn short(&self) -> &str {
+        self.sha.get(..7).unwrap_or(&self.sha)
+    }
+
+    /// First line of the message.
+    pub(crate) fn subject(&self) -> &str {
+        self.message
+            .as_deref()
+            .and_then(|message| message.lines().next())
+            .unwrap_or_default()
+    }
+
+    /// The tag, or the branch.
+    pub(crate) fn ref_name(&self) -> &str {
+        self.tag
+            .as_deref()
+            .or(self.branch.as_deref())
+            .unwrap_or("-")
+    }
+}
+
+/// A branch with its newest build.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Branch {
+    pub(crate) number: String,
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) finished_at: Option<String>,
+}
+
+/// A request.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) id: u64,
+    #[serde(default)]
+    pub(crate) created_at: Option<String>,
+    #[serde(default)]
+    pub(crate) event_type: Option<String>,
+    #[serde(default)]
+    pub(crate) result: Option<String>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+    #[serde(default)]
+    pub(crate) branch: Option<String>,
+    #[serde(default)]
+    pub(crate) tag: Option<String>,
+    #[serde(default)]
+    pub(crate) head_commit: Option<String>,
+}
+
+/// A repository.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Repository {
+    pub(crate) id: u64,
+    pub(crate) slug: String,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) active: Option<bool>,
+    #[serde(default)]
+    pub(crate) private: Option<bool>,
+    #[serde(default)]
+    pub(crate) last_build_number: Option<String>,
+    #[serde(default)]
+    pub(crate) last_build_state: Option<String>,
+    #[serde(default)]
+    pub(crate) last_build_finished_at: Option<String>,
+}
+
+/// A repository as the daemon's operator sees it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct OwnRepository {
+    pub(crate) id: u64,
+    pub(crate) slug: String,
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+}
+
+/// A token, without its text.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TokenRecord {
+    pub(crate) id: u64,
+    #[serde(default)]
+    pub(crate) user: String,
+    #[serde(default)]
+    pub(crate) admin: bool,
+    #[serde(default)]
+    pub(crate) rights: Value,
+    #[serde(default)]
+    pub(crate) created_at: Option<String>,
+    #[serde(default)]
+    pub(crate) expires_at: Option<String>,
+}
+
+/// Keys that tell the jobs of a matrix apart (travis.rb shows the same).
+const MATRIX_KEYS: [&str; 24] = [
+    "os",
+    "dist",
+    "arch",
+    "osx_image",
+    "compiler",
+    "rust",
+    "python",
+    "node_js",
+    "go",
+    "rvm",
+    "ruby",
+    "gemfile",
+    "jdk",
+    "php",
+    "perl",
+    "scala",
+    "otp_release",
+    "elixir",
+    "ghc",
+    "crystal",
+    "dart",
+    "julia",
+    "dotnet",
+    "r",
+];
+
+/// What is special about a job: its name, or its matrix values.
+pub(crate) fn job_details(config: &Value) -> String {
+    if let Some(name) = config.get("name").and_then(Value::as_str) {
+        return name.to_owned();
+    }
+    let mut parts: Vec<String> = MATRIX_KEYS
+        .iter()
+        .filter_map(|key| {
+            config
+                .get(key)
+                .and_then(scalar)
+                .map(|value| format!("{key}: {value}"))
+        })
+        .collect();
+    if let Some(env) = config.get("env") {
+        parts.extend(env_text(env));
+    }
+    parts.join(", ")
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Array(items) => {
+            let all: Vec<String> = items.iter().filter_map(scalar).collect();
+            if all.is_empty() {
+                None
+            } else {
+                Some(all.join(" "))
+            }
+        }
+        Value::Object(_) | Value::Null => None,
+    }
+}
+
+/// Variables as `A=1 B=2`, from text, a map, or a list of either; secrets as `[secure]`.
+fn env_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Object(map) => {
+            let pairs = map.iter().map(|(name, value)| match value {
+                _ if name == "secure" => "[secure]".to_owned(),
+                Value::Object(_) => format!("{name}=[secure]"),
+                other => format!("{name}={}", scalar(other).unwrap_or_default()),
+            });
+            pairs.collect::<Vec<_>>().join(" ")
+        }
+        Value::Array(items) => items
+            .iter()
+            .filter_map(env_text)
+            .collect::<Vec<_>>()
+            .join(" "),
+        other => scalar(other)?,
+    };
+    if text.is_empty() { None } else { Some(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_is_known_by_its_name_or_its_matrix_values() {
+        assert_eq!(job_details(&json!({"name": "docs", "os": "linux"})), "docs");
+        assert_eq!(
+            job_details(
+                &json!({"os": "linux", "python": "3.10", "env": [{"A": "1"}, {"secure": "x"}], "script": ["x"]})
+            ),
+            "os: linux, python: 3.10, A=1 [secure]"
+        );
+        assert_eq!(
+            job_details(&json!({"env": "A=1 B=[secure]"})),
+            "A=1 B=[secure]"
+        );
+        assert_eq!(job_details(&json!({})), "");
+    }
+
+    #[test]
+    fn entities_need_only_their_identity() {
+        let job: Job = serde_json::from_value(json!({
+            "id": 1, "number": "3.1", "state": "passed",
+            "started_at": "2014-04-08T19:37:44Z", "finished_at": "2014-04-08T19:38:46Z"
+        }))
+        .unwrap();
+        assert_eq!(job.duration(), Some(62));
+        let commit: Commit =
+            serde_json::from_value(json!({"sha": "abc", "message": "one\n\ntwo"})).unwrap();
+        assert_eq!(
+            (commit.short(), commit.subject(), commit.ref_name()),
+            ("abc", "one", "-")
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! `assay logs`: the log of a job or of all jobs of a build, stored or as it is written.
+
+use std::ops::ControlFlow;
+
+use assay_plan::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::args::{self, Global};
+use super::client::{Build, Client, Event, Job, decode};
+use super::output::{LogCleaner, Screen, paint, state_color};
+use super::target::{Found, find_build, find_repository};
+use crate::exit::{Exit, Failure, Outcome};
+
+/// `assay logs`
+pub(crate) fn logs(args: &args::Logs, global: &Global, screen: &Screen) -> Outcome {
+    let client = Client::new(global)?;
+    let repo = find_repository(&client, &args.repo)?;
+    let found = find_build(&client, &repo, args.number.as_deref())?;
+    let jobs: Vec<&Job> = match found.named_job() {
+        Some(job) => vec![job],
+        None => found.jobs.iter().collect(),
+    };
+    if screen.json && args.follow {
+        return Err(
+            Failure::usage("--json and --follow don't go together").hint("leave one of them out")
+        );
+    }
+    if screen.json {
+        let logs = jobs
+            .iter()
+            .map(|job| Ok(client.get(&format!("/jobs/{}/log", job.id), &[])?["log"].clone()));
+        screen.json(&json!({ "logs": logs.collect::<Result<Vec<Value>, Failure>>()? }))?;
+        return Ok(Exit::Ok);
+    }
+    for job in &jobs {
+        if jobs.len() > 1 {
+            screen.say(&format!("==> job {} <==", job.number));
+        }
+        if args.follow {
+            follow(&client, job, screen)?;
+        } else {
+            let mut writer = Writer::new(screen);
+            writer.write(&client.text(&format!("/jobs/{}/log.txt", job.id))?)?;
+            writer.finish()?;
+        }
+    }
+    if args.follow {
+        verdict(&client, &found, screen)
+    } else {
+        Ok(Exit::Ok)
+    }
+}
+
+/// Writes a log: as it is into a pipe, made harmless on a terminal.
+struct Writer<'a> {
+    screen: &'a Screen,
+    cleaner: Option<LogCleaner>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(screen: &'a Screen) -> Self {
+        Writer {
+            screen,
+            cleaner: screen.style.terminal.then(LogCleaner::new),
+        }
+    }
+
+    fn write(&mut self, piece: &str) -> Result<(), Failure> {
+        match &mut self.cleaner {
+            Some(cleaner) => self.screen.data(&cleaner.clean(piece)),
+            None => self.screen.data(piece),
+        }
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        let Some(cleaner) = &mut self.cleaner else {
+            return Ok(());
+        };
+        let rest = cleaner.finish();
+        // Whatever colours a log leaves switched on are not for the prompt after it.
+        let reset = if self.screen.style.color {
+            "\x1b[0m"
+        } else {
+            ""
+        };
+        self.screen.data(&format!("{rest}{reset}"))
+    }
+}
+
+/// A part of a log, as the stream carries it.
+#[derive(Debug, Deserialize)]
+struct Part {
+    number: u64,
+    #[serde(default)]
+    content: String,
+    #[serde(default, rename = "final")]
+    last: bool,
+}
+
+/// A state that changed.
+#[derive(Debug, Deserialize)]
+struct StateChange {
+    state: String,
+    #[serde(default)]
+    job_id: Option<u64>,
+}
+
+impl StateChange {
+    /// Whether what was asked for is done with this.
+    fn ends(&self, found: &Found) -> bool {
+        self.job_id == found.named_job().map(|job| job.id)
+            && State::from_name(&self.state).is_some_and(State::is_final)
+    }
+}
+
+fn follow(client: &Client, job: &Job, screen: &Screen) -> Result<(), Failure> {
+    let mut writer = Writer::new(screen);
+    let mut seen = 0;
+    let path = |last: u64| format!("/assay/jobs/{}/log/events?after={last}", job.id);
+    client.events(path, |event| match event.name.as_str() {
+        "message" => {
+            let part: Part = read_event(event)?;
+            // A part may come twice, when the stream was taken up again.
+            if part.number > seen {
+                seen = part.number;
+                writer.write(&part.content)?;
+            }
+            Ok(if part.last {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        }
+        "state" => {
+            let change: StateChange = read_event(event)?;
+            screen.whisper(&format!("job {} is {}", job.number, change.state));
+            Ok(ControlFlow::Continue(()))
+        }
+        _ => Ok(ControlFlow::Continue(())),
+    })?;
+    writer.finish()
+}
+
+fn read_event<'e, T: Deserialize<'e>>(event: &'e Event) -> Result<T, Failure> {
+    serde_json::from_str(&event.data).map_err(|error| {
+        Failure::new(
+            Exit::Internal,
+            "an event of the daemon has an unexpected form",
+        )
+        .because(&error)
+    })
+}
+
+/// Waits for the final state of the build or job, says it, and makes an exit code of it.
+fn verdict(client: &Client, found: &Found, screen: &Screen) -> Outcome {
+    let mut state = final_state(client, found)?;
+    if state.is_none() {
+        // The state follows the last line of the log at once; this stream ends when the build is done.
+        let path = |_| format!("/assay/builds/{}/events", found.build.id);
+        client.events(path, |event| match event.name.as_str() {
+            "state" => {
+                let change: StateChange = read_event(event)?;
+                Ok(if change.ends(found) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            }
+            _ => Ok(ControlFlow::Continue(())),
+        })?;
+        state = final_state(client, found)?;
+    }
+    let state = state.ok_or_else(|| {
+        Failure::new(
+            Exit::Unreachable,
+            "the daemon ended the stream before the build was done",
+        )
+        .hint("look at it with assay show")
+    })?;
+    let what = match found.named_job() {
+        Some(job) => format!("job {}", job.number),
+        None => format!("build {}", found.build.number),
+    };
+    screen.say(&format!(
+        "{what} {}",
+        paint(&state, state_color(&state), &screen.style)
+    ));
+    Ok(if state == State::Passed.name() {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
+}
+
+fn final_state(client: &Client, found: &Found) -> Result<Option<String>, Failure> {
+    let state = match found.named_job() {
+        Some(job) => decode::<Job>(&client.get(&format!("/jobs/{}", job.id), &[])?, "job")?.state,
+        None => {
+            decode::<Build>(
+                &client.get(&format!("/builds/{}", found.build.id), &[])?,
+                "build",
+            )?
+            .state
+        }
+    };
+    Ok(State::from_name(&state)
+        .filter(|state| state.is_final())
+        .map(|state| state.name().to_owned()))
+}

@@ -1,0 +1,364 @@
+//! From the YAML tree of `assay.yml` to [`Config`]: every key, its form, its default, and the rules between keys.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use assay_plan::{Slug, Visibility};
+use serde_yaml::Value;
+
+use super::reader::{Problems, Section, kind};
+use super::{
+    Access, AccessMode, Config, DEFAULT_LISTEN, Host, Limits, Log, LogFormat, LogLevel, Reconcile,
+    RepositoryEntry, Required, Sandbox, Shutdown, Size, Span, Tls, Versions, nearest, slug_of,
+};
+
+/// First uid of those jobs run as, as of the default.
+const UIDS: u32 = 1_800_000_000;
+/// Uids below this one belong to people and to services.
+const FIRST_FREE_UID: u32 = 65_536;
+/// More jobs at once than any host has a use for.
+const MOST_JOBS: u64 = 4096;
+
+/// Reads the whole tree. What is wrong goes to `problems`, and a default takes its place.
+pub(super) fn read(value: Value, problems: &Problems, host: Host) -> Config {
+    let mut root = Section::root(problems, value);
+    let listen = root.get("listen", address).unwrap_or(DEFAULT_LISTEN);
+    let insecure = root.get("insecure", flag).unwrap_or(false);
+    let tls = read_tls(&mut root);
+    if !listen.ip().is_loopback() && tls.is_none() && !insecure && !root.has("tls") {
+        root.problem(
+            "listen",
+            format!("{listen} is not a loopback address and would be plain HTTP; set tls, or insecure: true"),
+        );
+    }
+    let jobs = root
+        .get("jobs", |value| number(value, 1, MOST_JOBS))
+        .and_then(|jobs| usize::try_from(jobs).ok());
+    let jobs = jobs.unwrap_or(host.cores).max(1);
+    let config = Config {
+        listen,
+        insecure,
+        tls,
+        web: root.get("web", web),
+        state: root.get("state", path),
+        access: read_access(&mut root),
+        jobs,
+        limits: read_limits(&mut root, host.memory / 2 / (jobs as u64)),
+        sandbox: read_sandbox(&mut root),
+        shutdown: read_shutdown(&mut root),
+        reconcile: read_reconcile(&mut root),
+        versions: root
+            .get("versions", |value| {
+                choice(
+                    value,
+                    &[("exact", Versions::Exact), ("nearest", Versions::Nearest)],
+                )
+            })
+            .unwrap_or(Versions::Exact),
+        repositories: read_repositories(&mut root),
+        log: read_log(&mut root),
+    };
+    root.finish();
+    config
+}
+
+fn read_tls(root: &mut Section<'_>) -> Option<Tls> {
+    let given = root.has("tls");
+    let mut section = root.section("tls");
+    let (cert, key) = (section.get("cert", path), section.get("key", path));
+    if given {
+        for name in ["cert", "key"] {
+            if !section.has(name) {
+                section.fault(format!("{name} is missing: a PEM file"));
+            }
+        }
+    }
+    section.finish();
+    Some(Tls {
+        cert: cert?,
+        key: key?,
+    })
+}
+
+fn read_access(root: &mut Section<'_>) -> Access {
+    let mut section = root.section("access");
+    let modes = [
+        ("org", AccessMode::Org),
+        ("public", AccessMode::Public),
+        ("private", AccessMode::Private),
+    ];
+    let mode = section
+        .get("mode", |value| choice(value, &modes))
+        .unwrap_or(AccessMode::Private);
+    section.finish();
+    Access { mode }
+}
+
+fn read_limits(root: &mut Section<'_>, memory: u64) -> Limits {
+    let mut section = root.section("limits");
+    let memory = section.get("memory", size).unwrap_or(Size(memory));
+    let limits = Limits {
+        time: section
+            .get("time", span_above_zero)
+            .unwrap_or(Span::seconds(50 * 60)),
+        silence: section
+            .get("silence", span_above_zero)
+            .unwrap_or(Span::seconds(10 * 60)),
+        grace: section.get("grace", span).unwrap_or(Span::seconds(10)),
+        memory,
+        processes: section
+            .get("processes", |value| number(value, 1, u64::from(u32::MAX)))
+            .unwrap_or(4096),
+        disk: section.get("disk", size).unwrap_or(Size(memory.0 / 4 * 3)),
+        files: section
+            .get("files", |value| number(value, 1, u64::from(u32::MAX)))
+            .unwrap_or(500_000),
+        log: section.get("log", size).unwrap_or(Size(4_500_000)),
+        weight: section
+            .get("weight", |value| small(value, 1, 1000))
+            .unwrap_or(20),
+    };
+    section.finish();
+    limits
+}
+
+fn read_sandbox(root: &mut Section<'_>) -> Sandbox {
+    let mut section = root.section("sandbox");
+    let names = [
+        ("memory", Required::Memory),
+        ("processes", Required::Processes),
+    ];
+    let most = u32::MAX - u32::try_from(MOST_JOBS).unwrap_or(u32::MAX) - 2;
+    let sandbox = Sandbox {
+        uids: section
+            .get("uids", |value| small(value, FIRST_FREE_UID, most))
+            .unwrap_or(UIDS),
+        folders: section
+            .get("folders", |value| list(value, path))
+            .unwrap_or_default(),
+        require: section
+            .get("require", |value| list(value, |item| choice(item, &names)))
+            .unwrap_or_default(),
+    };
+    section.finish();
+    sandbox
+}
+
+fn read_shutdown(root: &mut Section<'_>) -> Shutdown {
+    let mut section = root.section("shutdown");
+    let grace = section.get("grace", span).unwrap_or(Span::seconds(10));
+    section.finish();
+    Shutdown { grace }
+}
+
+fn read_reconcile(root: &mut Section<'_>) -> Reconcile {
+    let mut section = root.section("reconcile");
+    let interval = section
+        .get("interval", span)
+        .unwrap_or(Span::seconds(5 * 60));
+    let limit = section
+        .get("limit", |value| number(value, 1, 100_000))
+        .and_then(|limit| usize::try_from(limit).ok());
+    section.finish();
+    Reconcile {
+        interval,
+        limit: limit.unwrap_or(20),
+    }
+}
+
+fn read_log(root: &mut Section<'_>) -> Log {
+    let mut section = root.section("log");
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let log = Log {
+        level: section
+            .get("level", |value| choice(value, &levels))
+            .unwrap_or(LogLevel::Info),
+        format: section
+            .get("format", |value| choice(value, &formats))
+            .unwrap_or(LogFormat::Text),
+    };
+    section.finish();
+    log
+}
+
+fn read_repositories(root: &mut Section<'_>) -> Vec<RepositoryEntry> {
+    let mut slugs = BTreeSet::new();
+    let mut paths = BTreeSet::new();
+    root.sections("repositories", |section| {
+        let path = section.get("path", path);
+        let given = section.get("slug", slug);
+        let visibilities = [
+            ("private", Visibility::Private),
+            ("public", Visibility::Public),
+        ];
+        let visibility = section.get("visibility", |value| choice(value, &visibilities));
+        let share = section
+            .get("share", |value| list(value, slug))
+            .unwrap_or_default();
+        if path.is_none() && !section.has("path") {
+            section.fault("path is missing: the absolute path of the repository");
+        }
+        let path = path?;
+        if section.has("slug") && given.is_none() {
+            return None;
+        }
+        let Some(slug) = given.or_else(|| slug_of(&path)) else {
+            section.fault("slug is missing: the path has fewer than two parts to make one from");
+            return None;
+        };
+        if !slugs.insert(slug.as_str().to_ascii_lowercase()) {
+            section.fault(format!(
+                "there is another repository {slug}; give this one a slug of its own"
+            ));
+        }
+        if !paths.insert(path.clone()) {
+            section.problem("path", "the same repository is listed twice");
+        }
+        if let Some(stranger) = share
+            .iter()
+            .find(|other| !other.owner().eq_ignore_ascii_case(slug.owner()))
+        {
+            section.problem("share", format!("{stranger} has another owner than {slug}"));
+        }
+        Some(RepositoryEntry {
+            path,
+            slug,
+            visibility: visibility.unwrap_or(Visibility::Private),
+            share,
+        })
+    })
+}
+
+fn flag(value: &Value) -> Result<bool, String> {
+    value
+        .as_bool()
+        .ok_or_else(|| format!("expected true or false, found {}", kind(value)))
+}
+
+fn text(value: &Value, what: &str) -> Result<String, String> {
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("expected {what}, found {}", kind(value)))
+}
+
+fn number(value: &Value, least: u64, most: u64) -> Result<u64, String> {
+    match value.as_u64() {
+        Some(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!(
+            "expected a whole number from {least} to {most}, found {}",
+            kind(value)
+        )),
+    }
+}
+
+fn small(value: &Value, least: u32, most: u32) -> Result<u32, String> {
+    number(value, least.into(), most.into())
+        .and_then(|number| u32::try_from(number).map_err(|error| error.to_string()))
+}
+
+fn span(value: &Value) -> Result<Span, String> {
+    let written = match value {
+        Value::Number(number) => number.to_string(),
+        other => text(other, "a duration such as 10m")?,
+    };
+    Span::parse(&written).map_err(|error| error.to_string())
+}
+
+fn span_above_zero(value: &Value) -> Result<Span, String> {
+    let span = span(value)?;
+    if span.0.is_zero() {
+        Err("must be longer than zero".to_owned())
+    } else {
+        Ok(span)
+    }
+}
+
+fn size(value: &Value) -> Result<Size, String> {
+    let written = match value {
+        Value::Number(number) => number.to_string(),
+        other => text(other, "a size such as 2GiB")?,
+    };
+    match Size::parse(&written) {
+        Ok(Size(0)) => Err("must be more than zero".to_owned()),
+        result => result.map_err(|error| error.to_string()),
+    }
+}
+
+fn path(value: &Value) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text(value, "an absolute path")?);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(format!(
+            "{:?} is not an absolute path",
+            path.display().to_string()
+        ))
+    }
+}
+
+fn slug(value: &Value) -> Result<Slug, String> {
+    Slug::parse(&text(value, "owner/name")?).map_err(|error| error.to_string())
+}
+
+fn address(value: &Value) -> Result<SocketAddr, String> {
+    parse_address(&text(value, "an address such as 127.0.0.1:27729")?)
+}
+
+/// Reads `ADDRESS:PORT`; `localhost` is understood, other names are not looked up.
+pub(crate) fn parse_address(written: &str) -> Result<SocketAddr, String> {
+    let numeric = match written.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => written.to_owned(),
+    };
+    numeric.parse().map_err(|_| {
+        format!("{written:?} is not an address with a port, such as 127.0.0.1:27729 or [::1]:27729")
+    })
+}
+
+fn web(value: &Value) -> Result<String, String> {
+    let written = text(value, "an address such as https://ci.example.org")?;
+    let good = reqwest::Url::parse(&written).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if good {
+        Ok(written.trim_end_matches('/').to_owned())
+    } else {
+        Err(format!(
+            "{written:?} is not an address such as https://ci.example.org"
+        ))
+    }
+}
+
+fn list<T>(value: &Value, item: impl Fn(&Value) -> Result<T, String>) -> Result<Vec<T>, String> {
+    match value.as_sequence() {
+        Some(items) => items.iter().map(item).collect(),
+        None => Err(format!("expected a list, found {}", kind(value))),
+    }
+}
+
+fn choice<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, String> {
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let written = text(value, &format!("one of {}", names.join(", ")))?;
+    match choices.iter().find(|(name, _)| *name == written) {
+        Some((_, choice)) => Ok(*choice),
+        None => match nearest(&written, &names) {
+            Some(near) => Err(format!("{written:?} is not known; did you mean {near:?}?")),
+            None => Err(format!(
+                "{written:?} is not known; choose one of {}",
+                names.join(", ")
+            )),
+        },
+    }
+}

@@ -4,4 +4,9 @@
 mod harness;
 
 mod arrows;
+mod bad_input;
+mod commands;
+mod crash;
+mod live;
 mod push;
+mod source;

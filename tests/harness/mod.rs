@@ -7,7 +7,7 @@ mod server;
 
 pub use http::{Answer, Events};
 pub use repo::{Repo, git, git_command};
-pub use server::Server;
+pub use server::{ASSAY, Server};
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! The command line: reads it, sends each command on its way, and turns what comes back into words and an exit code.
 
-mod args;
+pub(crate) mod args;
 mod build;
-mod client;
+pub(crate) mod client;
 mod configuration;
 mod doctor;
 mod fsck;
@@ -10,7 +10,7 @@ mod hook;
 mod language;
 mod logs;
 mod man;
-mod output;
+pub(crate) mod output;
 mod repo;
 mod serve;
 mod target;
@@ -23,7 +23,10 @@ use clap::Parser;
 use output::Screen;
 
 use crate::daemon;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure};
+
+pub(crate) use language::{describe, varying};
+pub(crate) use serve::daemon_failure;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -40,17 +43,8 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let screen = Screen::new(&cli.global);
-    match cli.command {
-        // These two print and judge for themselves.
-        Command::Demo(args) => daemon::demo::demo(args.keep),
-        Command::Run(args) => daemon::run::run(args.dir, args.job, args.env),
-        command => finish(dispatch(command, &cli.global, &screen), &screen),
-    }
-}
-
-fn finish(outcome: Outcome, screen: &Screen) -> ExitCode {
-    match outcome {
-        Ok(exit) => exit.into(),
+    match dispatch(cli.command, &cli.global, &screen) {
+        Ok(code) => code,
         Err(failure) => {
             if !failure.is_silent() {
                 screen.say(&failure.to_string());
@@ -60,9 +54,10 @@ fn finish(outcome: Outcome, screen: &Screen) -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
-    match command {
-        Command::Demo(_) | Command::Run(_) => Ok(Exit::Internal),
+fn dispatch(command: Command, global: &Global, screen: &Screen) -> Result<ExitCode, Failure> {
+    let outcome = match command {
+        Command::Demo(args) => return daemon::demo(global, args.keep),
+        Command::Run(args) => return daemon::run(global, &args),
         Command::Up(args) => serve::up(args, global, screen),
         Command::Serve(args) => serve::serve(args, global, screen),
         Command::Lint(args) => language::lint(&args, screen),
@@ -83,5 +78,6 @@ fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
         Command::Doctor(_) => doctor::doctor(global, screen),
         Command::Fsck(args) => fsck::fsck(&args, global, screen),
         Command::Man(args) => man::man(&args, screen),
-    }
+    };
+    outcome.map(ExitCode::from)
 }

@@ -274,12 +274,14 @@ impl Host {
     }
 }
 
-impl Config {
+impl Default for Config {
     /// The configuration of an empty file on this host.
-    pub(crate) fn defaults() -> Self {
+    fn default() -> Self {
         read::read(Value::Null, &reader::Problems::default(), Host::here())
     }
+}
 
+impl Config {
     /// Reads this file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let bytes = std::fs::read(path).map_err(|source| ConfigError::Read {
@@ -300,7 +302,7 @@ impl Config {
             Err(ConfigError::Read { source, .. })
                 if named.is_none() && source.kind() == std::io::ErrorKind::NotFound =>
             {
-                Ok((Config::defaults(), None))
+                Ok((Config::default(), None))
             }
             result => result.map(|config| (config, Some(path.to_owned()))),
         }
@@ -341,14 +343,6 @@ impl Config {
         } else {
             Err(problems)
         }
-    }
-
-    /// Address of the pages as people see it, for a daemon that listens at `at`.
-    pub(crate) fn web_address(&self, at: SocketAddr) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        self.web
-            .clone()
-            .unwrap_or_else(|| format!("{scheme}://{at}"))
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     /// Done; where a verdict was asked for: passed.
     Ok = 0,
     /// The build or job failed, or the file that was looked at has errors.
-    Failed = 1,
+    BuildFailed = 1,
     /// The command line is wrong, or what it asks for can't be done in the present state.
     Usage = 2,
     /// The repository, build, job, file or page named does not exist.
@@ -31,7 +31,7 @@ impl Exit {
     pub(crate) const TABLE: [(Exit, &str); 8] = [
         (Exit::Ok, "Done. Where a verdict was asked for: passed."),
         (
-            Exit::Failed,
+            Exit::BuildFailed,
             "The build or job did not pass, or the file that was looked at has errors.",
         ),
         (

@@ -9,10 +9,22 @@ mod notify;
 
 use std::process::ExitCode;
 
+use exit::{Exit, Failure};
+
 /// First argument of the process that builds a sandbox from within: see [`assay_sandbox::launcher_main`].
 pub(crate) const LAUNCH: &str = "__launch";
-/// First argument of the installed Git hook.
-pub(crate) const POST_RECEIVE: &str = "__post-receive";
+
+/// Threads of the daemon's runtime: it waits for jobs, it doesn't compute.
+const THREADS: usize = 2;
+
+/// The runtime of commands that are, or have, a daemon.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, "cannot start the runtime").because(&error))
+}
 
 /// Runs the command line.
 ///
@@ -22,7 +34,11 @@ pub fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
     match first.as_deref().and_then(std::ffi::OsStr::to_str) {
         Some(LAUNCH) => assay_sandbox::launcher_main(),
+<<<<<<< HEAD
         Some(POST_RECEIVE) => assay_hooks::post_receive(std::env::args_os().skip(2)),
+=======
+        Some(assay_hooks::POST_RECEIVE) => assay_hooks::post_receive(std::env::args_os().skip(2)),
+>>>>>>> heads/cli
         _ => cli::main(),
     }
 }

@@ -298,8 +298,11 @@ pub(crate) enum HookCommand {
     /// receive.advertisePushOptions of the repository is set, without which git refuses push -o.
     Install {
         /// The repository: a bare one, or a work tree
-        #[arg(value_name = "REPO")]
-        path: PathBuf,
+        #[arg(value_name = "REPO", required_unless_present = "print")]
+        path: Option<PathBuf>,
+        /// Print the hook instead of installing it, for a folder of hooks that many repositories share
+        #[arg(long)]
+        print: bool,
     },
     /// Take the hook away and put back what was there before
     Remove {

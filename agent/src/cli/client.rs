@@ -22,6 +22,7 @@ use crate::exit::{Exit, Failure};
 
 pub(crate) use nouns::{
     Branch, Build, Commit, Job, OwnRepository, Repository, Request, TokenRecord, job_details,
+    matrix_values,
 };
 pub(crate) use sse::Event;
 

@@ -10,7 +10,7 @@ use assay_plan::{
 use serde_json::json;
 
 use super::args::{self, EventArgs};
-use super::client::job_details;
+use super::client::{job_details, matrix_values};
 use super::output::{Cell, Color, Screen, Table};
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -30,7 +30,7 @@ pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
             } else {
                 screen.line(&format!("error\troot\t{error}"))?;
             }
-            return Ok(Exit::Failed);
+            return Ok(Exit::BuildFailed);
         }
     };
     let mut messages = linted.messages;
@@ -44,7 +44,7 @@ pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
         }
     }
     let bad = messages.iter().any(|message| message.level >= Level::Error);
-    Ok(if bad { Exit::Failed } else { Exit::Ok })
+    Ok(if bad { Exit::BuildFailed } else { Exit::Ok })
 }
 
 /// `assay expand`
@@ -83,12 +83,7 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
         .iter()
         .filter(|message| message.level >= Level::Warn)
     {
-        screen.say(&format!(
-            "{}: {}: {}",
-            message.level.name(),
-            message.key,
-            sentence(message)
-        ));
+        screen.say(&describe(message));
     }
     screen.table(&table)?;
     Ok(Exit::Ok)
@@ -144,7 +139,7 @@ fn arch() -> &'static str {
 
 fn normalised(file: &Path) -> Result<assay_plan::Linted, Failure> {
     assay_plan::lint(&read(file)?).map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot use {}", shown(file))).because(&error)
+        Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(&error)
     })
 }
 
@@ -169,7 +164,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     result.map_err(|error| Failure::io(format!("cannot read {}", shown(file)), &error))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(
-            Failure::new(Exit::Failed, format!("cannot use {}", shown(file)))
+            Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file)))
                 .cause("it is larger than 1 MiB"),
         );
     }
@@ -327,6 +322,22 @@ fn messages_table(messages: &[Message]) -> Table {
         ]);
     }
     table
+}
+
+/// A message in a line: level, key, words.
+pub(crate) fn describe(message: &Message) -> String {
+    format!(
+        "{}: {}: {}",
+        message.level.name(),
+        message.key,
+        sentence(message)
+    )
+}
+
+/// What tells a job from its siblings, beside stage and name.
+pub(crate) fn varying(config: &Map) -> Option<String> {
+    let config = serde_json::to_value(config).ok()?;
+    Some(matrix_values(&config)).filter(|text| !text.is_empty())
 }
 
 /// A message in words: its code, spaced, and its arguments.

@@ -189,7 +189,7 @@ fn verdict(client: &Client, found: &Found, screen: &Screen) -> Outcome {
     Ok(if state == State::Passed.name() {
         Exit::Ok
     } else {
-        Exit::Failed
+        Exit::BuildFailed
     })
 }
 

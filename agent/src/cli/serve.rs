@@ -1,5 +1,6 @@
 //! `assay serve` and `assay up`: the daemon, in the foreground.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -9,12 +10,9 @@ use super::args::{self, Global};
 use super::configuration;
 use super::output::Screen;
 use crate::config::{self, Config, LogFormat, LogLevel};
-use crate::daemon::{Daemon, Options};
+use crate::daemon::{Daemon, DaemonError, Options};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::notify;
-
-/// Threads of the daemon's runtime: it waits for jobs, it doesn't compute.
-const THREADS: usize = 2;
 
 /// `assay serve`
 pub(crate) fn serve(args: args::Serve, global: &Global, screen: &Screen) -> Outcome {
@@ -34,12 +32,16 @@ pub(crate) fn serve(args: args::Serve, global: &Global, screen: &Screen) -> Outc
         repositories: Vec::new(),
         install_hooks: false,
     };
+<<<<<<< HEAD
     run(options, |address, _| screen.line(&format!("ready: {address}")))
+=======
+    run(options, |_, _| Ok(()))
+>>>>>>> heads/cli
 }
 
 /// `assay up`
 pub(crate) fn up(args: args::Up, global: &Global, screen: &Screen) -> Outcome {
-    let mut config = Config::defaults();
+    let mut config = Config::default();
     if let Some(listen) = args.listen {
         if !listen.ip().is_loopback() {
             return Err(Failure::usage(format!(
@@ -85,15 +87,26 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 /// Runs the daemon until it is told to stop; `ready` is told address and one-time link once it takes work.
 fn run(options: Options, ready: impl FnOnce(&str, &str) -> Result<(), Failure>) -> Outcome {
+<<<<<<< HEAD
     runtime()?.block_on(async {
         let daemon = Daemon::start(options).await?;
+=======
+    crate::runtime()?.block_on(async {
+        let daemon = Daemon::start(options)
+            .await
+            .map_err(|error| daemon_failure(&error))?;
+>>>>>>> heads/cli
         ready(daemon.address(), &daemon.link())?;
         notify::ready();
-        daemon.run_until_shutdown().await?;
+        daemon
+            .run_until_shutdown()
+            .await
+            .map_err(|error| daemon_failure(&error))?;
         Ok(Exit::Ok)
     })
 }
 
+<<<<<<< HEAD
 /// The runtime of everything that runs jobs.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
@@ -101,6 +114,34 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, "cannot start the runtime").because(&error))
+=======
+/// The daemon's trouble in words, with the way out.
+pub(crate) fn daemon_failure(error: &DaemonError) -> Failure {
+    let (exit, hint) = match error {
+        DaemonError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => (
+            Exit::Internal,
+            Some("another program listens there; choose another port by listen in assay.yml, or by assay up --listen".to_owned()),
+        ),
+        DaemonError::Listen { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {
+            (Exit::BadConfig, Some("this host does not have that address".to_owned()))
+        }
+        DaemonError::Listen { .. } => (Exit::NotAllowed, None),
+        DaemonError::Store { .. } => (
+            Exit::BadConfig,
+            Some("if another daemon uses it, name another folder by --state; assay fsck looks into it".to_owned()),
+        ),
+        DaemonError::Socket { .. } => {
+            (Exit::BadConfig, Some("the path of the state folder may be too long: name a shorter one by --state".to_owned()))
+        }
+        DaemonError::Hook { source, .. } => (Exit::BadConfig, source.way_out()),
+        _ => (Exit::Internal, None),
+    };
+    let failure = Failure::new(exit, "cannot run the daemon").because(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+>>>>>>> heads/cli
 }
 
 /// Sends the daemon's own log to standard error.

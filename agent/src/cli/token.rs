@@ -48,7 +48,7 @@ fn create(
         "user": user,
         "admin": admin,
         "rights": rights,
-        "expires_in": expires.map(|span| span.0.as_secs()),
+        "expires_in": expires.map(|span| span.duration().as_secs()),
     });
     let answer = client.ask(Method::POST, "/assay/tokens", Some(&body))?;
     if screen.json {

@@ -97,7 +97,7 @@ fn read_access(root: &mut Section<'_>) -> Access {
 
 fn read_limits(root: &mut Section<'_>, memory: u64) -> Limits {
     let mut section = root.section("limits");
-    let memory = section.get("memory", size).unwrap_or(Size(memory));
+    let memory = section.get("memory", size).unwrap_or(Size::of(memory));
     let limits = Limits {
         time: section
             .get("time", span_above_zero)
@@ -110,11 +110,13 @@ fn read_limits(root: &mut Section<'_>, memory: u64) -> Limits {
         processes: section
             .get("processes", |value| number(value, 1, u64::from(u32::MAX)))
             .unwrap_or(4096),
-        disk: section.get("disk", size).unwrap_or(Size(memory.0 / 4 * 3)),
+        disk: section
+            .get("disk", size)
+            .unwrap_or(Size::of(memory.bytes() / 4 * 3)),
         files: section
             .get("files", |value| number(value, 1, u64::from(u32::MAX)))
             .unwrap_or(500_000),
-        log: section.get("log", size).unwrap_or(Size(4_500_000)),
+        log: section.get("log", size).unwrap_or(Size::of(4_500_000)),
         weight: section
             .get("weight", |value| small(value, 1, 1000))
             .unwrap_or(20),
@@ -275,7 +277,7 @@ fn span(value: &Value) -> Result<Span, String> {
 
 fn span_above_zero(value: &Value) -> Result<Span, String> {
     let span = span(value)?;
-    if span.0.is_zero() {
+    if span.duration().is_zero() {
         Err("must be longer than zero".to_owned())
     } else {
         Ok(span)
@@ -288,7 +290,7 @@ fn size(value: &Value) -> Result<Size, String> {
         other => text(other, "a size such as 2GiB")?,
     };
     match Size::parse(&written) {
-        Ok(Size(0)) => Err("must be more than zero".to_owned()),
+        Ok(size) if size.bytes() == 0 => Err("must be more than zero".to_owned()),
         result => result.map_err(|error| error.to_string()),
     }
 }

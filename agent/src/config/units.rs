@@ -44,12 +44,17 @@ pub(crate) enum UnitError {
 
 /// A duration of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Span(pub(crate) Duration);
+pub(crate) struct Span(Duration);
 
 impl Span {
     /// So many seconds.
     pub(crate) const fn seconds(seconds: u64) -> Self {
         Span(Duration::from_secs(seconds))
+    }
+
+    /// As the standard library has it.
+    pub(crate) const fn duration(self) -> Duration {
+        self.0
     }
 
     /// Reads numbers with units, one after another.
@@ -111,9 +116,19 @@ impl Serialize for Span {
 
 /// A number of bytes of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Size(pub(crate) u64);
+pub(crate) struct Size(u64);
 
 impl Size {
+    /// So many bytes.
+    pub(crate) const fn of(bytes: u64) -> Self {
+        Size(bytes)
+    }
+
+    /// The number of bytes.
+    pub(crate) const fn bytes(self) -> u64 {
+        self.0
+    }
+
     /// Reads a number with or without a unit; at most nine decimal places.
     pub(crate) fn parse(text: &str) -> Result<Self, UnitError> {
         let bad = || UnitError::Size(text.to_owned());

@@ -23,8 +23,6 @@ pub(crate) struct Build {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Job {
     pub(crate) id: u64,
-    #[serde(default)]
-    pub(crate) build_id: u64,
     pub(crate) number: String,
     pub(crate) state: String,
     #[serde(default)]
@@ -134,7 +132,6 @@ pub(crate) struct Repository {
 /// A repository as the daemon's operator sees it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct OwnRepository {
-    pub(crate) id: u64,
     pub(crate) slug: String,
     #[serde(default)]
     pub(crate) path: Option<String>,
@@ -186,9 +183,14 @@ const MATRIX_KEYS: [&str; 24] = [
 
 /// What is special about a job: its name, or its matrix values.
 pub(crate) fn job_details(config: &Value) -> String {
-    if let Some(name) = config.get("name").and_then(Value::as_str) {
-        return name.to_owned();
+    match config.get("name").and_then(Value::as_str) {
+        Some(name) => name.to_owned(),
+        None => matrix_values(config),
     }
+}
+
+/// What tells a job from its siblings, beside its name.
+pub(crate) fn matrix_values(config: &Value) -> String {
     let mut parts: Vec<String> = MATRIX_KEYS
         .iter()
         .filter_map(|key| {

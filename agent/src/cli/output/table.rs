@@ -21,6 +21,13 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// Adds text at the end, in the same colour.
+    pub(crate) fn push(&mut self, text: &str) {
+        self.text.push_str(&one_line(text));
+    }
+}
+
 impl<T: AsRef<str>> From<T> for Cell {
     fn from(text: T) -> Self {
         Cell::colored(text.as_ref(), None)

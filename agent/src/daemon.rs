@@ -30,7 +30,6 @@ pub(crate) use demo::demo;
 pub(crate) use run::run;
 
 use crate::config::{AccessMode, Config};
-use crate::exit::{Exit, Failure};
 use self::core::{Core, Mailbox, Message};
 use hands::Hands;
 use intake::Intake;
@@ -46,7 +45,6 @@ use assay_store::StoreError;
 
 use crate::cli::args::{Global, Run};
 use crate::config::Config;
-use crate::exit::{Exit, Failure};
 >>>>>>> heads/cli
 
 /// What a daemon is started with.
@@ -88,44 +86,6 @@ pub(crate) enum DaemonError {
     Thread(std::io::Error),
     #[error("cannot watch for signals: {0}")]
     Signals(std::io::Error),
-}
-
-impl From<DaemonError> for Failure {
-    fn from(error: DaemonError) -> Self {
-        let exit = match &error {
-            DaemonError::Store { .. } | DaemonError::Listen { .. } | DaemonError::Tls(_) => Exit::BadConfig,
-            DaemonError::Repository { .. } | DaemonError::Hook { .. } => Exit::Usage,
-            DaemonError::Socket { .. } | DaemonError::Thread(_) | DaemonError::Signals(_) => Exit::Internal,
-        };
-        let hint = match &error {
-            DaemonError::Listen { .. } => Some("is another daemon running? choose another address with listen:"),
-            DaemonError::Store { .. } => Some("see assay-fsck(1), or choose another folder with --state"),
-            _ => None,
-        };
-        let failure = Failure::new(exit, "cannot start the daemon").because(&error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    }
-=======
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
-    #[error("cannot make the socket {path}: {source}")]
-    Socket {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("cannot install the hook in {path}: {source}")]
-    Hook {
-        path: PathBuf,
-        source: assay_hooks::HookError,
-    },
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
->>>>>>> heads/cli
 }
 
 /// A daemon that is up.

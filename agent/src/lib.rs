@@ -34,11 +34,7 @@ pub fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
     match first.as_deref().and_then(std::ffi::OsStr::to_str) {
         Some(LAUNCH) => assay_sandbox::launcher_main(),
-<<<<<<< HEAD
-        Some(POST_RECEIVE) => assay_hooks::post_receive(std::env::args_os().skip(2)),
-=======
         Some(assay_hooks::POST_RECEIVE) => assay_hooks::post_receive(std::env::args_os().skip(2)),
->>>>>>> heads/cli
         _ => cli::main(),
     }
 }

@@ -32,11 +32,7 @@ pub(crate) fn serve(args: args::Serve, global: &Global, screen: &Screen) -> Outc
         repositories: Vec::new(),
         install_hooks: false,
     };
-<<<<<<< HEAD
-    run(options, |address, _| screen.line(&format!("ready: {address}")))
-=======
     run(options, |_, _| Ok(()))
->>>>>>> heads/cli
 }
 
 /// `assay up`
@@ -87,15 +83,10 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 /// Runs the daemon until it is told to stop; `ready` is told address and one-time link once it takes work.
 fn run(options: Options, ready: impl FnOnce(&str, &str) -> Result<(), Failure>) -> Outcome {
-<<<<<<< HEAD
-    runtime()?.block_on(async {
-        let daemon = Daemon::start(options).await?;
-=======
     crate::runtime()?.block_on(async {
         let daemon = Daemon::start(options)
             .await
             .map_err(|error| daemon_failure(&error))?;
->>>>>>> heads/cli
         ready(daemon.address(), &daemon.link())?;
         notify::ready();
         daemon
@@ -106,20 +97,11 @@ fn run(options: Options, ready: impl FnOnce(&str, &str) -> Result<(), Failure>) 
     })
 }
 
-<<<<<<< HEAD
-/// The runtime of everything that runs jobs.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Internal, "cannot start the runtime").because(&error))
-=======
 /// The daemon's trouble in words, with the way out.
 pub(crate) fn daemon_failure(error: &DaemonError) -> Failure {
     let (exit, hint) = match error {
         DaemonError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => (
-            Exit::Internal,
+            Exit::BadConfig,
             Some("another program listens there; choose another port by listen in assay.yml, or by assay up --listen".to_owned()),
         ),
         DaemonError::Listen { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {
@@ -141,7 +123,6 @@ pub(crate) fn daemon_failure(error: &DaemonError) -> Failure {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
->>>>>>> heads/cli
 }
 
 /// Sends the daemon's own log to standard error.

@@ -12,7 +12,7 @@ use crate::cli::args::{Demo, Global};
 use crate::cli::client::Client;
 use crate::cli::output::{Cell, Screen, Table};
 use crate::config::Config;
-use crate::cli::serve::runtime;
+use crate::runtime;
 use crate::exit::{Exit, Failure, Outcome};
 
 /// The sample's configuration: a matrix of three jobs of which one may fail, and a second stage.
@@ -40,7 +40,7 @@ pub(crate) fn demo(args: &Demo, global: &Global, screen: &Screen) -> Outcome {
     config.listen.set_port(0);
     let options =
         Options { state: state.clone(), config, repositories: vec![bare.clone()], install_hooks: true };
-    let daemon = runtime.block_on(Daemon::start(options)).map_err(Failure::from)?;
+    let daemon = runtime.block_on(Daemon::start(options)).map_err(|error| crate::cli::daemon_failure(&error))?;
     screen.line(&format!("2. Its post-receive hook, and the daemon:      {}", daemon.address()))?;
 
     make_clone(scratch.path(), &bare, &clone)?;
@@ -55,7 +55,7 @@ pub(crate) fn demo(args: &Demo, global: &Global, screen: &Screen) -> Outcome {
         Err(Failure::new(Exit::Internal, "git push failed"))
     };
     let ended = if keep && result.is_ok() {
-        runtime.block_on(daemon.run_until_shutdown()).map_err(Failure::from)
+        runtime.block_on(daemon.run_until_shutdown()).map_err(|error| crate::cli::daemon_failure(&error))
     } else {
         runtime.block_on(daemon.shut_down());
         Ok(())

@@ -17,7 +17,7 @@ use super::worktree::{WorkTree, WorkTreeError};
 use super::{commands, launcher};
 use crate::cli::args::{Global, Run};
 use crate::cli::output::Screen;
-use crate::cli::serve::runtime;
+use crate::runtime;
 use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};

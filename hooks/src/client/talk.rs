@@ -86,7 +86,12 @@ fn log_line(job: &str, line: &str) -> Option<String> {
         .find(|part| !part.is_empty())
         .unwrap_or_default();
     let shown = visible(last);
-    (!shown.is_empty() || line.is_empty()).then(|| format!("{job} | {shown}\n"))
+    let before = if job.is_empty() {
+        "assay: ".to_owned()
+    } else {
+        format!("{job} | ")
+    };
+    (!shown.is_empty() || line.is_empty()).then(|| format!("{before}{shown}\n"))
 }
 
 /// The text without control characters and escape sequences, colours excepted: what a job prints must not be able to
@@ -171,5 +176,9 @@ mod tests {
         );
         assert_eq!(line("travis_time:end:0a\r\x1b[0K"), None);
         assert_eq!(line("").as_deref(), Some("12.1 | \n"));
+        assert_eq!(
+            log_line("", "no build\r").as_deref(),
+            Some("assay: no build\n")
+        );
     }
 }

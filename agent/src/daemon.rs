@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_api::{Api, ApiSettings, CommandError};
+use assay_api::{Api, ApiSettings, CommandError, Tls, TlsError};
 use assay_plan::Settings;
 use assay_sandbox::Launcher;
 use assay_store::{Opened, Store, StoreError};
@@ -81,7 +81,7 @@ pub(crate) enum DaemonError {
     #[error("cannot install the hook in {path}: {source}")]
     Hook { path: PathBuf, source: assay_hooks::HookError },
     #[error("{0}")]
-    Tls(#[from] assay_api::TlsError),
+    Tls(#[from] TlsError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     #[error("cannot watch for signals: {0}")]
@@ -113,7 +113,7 @@ impl Daemon {
             .await
             .map_err(|source| DaemonError::Listen { address: config.listen, source })?;
         let bound = listener.local_addr().unwrap_or(config.listen);
-        let tls = config.tls.as_ref().map(|tls| assay_api::TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() });
+        let tls = config.tls.as_ref().map(|tls| Tls::load(tls.cert.clone(), tls.key.clone())).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let address = config.web.clone().unwrap_or_else(|| format!("{scheme}://{bound}"));
         let run = state.join("run");
@@ -133,7 +133,7 @@ impl Daemon {
         let intake =
             Arc::new(Intake::new(store.clone(), mailbox.clone(), Arc::clone(&hands), address.clone(), burst));
         let (commands, obeyed) = mpsc::channel(64);
-        let api = Api::new(store, commands, api_settings(&config, &address));
+        let api = Api::new(store, commands, api_settings(&config, &address, &state));
         let (shutdown, ending) = watch::channel(false);
 
         register(&intake, &config, repositories, install_hooks.then_some(hook.as_path())).await?;
@@ -144,7 +144,7 @@ impl Daemon {
         ];
         let servers = vec![
             tokio::spawn(assay_api::serve_control(control_listener, api.clone(), ending.clone())),
-            tokio::spawn(assay_api::serve(listener, tls, api.clone(), ending)?),
+            tokio::spawn(assay_api::serve(listener, tls, api.clone(), ending)),
         ];
         tracing::info!(address, state = %state.display(), "ready");
         Ok(Daemon {
@@ -168,7 +168,7 @@ impl Daemon {
 
     /// A one-time link that opens the pages.
     pub(crate) fn link(&self) -> String {
-        format!("{}{}", self.address, self.api.one_time_link())
+        format!("{}{}", self.address, self.api.one_time_link().unwrap_or_default())
     }
 
     /// Serves until SIGTERM, SIGINT or SIGHUP, then ends in order.
@@ -291,13 +291,19 @@ async fn look_on_a_timer(intake: Arc<Intake>, interval: Duration) {
     }
 }
 
-fn api_settings(config: &Config, address: &str) -> ApiSettings {
+fn api_settings(config: &Config, address: &str, state: &Path) -> ApiSettings {
     let mode = match config.access.mode {
         AccessMode::Org => assay_api::Mode::Org,
         AccessMode::Public => assay_api::Mode::Public,
         AccessMode::Private => assay_api::Mode::Private,
     };
-    ApiSettings { mode, web: address.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    ApiSettings {
+        mode,
+        web: address.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        state: state.to_owned(),
+        workers: config.jobs,
+    }
 }
 
 /// This program, by its path.

@@ -84,7 +84,13 @@ impl Intake {
     pub(super) async fn look_with_spool(&self, repo: &Repository) {
         let Source::Path(path) = &repo.source;
         let path = PathBuf::from(path);
-        let spooled = tokio::task::spawn_blocking(move || assay_hooks::read_spool(&path)).await.unwrap_or_default();
+        let spooled = tokio::task::spawn_blocking(move || {
+            assay_hooks::read_spool(&path).unwrap_or_else(|error| {
+                tracing::warn!(path = %path.display(), %error, "cannot read the spool");
+                Vec::new()
+            })
+        });
+        let spooled = spooled.await.unwrap_or_default();
         let (files, hints): (Vec<PathBuf>, Vec<Hint>) = spooled.into_iter().unzip();
         match self.look(repo, hints.iter().map(delivery).collect()).await {
             Ok(requests) => {

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
-use rustix::thread::UnshareFlags;
 
 use crate::jail::Step;
 use crate::sys;
@@ -236,15 +235,7 @@ fn namespaces(inside: u32) -> io::Result<()> {
     if uid == 0 || gid == 0 {
         return Err(io::Error::other("uid or gid 0 of the host is never mapped"));
     }
-    sys::unshare(
-        UnshareFlags::NEWUSER
-            | UnshareFlags::NEWNS
-            | UnshareFlags::NEWPID
-            | UnshareFlags::NEWNET
-            | UnshareFlags::NEWIPC
-            | UnshareFlags::NEWUTS
-            | UnshareFlags::NEWCGROUP,
-    )?;
+    sys::unshare(sys::jail_namespaces())?;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("{inside} {uid} 1\n"))?;
     std::fs::write("/proc/self/gid_map", format!("{inside} {gid} 1\n"))

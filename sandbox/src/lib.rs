@@ -5,6 +5,7 @@
 mod apply;
 mod cgroup;
 mod confine;
+mod doctor;
 mod error;
 mod host;
 mod init;
@@ -20,38 +21,12 @@ mod terminal;
 mod tree;
 mod wire;
 
+pub use doctor::{Check, CheckState, doctor};
 pub use error::RunError;
 pub use launcher::launcher_main;
 pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
 pub use spec::{Bind, Image, Limits, Resource, RunSpec};
 pub use tree::TreeWriter;
-
-/// State of one host fact that `assay doctor` shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// What is looked at.
-    pub name: &'static str,
-    /// Whether it is there.
-    pub state: CheckState,
-    /// One line: what was found, and what to do if it is not as wished.
-    pub detail: String,
-}
-
-/// How a host fact stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckState {
-    /// As wished.
-    Good,
-    /// A promise about resources falls back to something weaker.
-    Degraded,
-    /// Jobs can't run here.
-    Missing,
-}
-
-/// Looks at the host: namespaces, cgroups, seccomp, Landlock, swap.
-pub fn doctor() -> Vec<Check> {
-    todo!()
-}
 
 /// Kills and removes what runs of a dead daemon left behind (cgroups whose id begins with `prefix`).
 pub fn clean_up(prefix: &str) {

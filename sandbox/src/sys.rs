@@ -4,6 +4,7 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -159,6 +160,36 @@ pub(crate) fn wait_for(pid: Pid) -> io::Result<u64> {
     let usage = unsafe { usage.assume_init() };
     let micros = |t: libc::timeval| u64::try_from(t.tv_sec * 1_000_000 + t.tv_usec).unwrap_or(0);
     Ok(micros(usage.ru_utime) + micros(usage.ru_stime))
+}
+
+/// Creates the jail's namespaces in a process that ends at once, and uses a right there that only a working user
+/// namespace gives.
+pub(crate) fn try_namespaces() -> io::Result<()> {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    let try_out = || {
+        unshare(jail_namespaces())?;
+        rustix::system::sethostname(b"assay")?;
+        // Never goes on to execute anything: this error tells success.
+        Err(io::Error::from_raw_os_error(libc::ECANCELED))
+    };
+    // SAFETY: between fork and exec only two system calls are made, and nothing is allocated.
+    unsafe { command.pre_exec(try_out) };
+    match command.spawn() {
+        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
+        Err(error) => Err(error),
+        Ok(mut child) => child.kill().and_then(|()| child.wait()).map(drop),
+    }
+}
+
+/// All namespaces of a jail.
+pub(crate) fn jail_namespaces() -> UnshareFlags {
+    UnshareFlags::NEWUSER
+        | UnshareFlags::NEWNS
+        | UnshareFlags::NEWPID
+        | UnshareFlags::NEWNET
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP
 }
 
 /// The Landlock version the kernel offers; 0 for none.

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decide::{Blueprint, Decision};
 use crate::model::{
-    Build, BuildId, Commit, CommitId, Event, Job, JobId, JobNumber, RefName, RepoId, Request, RequestId, RequestState,
-    State, Time, Verdict,
+    Build, BuildId, Commit, CommitId, Event, Job, JobId, JobNumber, RefName, RepoId, Request,
+    RequestId, RequestState, State, Time, Verdict,
 };
 
 /// The highest numbers given out so far; the engine goes on from them and never gives one out twice.
@@ -307,16 +307,22 @@ impl Engine {
             Input::Added(repo, refs) => self.added(repo, refs, &mut out),
             Input::Removed(repo) => self.removed(repo, &mut out),
             Input::Asked(event) => self.request(now, event, &mut out),
-            Input::Decided(id, commit, decision) => self.decided(now, id, commit, decision, &mut out),
+            Input::Decided(id, commit, decision) => {
+                self.decided(now, id, commit, decision, &mut out)
+            }
             Input::Unread(id) => {
                 if self.pending.contains_key(&id) {
                     self.reread.insert(id, now.plus(self.settings.read_again));
                 }
             }
             Input::Started(job, attempt) => self.started(now, job, attempt, &mut out),
-            Input::Finished(job, attempt, verdict) => self.finished(now, job, attempt, &verdict, &mut out),
+            Input::Finished(job, attempt, verdict) => {
+                self.finished(now, job, attempt, &verdict, &mut out)
+            }
             Input::Cancel(target) => self.cancel(now, target, &mut out)?,
-            Input::Restart { target, by, stored } => self.restart(now, target, &by, stored, &mut out)?,
+            Input::Restart { target, by, stored } => {
+                self.restart(now, target, &by, stored, &mut out)?
+            }
             Input::Wake => self.woken(now, &mut out),
             Input::Drain => self.draining = true,
         }
@@ -331,7 +337,12 @@ impl Engine {
             effects.push(Effect::Save(out.records));
         }
         effects.append(&mut out.effects);
-        let next = self.held.values().map(|held| held.deadline).chain(self.reread.values().copied()).min();
+        let next = self
+            .held
+            .values()
+            .map(|held| held.deadline)
+            .chain(self.reread.values().copied())
+            .min();
         if next.is_some() && next != self.wake {
             effects.extend(next.map(Effect::WakeAt));
         }
@@ -343,15 +354,25 @@ impl Engine {
         for job in &jobs {
             self.home.insert(job.id, build.id);
             if job.state == State::Queued {
-                self.queue.insert((job.queued_at.unwrap_or(build.created_at), job.id));
+                self.queue
+                    .insert((job.queued_at.unwrap_or(build.created_at), job.id));
             }
         }
         self.active.insert(build.id, Active { build, jobs });
     }
 
     /// Makes the build of an accepted request.
-    fn decided(&mut self, now: Time, id: RequestId, commit: Option<Commit>, decision: Decision, out: &mut Out) {
-        let Some(mut request) = self.pending.remove(&id) else { return };
+    fn decided(
+        &mut self,
+        now: Time,
+        id: RequestId,
+        commit: Option<Commit>,
+        decision: Decision,
+        out: &mut Out,
+    ) {
+        let Some(mut request) = self.pending.remove(&id) else {
+            return;
+        };
         self.reread.remove(&id);
         request.commit = commit;
         match (decision, request.commit.clone()) {
@@ -360,11 +381,14 @@ impl Engine {
                 let (build, jobs) = self.make_build(now, &request, commit, *blueprint);
                 out.save(Record::Request(request));
                 out.save(Record::Build(build.clone()));
-                jobs.iter().for_each(|job| out.save(Record::Job(job.clone())));
+                jobs.iter()
+                    .for_each(|job| out.save(Record::Job(job.clone())));
                 self.adopt(build, jobs);
                 self.settle(now, id, out);
             }
-            (Decision::Accept(_), None) => reject(request, "its commit could not be read".to_owned(), out),
+            (Decision::Accept(_), None) => {
+                reject(request, "its commit could not be read".to_owned(), out)
+            }
             (Decision::Reject { reason, messages }, _) => {
                 request.messages = messages;
                 reject(request, reason, out);
@@ -372,7 +396,13 @@ impl Engine {
         }
     }
 
-    fn make_build(&mut self, now: Time, request: &Request, commit: Commit, plan: Blueprint) -> (Build, Vec<Job>) {
+    fn make_build(
+        &mut self,
+        now: Time,
+        request: &Request,
+        commit: Commit,
+        plan: Blueprint,
+    ) -> (Build, Vec<Job>) {
         let repo = request.event.repo;
         let number = self.counters.builds.entry(repo).or_insert(0);
         *number += 1;
@@ -384,7 +414,10 @@ impl Engine {
                 id: JobId(self.counters.job),
                 build: request.id,
                 repo,
-                number: JobNumber { build: number, job: place },
+                number: JobNumber {
+                    build: number,
+                    job: place,
+                },
                 config: row.config,
                 stage: row.stage,
                 allow_failure: row.allow_failure,
@@ -426,24 +459,48 @@ impl Engine {
             return;
         }
         while self.held.len() < self.settings.workers {
-            let Some(&entry) = self.queue.iter().find(|(_, job)| !self.held.contains_key(job)) else { return };
+            let Some(&entry) = self
+                .queue
+                .iter()
+                .find(|(_, job)| !self.held.contains_key(job))
+            else {
+                return;
+            };
             self.queue.remove(&entry);
             let deadline = now.plus(self.settings.start_limit);
-            let Some((active, place)) = find(&self.home, &mut self.active, entry.1) else { continue };
+            let Some((active, place)) = find(&self.home, &mut self.active, entry.1) else {
+                continue;
+            };
             let job = &mut active.jobs[place];
             job.state = State::Received;
             job.attempt += 1;
-            let held = Held { attempt: job.attempt, build: active.build.id, deadline, killed: false };
+            let held = Held {
+                attempt: job.attempt,
+                build: active.build.id,
+                deadline,
+                killed: false,
+            };
             out.save(Record::Job(job.clone()));
-            out.effects.push(Effect::Run(Box::new(active.build.clone()), Box::new(job.clone())));
+            out.effects.push(Effect::Run(
+                Box::new(active.build.clone()),
+                Box::new(job.clone()),
+            ));
             self.held.insert(entry.1, held);
         }
     }
 
     fn started(&mut self, now: Time, id: JobId, attempt: u32, out: &mut Out) {
-        let Some(held) = self.held.get_mut(&id).filter(|held| held.attempt == attempt && !held.killed) else { return };
+        let Some(held) = self
+            .held
+            .get_mut(&id)
+            .filter(|held| held.attempt == attempt && !held.killed)
+        else {
+            return;
+        };
         held.deadline = now.plus(self.settings.run_limit);
-        let Some((active, place)) = find(&self.home, &mut self.active, id) else { return };
+        let Some((active, place)) = find(&self.home, &mut self.active, id) else {
+            return;
+        };
         let job = &mut active.jobs[place];
         if job.state != State::Received {
             return;
@@ -456,7 +513,9 @@ impl Engine {
     }
 
     fn finished(&mut self, now: Time, id: JobId, attempt: u32, verdict: &Verdict, out: &mut Out) {
-        let Some(held) = self.held.get(&id).filter(|held| held.attempt == attempt) else { return };
+        let Some(held) = self.held.get(&id).filter(|held| held.attempt == attempt) else {
+            return;
+        };
         let build = held.build;
         self.held.remove(&id);
         let draining = self.draining;
@@ -505,9 +564,18 @@ impl Engine {
                     held.deadline = now.plus(self.settings.kill_limit);
                     out.effects.push(Effect::Kill(job.id, held.attempt));
                 }
-                None => out.effects.push(Effect::EndLog(job.repo, job.id, "Done: Job Cancelled".to_owned())),
+                None => out.effects.push(Effect::EndLog(
+                    job.repo,
+                    job.id,
+                    "Done: Job Cancelled".to_owned(),
+                )),
             }
-            end(now, job, State::Canceled, Some("canceled by a person".to_owned()));
+            end(
+                now,
+                job,
+                State::Canceled,
+                Some("canceled by a person".to_owned()),
+            );
             out.save(Record::Job(job.clone()));
         }
         if !any {
@@ -547,26 +615,45 @@ impl Engine {
         result
     }
 
-    fn restart_in(&mut self, now: Time, id: BuildId, target: Target, by: &str, out: &mut Out) -> Result<(), Refused> {
+    fn restart_in(
+        &mut self,
+        now: Time,
+        id: BuildId,
+        target: Target,
+        by: &str,
+        out: &mut Out,
+    ) -> Result<(), Refused> {
         let active = self.active.get_mut(&id).ok_or(Refused::NotFound)?;
         let ready = match target {
-            Target::Build(_) => active.build.state.is_final() && active.jobs.iter().all(|job| job.state.is_final()),
-            Target::Job(job) => active.jobs.iter().any(|other| other.id == job && other.state.is_final()),
+            Target::Build(_) => {
+                active.build.state.is_final() && active.jobs.iter().all(|job| job.state.is_final())
+            }
+            Target::Job(job) => active
+                .jobs
+                .iter()
+                .any(|other| other.id == job && other.state.is_final()),
         };
         if !ready {
             return Err(Refused::Unfinished);
         }
-        let from = active.jobs.iter().find(|job| target == Target::Job(job.id)).map(|job| job.stage);
+        let from = active
+            .jobs
+            .iter()
+            .find(|job| target == Target::Job(job.id))
+            .map(|job| job.stage);
         for job in &mut active.jobs {
             let meant = match (target, from) {
                 (Target::Job(id), Some(stage)) => {
-                    job.id == id || (job.stage > stage && job.reason.as_deref() == Some(verdict::STAGE_FAILED))
+                    job.id == id
+                        || (job.stage > stage
+                            && job.reason.as_deref() == Some(verdict::STAGE_FAILED))
                 }
                 _ => true,
             };
             if meant {
                 job.state = State::Created;
-                (job.queued_at, job.started_at, job.finished_at, job.reason) = (None, None, None, None);
+                (job.queued_at, job.started_at, job.finished_at, job.reason) =
+                    (None, None, None, None);
                 job.interrupted = false;
                 job.restarted = Some((now, by.to_owned()));
                 out.save(Record::Job(job.clone()));
@@ -581,16 +668,35 @@ impl Engine {
 
     /// Looks for runners that don't answer and requests to read again.
     fn woken(&mut self, now: Time, out: &mut Out) {
-        let due: Vec<RequestId> = self.reread.iter().filter(|(_, time)| **time <= now).map(|(id, _)| *id).collect();
+        let due: Vec<RequestId> = self
+            .reread
+            .iter()
+            .filter(|(_, time)| **time <= now)
+            .map(|(id, _)| *id)
+            .collect();
         for id in due {
             self.reread.remove(&id);
-            out.effects.extend(self.pending.get(&id).map(|request| Effect::Read(Box::new(request.clone()))));
+            out.effects.extend(
+                self.pending
+                    .get(&id)
+                    .map(|request| Effect::Read(Box::new(request.clone()))),
+            );
         }
-        let late: Vec<JobId> = self.held.iter().filter(|(_, held)| held.deadline <= now).map(|(id, _)| *id).collect();
+        let late: Vec<JobId> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.deadline <= now)
+            .map(|(id, _)| *id)
+            .collect();
         for id in late {
-            let Some(held) = self.held.get_mut(&id) else { continue };
+            let Some(held) = self.held.get_mut(&id) else {
+                continue;
+            };
             if held.killed {
-                let (attempt, gone) = (held.attempt, Verdict::Broken("its runner did not answer".to_owned()));
+                let (attempt, gone) = (
+                    held.attempt,
+                    Verdict::Broken("its runner did not answer".to_owned()),
+                );
                 self.finished(now, id, attempt, &gone, out);
             } else {
                 held.killed = true;
@@ -626,7 +732,12 @@ fn requeue(now: Time, job: &mut Job) {
 /// A run was cut off: the job is tried once more, then errored.
 fn cut_off(now: Time, job: &mut Job, why: &str, out: &mut Out) {
     if job.interrupted {
-        end(now, job, State::Errored, Some(format!("cut off twice: {why}")));
+        end(
+            now,
+            job,
+            State::Errored,
+            Some(format!("cut off twice: {why}")),
+        );
         let line = format!("The job was cut off a second time ({why}) and is given up.");
         out.effects.push(Effect::EndLog(job.repo, job.id, line));
     } else {

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::path::Path;
 
 use assay_plan::{
-    Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId, Repository, Request,
-    RequestId, RequestState, Slug, Source, State, Time, Value, Visibility,
+    Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId,
+    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Value, Visibility,
 };
 use assay_store::{Change, Store};
 
@@ -50,7 +50,10 @@ fn repository() -> Result<Repository, Box<dyn Error>> {
 
 fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
     let id = CommitId::parse(&format!("{number:040x}"))?;
-    let person = Person { name: "Ann".to_owned(), email: "ann@example.org".to_owned() };
+    let person = Person {
+        name: "Ann".to_owned(),
+        email: "ann@example.org".to_owned(),
+    };
     let when = Time(i64::try_from(number)? * 60_000);
     let commit = Commit {
         id: id.clone(),
@@ -81,7 +84,10 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
     let config: Map = [
         ("language".to_owned(), Value::from("shell")),
         ("os".to_owned(), Value::from("linux")),
-        ("script".to_owned(), Value::Seq(vec![Value::from("make"), Value::from("make check")])),
+        (
+            "script".to_owned(),
+            Value::Seq(vec![Value::from("make"), Value::from("make check")]),
+        ),
     ]
     .into_iter()
     .collect();
@@ -89,7 +95,10 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
         id: JobId(number),
         build: RequestId(number),
         repo: RepoId(1),
-        number: JobNumber { build: number, job: 1 },
+        number: JobNumber {
+            build: number,
+            job: 1,
+        },
         config: config.clone(),
         stage: None,
         allow_failure: false,
@@ -121,5 +130,9 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
         started_at: Some(when),
         finished_at: Some(when.plus(5000)),
     };
-    Ok([Change::Request(request), Change::Build(build), Change::Job(job)])
+    Ok([
+        Change::Request(request),
+        Change::Build(build),
+        Change::Job(job),
+    ])
 }

@@ -28,8 +28,17 @@ fn a_build_cut_off_by_kill_9_is_run_once_more_and_says_so() {
     });
     let build = server.newest_build("team/app");
     let log = server.log_of(&build["jobs"][0]);
-    assert!(log.contains("attempt 2"), "the second attempt is noted:\n{log}");
-    assert_eq!(server.get("/repos/team/app/builds")["builds"].as_array().unwrap().len(), 1);
+    assert!(
+        log.contains("attempt 2"),
+        "the second attempt is noted:\n{log}"
+    );
+    assert_eq!(
+        server.get("/repos/team/app/builds")["builds"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -50,12 +59,23 @@ fn a_shutdown_puts_running_jobs_back_at_no_cost() {
 #[test]
 fn a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", "language: shell\nscript: true\n")]);
+    let repo = Repo::new(
+        dir.path(),
+        "team/app",
+        &[(".travis.yml", "language: shell\nscript: true\n")],
+    );
     let server = Server::start(dir.path(), &[&repo], "");
-    let second = server.try_cli(&["serve", "--config", dir.path().join("assay.yml").to_str().unwrap()]);
+    let second = server.try_cli(&[
+        "serve",
+        "--config",
+        dir.path().join("assay.yml").to_str().unwrap(),
+    ]);
     let text = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(6), "{text}");
-    assert!(text.contains(server.state().to_str().unwrap()), "it names the folder: {text}");
+    assert!(
+        text.contains(server.state().to_str().unwrap()),
+        "it names the folder: {text}"
+    );
     assert!(repo.push_and_wait().contains("passed"));
 }
 
@@ -82,7 +102,11 @@ fn a_port_in_use_is_one_clear_error() {
 #[test]
 fn a_lost_database_is_rebuilt_from_the_journal() {
     let dir = tempfile::tempdir().unwrap();
-    let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", "language: shell\nscript: true\n")]);
+    let repo = Repo::new(
+        dir.path(),
+        "team/app",
+        &[(".travis.yml", "language: shell\nscript: true\n")],
+    );
     let mut server = Server::start(dir.path(), &[&repo], "");
     repo.push_and_wait();
     let before = server.newest_build("team/app");
@@ -92,5 +116,9 @@ fn a_lost_database_is_rebuilt_from_the_journal() {
     assert_eq!(server.newest_build("team/app"), before);
     server.stop();
     let output = server.try_cli(&["fsck"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

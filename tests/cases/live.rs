@@ -20,30 +20,56 @@ fn a_line_is_seen_on_the_page_by_the_command_line_and_in_the_push_before_the_job
 
     let mut push = git_command(&repo.clone, &["push", "-o", "assay.wait", "origin", "main"]);
     let mut push = push.stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let mut pushed = BufReader::new(push.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(pushed.any(|line| line.contains("a line before the end")), "in the waiting push");
+    let mut pushed = BufReader::new(push.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        pushed.any(|line| line.contains("a line before the end")),
+        "in the waiting push"
+    );
 
     let build = server.newest_build("team/app");
     let job = &build["jobs"][0];
     let mut page = server.events(&format!("/assay/jobs/{}/log/events", job["id"]));
     let event = page.until("a line before the end");
-    let number: u64 = event.id.parse().expect("the part's number is the event's id");
+    let number: u64 = event
+        .id
+        .parse()
+        .expect("the part's number is the event's id");
 
     let mut follow = server.spawn_cli(&["logs", "-f", job["number"].as_str().unwrap()]);
-    let mut followed = BufReader::new(follow.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert!(followed.any(|line| line.contains("a line before the end")), "by logs -f");
+    let mut followed = BufReader::new(follow.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        followed.any(|line| line.contains("a line before the end")),
+        "by logs -f"
+    );
 
-    assert_eq!(server.get(&format!("/jobs/{}", job["id"]))["job"]["state"], "started", "and the job still runs");
+    assert_eq!(
+        server.get(&format!("/jobs/{}", job["id"]))["job"]["state"],
+        "started",
+        "and the job still runs"
+    );
 
-    git(&repo.clone, &["push", "--quiet", "-o", "ci.skip", "origin", "signal"]);
+    git(
+        &repo.clone,
+        &["push", "--quiet", "-o", "ci.skip", "origin", "signal"],
+    );
     server.cli(&["repo", "list"]);
     assert!(pushed.any(|line| line.contains("signal seen")));
     assert!(followed.any(|line| line.contains("signal seen")));
     assert!(push.wait().unwrap().success());
-    assert!(follow.wait().unwrap().success(), "logs -f ends with the verdict");
+    assert!(
+        follow.wait().unwrap().success(),
+        "logs -f ends with the verdict"
+    );
 
     // A page that comes back names the part it has, and gets exactly what follows.
-    let mut resumed = server.events(&format!("/assay/jobs/{}/log/events?after={number}", job["id"]));
+    let mut resumed = server.events(&format!(
+        "/assay/jobs/{}/log/events?after={number}",
+        job["id"]
+    ));
     let next = resumed.next().expect("a part");
     assert_eq!(next.id.parse::<u64>().ok(), Some(number + 1));
     assert!(!next.data.contains("a line before the end"));

@@ -27,11 +27,18 @@ fn requests(server: &Server, slug: &str, count: usize) -> Vec<(String, String, S
     let decided = || {
         let answer = server.get(&format!("/requests?slug={slug}&limit=100"));
         let list = answer["requests"].as_array()?.clone();
-        (list.len() >= count && list.iter().all(|request| !request["result"].is_null())).then_some(list)
+        (list.len() >= count && list.iter().all(|request| !request["result"].is_null()))
+            .then_some(list)
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = wait_for(&format!("{count} decided requests"), decided);
-    let row = |request: &Value| (text(&request["branch"]), text(&request["result"]), text(&request["message"]));
+    let row = |request: &Value| {
+        (
+            text(&request["branch"]),
+            text(&request["result"]),
+            text(&request["message"]),
+        )
+    };
     list.iter().rev().map(row).collect()
 }
 
@@ -41,12 +48,24 @@ fn a_push_runs_the_matrix_and_the_pusher_sees_the_log_and_the_verdict() {
     let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", MATRIX)]);
     let server = Server::start(dir.path(), &[&repo], "");
     let seen = repo.push_and_wait();
-    for text in ["suite one", "suite two", "suite bad", "delivered", "passed", &server.address] {
+    for text in [
+        "suite one",
+        "suite two",
+        "suite bad",
+        "delivered",
+        "passed",
+        &server.address,
+    ] {
         assert!(seen.contains(text), "the pusher sees {text:?}:\n{seen}");
     }
     let build = server.newest_build("team/app");
     assert_eq!(build["build"]["state"], "passed");
-    let states: Vec<_> = build["jobs"].as_array().unwrap().iter().map(|job| job["state"].clone()).collect();
+    let states: Vec<_> = build["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| job["state"].clone())
+        .collect();
     assert_eq!(states, ["passed", "passed", "failed", "passed"]);
     assert!(server.log_of(&build["jobs"][0]).contains("suite one"));
 }
@@ -58,13 +77,25 @@ fn the_hook_prints_one_line_with_the_address_of_the_build() {
     let server = Server::start(dir.path(), &[&repo], "");
     let output = repo.push(&["origin", "main"]);
     let seen = String::from_utf8_lossy(&output.stderr).into_owned();
-    let lines: Vec<&str> = seen.lines().filter(|line| line.starts_with("remote: ")).collect();
+    let lines: Vec<&str> = seen
+        .lines()
+        .filter(|line| line.starts_with("remote: "))
+        .collect();
     assert_eq!(lines.len(), 1, "{seen}");
-    let address = lines[0].split_whitespace().find(|word| word.starts_with("http")).expect("an address");
-    let path = address.strip_prefix(&server.address).expect("on this daemon");
+    let address = lines[0]
+        .split_whitespace()
+        .find(|word| word.starts_with("http"))
+        .expect("an address");
+    let path = address
+        .strip_prefix(&server.address)
+        .expect("on this daemon");
     let auth = format!("token {}", server.token);
     let page = || {
-        let answer = server.raw("GET", path, &[("Authorization", &auth), ("Accept", "text/html")]);
+        let answer = server.raw(
+            "GET",
+            path,
+            &[("Authorization", &auth), ("Accept", "text/html")],
+        );
         (answer.status == 200 && answer.body.contains("passed")).then_some(())
     };
     wait_for("the build's page to say passed", page);
@@ -80,16 +111,37 @@ fn each_kind_of_ref_change_leaves_the_record_a_travis_user_expects() {
 
     repo.commit("second [skip ci]", &[]);
     repo.push_and_wait();
-    git(&repo.clone, &["push", "--quiet", "-o", "ci.skip", "origin", "main:skipped"]);
+    git(
+        &repo.clone,
+        &["push", "--quiet", "-o", "ci.skip", "origin", "main:skipped"],
+    );
     git(&repo.clone, &["reset", "--quiet", "--hard", &first]);
     repo.commit("forced", &[("a", "1")]);
-    assert!(repo.push(&["--force", "-o", "assay.wait", "origin", "main"]).status.success());
+    assert!(
+        repo.push(&["--force", "-o", "assay.wait", "origin", "main"])
+            .status
+            .success()
+    );
     git(&repo.clone, &["tag", "-a", "v1", "-m", "one"]);
-    git(&repo.clone, &["push", "--quiet", "-o", "assay.wait", "origin", "v1", "main:again"]);
+    git(
+        &repo.clone,
+        &[
+            "push",
+            "--quiet",
+            "-o",
+            "assay.wait",
+            "origin",
+            "v1",
+            "main:again",
+        ],
+    );
     git(&repo.clone, &["rm", "--quiet", ".travis.yml"]);
     repo.commit("bare", &[]);
     repo.push_and_wait();
-    git(&repo.clone, &["push", "--quiet", "-o", "assay.wait", "origin", ":again"]);
+    git(
+        &repo.clone,
+        &["push", "--quiet", "-o", "assay.wait", "origin", ":again"],
+    );
 
     let mut found = requests(&server, "team/app", 8);
     // Two refs in one push have no order between them.
@@ -106,11 +158,24 @@ fn each_kind_of_ref_change_leaves_the_record_a_travis_user_expects() {
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
-        assert_eq!((found.0.as_str(), found.1.as_str()), (expected.0, expected.1), "{found:?}");
-        assert!(found.2.contains(expected.2), "{found:?} says {:?}", expected.2);
+        assert_eq!(
+            (found.0.as_str(), found.1.as_str()),
+            (expected.0, expected.1),
+            "{found:?}"
+        );
+        assert!(
+            found.2.contains(expected.2),
+            "{found:?} says {:?}",
+            expected.2
+        );
     }
     let tag = server.get("/repos/team/app/builds");
-    let tags: Vec<_> = tag["commits"].as_array().unwrap().iter().filter(|commit| commit["tag"] == "v1").collect();
+    let tags: Vec<_> = tag["commits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|commit| commit["tag"] == "v1")
+        .collect();
     assert_eq!(tags.len(), 1, "a tag's build says so");
 }
 
@@ -137,11 +202,17 @@ fn pushes_made_while_the_daemon_is_down_are_all_built() {
     server.stop();
     for number in 0..3 {
         repo.commit(&format!("change {number}"), &[]);
-        assert!(repo.push(&["origin", "main"]).status.success(), "a push never fails because of the daemon");
+        assert!(
+            repo.push(&["origin", "main"]).status.success(),
+            "a push never fails because of the daemon"
+        );
     }
     server.run();
     let found = requests(&server, "team/app", 3);
-    assert!(found.iter().all(|(_, result, _)| result == "accepted"), "{found:?}");
+    assert!(
+        found.iter().all(|(_, result, _)| result == "accepted"),
+        "{found:?}"
+    );
     assert_eq!(found.len(), 3);
 }
 
@@ -151,13 +222,17 @@ fn an_interrupted_waiting_push_leaves_the_build_running() {
     let config = "language: shell\nscript:\n  - echo begun\n  - sleep 1\n  - true\n";
     let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", config)]);
     let server = Server::start(dir.path(), &[&repo], "");
-    let mut push = crate::harness::git_command(&repo.clone, &["push", "-o", "assay.wait", "origin", "main"]);
+    let mut push =
+        crate::harness::git_command(&repo.clone, &["push", "-o", "assay.wait", "origin", "main"]);
     let mut push = push.stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_for("the job to start", || {
         let list = server.get("/repos/team/app/builds");
         (list["builds"][0]["state"] == "started").then_some(())
     });
-    let interrupted = std::process::Command::new("kill").args(["-INT", &push.id().to_string()]).status().unwrap();
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &push.id().to_string()])
+        .status()
+        .unwrap();
     assert!(interrupted.success());
     push.wait().unwrap();
     wait_for("the verdict", || {

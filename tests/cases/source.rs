@@ -28,7 +28,11 @@ script:
     assert!(repo.push(&["origin", "v1.0"]).status.success());
     let seen = repo.push_and_wait();
     assert!(seen.contains("passed"), "{seen}");
-    assert!(server.log_of(&server.newest_build("team/app")["jobs"][0]).contains("inside"));
+    assert!(
+        server
+            .log_of(&server.newest_build("team/app")["jobs"][0])
+            .contains("inside")
+    );
 }
 
 #[test]
@@ -47,11 +51,21 @@ fn depth_cuts_history() {
 fn a_pointer_to_a_large_file_elsewhere_is_refused_with_a_clear_message() {
     let dir = tempfile::tempdir().unwrap();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
-    let files = [(".travis.yml", "language: shell\nscript: true\n"), ("big.bin", pointer), (".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")];
+    let files = [
+        (".travis.yml", "language: shell\nscript: true\n"),
+        ("big.bin", pointer),
+        (
+            ".gitattributes",
+            "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+        ),
+    ];
     let repo = Repo::new(dir.path(), "team/app", &files);
     let server = Server::start(dir.path(), &[&repo], "");
     let seen = repo.push_and_wait();
-    assert!(seen.contains("errored") && seen.contains("LFS") && seen.contains("big.bin"), "{seen}");
+    assert!(
+        seen.contains("errored") && seen.contains("LFS") && seen.contains("big.bin"),
+        "{seen}"
+    );
     drop(server);
 }
 
@@ -60,7 +74,11 @@ fn hooks_filters_and_configuration_of_the_source_are_never_run() {
     let dir = tempfile::tempdir().unwrap();
     let canary = dir.path().join("canary");
     let touch = format!("touch {}", canary.display());
-    let files = [(".travis.yml", "language: shell\nscript: true\n"), (".gitattributes", "* filter=evil\n"), ("a", "x\n")];
+    let files = [
+        (".travis.yml", "language: shell\nscript: true\n"),
+        (".gitattributes", "* filter=evil\n"),
+        ("a", "x\n"),
+    ];
     let repo = Repo::new(dir.path(), "team/app", &files);
     for (key, value) in [
         ("filter.evil.smudge", touch.as_str()),
@@ -73,7 +91,12 @@ fn hooks_filters_and_configuration_of_the_source_are_never_run() {
     ] {
         git(&repo.bare, &["config", key, value]);
     }
-    for name in ["post-checkout", "post-merge", "reference-transaction-x", "pre-auto-gc"] {
+    for name in [
+        "post-checkout",
+        "post-merge",
+        "reference-transaction-x",
+        "pre-auto-gc",
+    ] {
         let hook = repo.bare.join("hooks").join(name);
         std::fs::write(&hook, format!("#!/bin/sh\n{touch}\n")).unwrap();
         Command::new("chmod").arg("+x").arg(&hook).status().unwrap();
@@ -93,22 +116,49 @@ fn a_submodule_comes_from_a_repository_that_shares_with_this_one_and_from_no_str
         assert!(repo.push(&["origin", "main"]).status.success());
     }
     let library_path = library.bare.to_str().unwrap();
-    git(&app.clone, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library_path, "lib"]);
+    git(
+        &app.clone,
+        &[
+            "-c",
+            "protocol.file.allow=always",
+            "submodule",
+            "--quiet",
+            "add",
+            library_path,
+            "lib",
+        ],
+    );
     let config = "language: shell\nscript:\n  - cat lib/lib.txt\n  - git submodule status\n  - git -C lib log --oneline\n";
     app.commit("with a library", &[(".travis.yml", config)]);
     let server = Server::start(dir.path(), &[&library, &app], "");
 
     let refused = app.push_and_wait();
-    assert!(refused.contains("errored") && refused.contains("team/library"), "{refused}");
+    assert!(
+        refused.contains("errored") && refused.contains("team/library"),
+        "{refused}"
+    );
     assert!(!refused.contains("shared words"));
 
     server.ask("GET", "/repos/team/library", "");
     let repos = server.get("/assay/repos");
-    let list = repos["repos"].as_array().unwrap_or_else(|| repos.as_array().expect("a list"));
-    let id = list.iter().find(|repo| repo["slug"] == "team/library").map(|repo| repo["id"].clone()).unwrap();
-    let patched = server.ask("PATCH", &format!("/assay/repos/{id}"), "{\"share\": [\"team/app\"]}");
+    let list = repos["repos"]
+        .as_array()
+        .unwrap_or_else(|| repos.as_array().expect("a list"));
+    let id = list
+        .iter()
+        .find(|repo| repo["slug"] == "team/library")
+        .map(|repo| repo["id"].clone())
+        .unwrap();
+    let patched = server.ask(
+        "PATCH",
+        &format!("/assay/repos/{id}"),
+        "{\"share\": [\"team/app\"]}",
+    );
     assert_eq!(patched.status, 200, "{}", patched.body);
     app.commit("again", &[]);
     let shared = app.push_and_wait();
-    assert!(shared.contains("passed") && shared.contains("shared words"), "{shared}");
+    assert!(
+        shared.contains("passed") && shared.contains("shared words"),
+        "{shared}"
+    );
 }

@@ -18,21 +18,35 @@ pub struct Answer {
 impl Answer {
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
     }
 
     /// A header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
 /// Sends a request and reads the answer to its end. HTTP/1.0, so that no body comes in chunks.
-pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let (mut reader, status, headers) = open(address, method, path, headers, body);
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).expect("the answer ends");
-    Answer { status, headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+    Answer {
+        status,
+        headers,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+    }
 }
 
 type Opened = (BufReader<TcpStream>, u16, Vec<(String, String)>);
@@ -41,11 +55,16 @@ fn open(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body:
     let host = address.strip_prefix("http://").expect("a plain address");
     let mut stream = TcpStream::connect(host).expect("the daemon listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a time-out");
-    let mut text = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n", body.len());
+    let mut text = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    stream.write_all(format!("{text}\r\n{body}").as_bytes()).expect("the request is taken");
+    stream
+        .write_all(format!("{text}\r\n{body}").as_bytes())
+        .expect("the request is taken");
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -57,9 +76,19 @@ fn open(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body:
         }
         lines.push(line);
     }
-    let status = lines.first().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let split = |line: &String| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    (reader, status.expect("a status"), lines.iter().skip(1).filter_map(split).collect())
+    let status = lines
+        .first()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
+    let split = |line: &String| {
+        line.split_once(": ")
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+    };
+    (
+        reader,
+        status.expect("a status"),
+        lines.iter().skip(1).filter_map(split).collect(),
+    )
 }
 
 /// One server-sent event.
@@ -86,7 +115,12 @@ impl Events {
         let mut event = Event::default();
         loop {
             let mut line = String::new();
-            if self.0.read_line(&mut line).expect("an event before the deadline") == 0 {
+            if self
+                .0
+                .read_line(&mut line)
+                .expect("an event before the deadline")
+                == 0
+            {
                 return None;
             }
             match line.trim_end().split_once(": ") {
@@ -102,7 +136,9 @@ impl Events {
     /// Reads until an event's data holds `text`.
     pub fn until(&mut self, text: &str) -> Event {
         loop {
-            let event = self.next().unwrap_or_else(|| panic!("the stream ended without {text:?}"));
+            let event = self
+                .next()
+                .unwrap_or_else(|| panic!("the stream ended without {text:?}"));
             if event.data.contains(text) {
                 return event;
             }

@@ -21,7 +21,11 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < end, "waited {} s in vain for {what}", DEADLINE.as_secs());
+        assert!(
+            Instant::now() < end,
+            "waited {} s in vain for {what}",
+            DEADLINE.as_secs()
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -6,11 +6,23 @@ use std::process::{Command, Output, Stdio};
 /// git with nobody's configuration, a fixed author and fixed dates.
 pub fn git_command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("git");
-    command.args(args).current_dir(dir).stdin(Stdio::null()).env_clear();
-    command.env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", "/nonexistent").env("LC_ALL", "C");
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_TERMINAL_PROMPT", "0");
+    command
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .env_clear();
+    command
+        .env("PATH", std::env::var("PATH").unwrap_or_default())
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C");
+    command
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_TERMINAL_PROMPT", "0");
     for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "Ann").env(format!("GIT_{role}_EMAIL"), "ann@example.org");
+        command
+            .env(format!("GIT_{role}_NAME"), "Ann")
+            .env(format!("GIT_{role}_EMAIL"), "ann@example.org");
         command.env(format!("GIT_{role}_DATE"), "2026-01-02T03:04:05Z");
     }
     command
@@ -19,8 +31,14 @@ pub fn git_command(dir: &Path, args: &[&str]) -> Command {
 /// Runs git and returns its standard output; fails the case if git fails.
 pub fn git(dir: &Path, args: &[&str]) -> String {
     let output = git_command(dir, args).output().expect("git runs");
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    assert!(
+        output.status.success(),
+        "git {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
 }
 
 /// A bare repository and a clone of it.
@@ -33,11 +51,20 @@ pub struct Repo {
 impl Repo {
     /// Makes both below `dir`; the bare one at `OWNER/NAME.git`, with a first commit of `files` that is not pushed yet.
     pub fn new(dir: &Path, slug: &str, files: &[(&str, &str)]) -> Self {
-        let repo = Repo { bare: dir.join("git").join(format!("{slug}.git")), clone: dir.join("clones").join(slug) };
+        let repo = Repo {
+            bare: dir.join("git").join(format!("{slug}.git")),
+            clone: dir.join("clones").join(slug),
+        };
         std::fs::create_dir_all(repo.clone.parent().expect("a parent")).expect("folders");
         let bare = repo.bare.to_str().expect("text");
-        git(dir, &["init", "--quiet", "--bare", "--initial-branch=main", bare]);
-        git(dir, &["clone", "--quiet", bare, repo.clone.to_str().expect("text")]);
+        git(
+            dir,
+            &["init", "--quiet", "--bare", "--initial-branch=main", bare],
+        );
+        git(
+            dir,
+            &["clone", "--quiet", bare, repo.clone.to_str().expect("text")],
+        );
         git(&repo.clone, &["checkout", "--quiet", "-B", "main"]);
         repo.commit("start", files);
         repo
@@ -51,7 +78,10 @@ impl Repo {
             std::fs::write(path, text).expect("a file");
         }
         git(&self.clone, &["add", "--all"]);
-        git(&self.clone, &["commit", "--quiet", "--allow-empty", "-m", message]);
+        git(
+            &self.clone,
+            &["commit", "--quiet", "--allow-empty", "-m", message],
+        );
         git(&self.clone, &["rev-parse", "HEAD"])
     }
 

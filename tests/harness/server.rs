@@ -39,7 +39,10 @@ impl Server {
         for repo in repos {
             server.add(repo);
         }
-        server.token = server.cli(&["token", "create", "--user", "tester", "--admin"]).trim().to_owned();
+        server.token = server
+            .cli(&["token", "create", "--user", "tester", "--admin"])
+            .trim()
+            .to_owned();
         server
     }
 
@@ -56,18 +59,33 @@ impl Server {
 
     fn command(&self) -> Command {
         let mut command = Command::new(ASSAY);
-        command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", &self.dir);
-        command.env("ASSAY_STATE", self.state()).stdin(Stdio::null()).current_dir(&self.dir);
+        command
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("HOME", &self.dir);
+        command
+            .env("ASSAY_STATE", self.state())
+            .stdin(Stdio::null())
+            .current_dir(&self.dir);
         command
     }
 
     /// Starts the process and waits until it says that it is ready.
     pub fn run(&mut self) {
         let file = self.dir.join("assay.yml");
-        let text = format!("listen: 127.0.0.1:0\nstate: {}\n{}", self.state().display(), self.config);
+        let text = format!(
+            "listen: 127.0.0.1:0\nstate: {}\n{}",
+            self.state().display(),
+            self.config
+        );
         std::fs::write(&file, text).expect("the configuration");
         let mut command = self.command();
-        command.arg("serve").arg("--config").arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the daemon starts");
         let log = Arc::clone(&self.log);
         let errors = BufReader::new(child.stderr.take().expect("a pipe"));
@@ -82,8 +100,12 @@ impl Server {
         self.child = Some(child);
         let mut line = String::new();
         out.read_line(&mut line).expect("a ready line");
-        let address = line.split_whitespace().find(|word| word.starts_with("http"));
-        self.address = address.unwrap_or_else(|| panic!("no ready line but {line:?}\n{}", self.log())).to_owned();
+        let address = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http"));
+        self.address = address
+            .unwrap_or_else(|| panic!("no ready line but {line:?}\n{}", self.log()))
+            .to_owned();
         // Whatever else it prints must not block it.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     }
@@ -105,7 +127,13 @@ impl Server {
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let pid = child.id().to_string();
-            assert!(Command::new("kill").arg(&pid).status().expect("kill runs").success());
+            assert!(
+                Command::new("kill")
+                    .arg(&pid)
+                    .status()
+                    .expect("kill runs")
+                    .success()
+            );
             assert!(child.wait().expect("it ends").success(), "{}", self.log());
         }
     }
@@ -119,19 +147,31 @@ impl Server {
     pub fn cli(&self, args: &[&str]) -> String {
         let output = self.try_cli(args);
         let text = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "assay {args:?}: {text}\n{}", self.log());
+        assert!(
+            output.status.success(),
+            "assay {args:?}: {text}\n{}",
+            self.log()
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// A command that goes on beside the case.
     pub fn spawn_cli(&self, args: &[&str]) -> Child {
-        self.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("assay runs")
+        self.command()
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("assay runs")
     }
 
     /// Asks the API with the tester's token.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
         let auth = format!("token {}", self.token);
-        let headers = [("Authorization", auth.as_str()), ("Accept", "application/vnd.travis-ci.2+json")];
+        let headers = [
+            ("Authorization", auth.as_str()),
+            ("Accept", "application/vnd.travis-ci.2+json"),
+        ];
         http::request(&self.address, method, path, &headers, body)
     }
 
@@ -150,21 +190,40 @@ impl Server {
     /// Follows a stream of events.
     pub fn events(&self, path: &str) -> Events {
         let auth = format!("token {}", self.token);
-        Events::open(&self.address, path, &[("Authorization", auth.as_str()), ("Accept", "text/event-stream")])
+        Events::open(
+            &self.address,
+            path,
+            &[
+                ("Authorization", auth.as_str()),
+                ("Accept", "text/event-stream"),
+            ],
+        )
     }
 
     /// The newest build of a repository with its jobs, as the API shows them.
     pub fn newest_build(&self, slug: &str) -> Value {
         let list = self.get(&format!("/repos/{slug}/builds"));
-        let id = list["builds"][0]["id"].as_u64().unwrap_or_else(|| panic!("no build of {slug}: {}", self.log()));
+        let id = list["builds"][0]["id"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no build of {slug}: {}", self.log()));
         self.get(&format!("/builds/{id}"))
     }
 
     /// The text of a job's log.
     pub fn log_of(&self, job: &Value) -> String {
         let auth = format!("token {}", self.token);
-        let headers = [("Authorization", auth.as_str()), ("Accept", "text/plain; version=2")];
-        http::request(&self.address, "GET", &format!("/jobs/{}/log", job["id"]), &headers, "").body
+        let headers = [
+            ("Authorization", auth.as_str()),
+            ("Accept", "text/plain; version=2"),
+        ];
+        http::request(
+            &self.address,
+            "GET",
+            &format!("/jobs/{}/log", job["id"]),
+            &headers,
+            "",
+        )
+        .body
     }
 }
 

@@ -22,14 +22,32 @@ impl Engine {
                 let last = handled.get(&update.ref_name);
                 if update.before.as_ref() == last && update.after.as_ref() != last {
                     events.push(pushed(repo, delivery, update));
-                    handle(&mut handled, repo, &update.ref_name, update.after.clone(), out);
+                    handle(
+                        &mut handled,
+                        repo,
+                        &update.ref_name,
+                        update.after.clone(),
+                        out,
+                    );
                 }
             }
         }
         let mut found = moved(repo, &handled, &observed.refs);
-        found.sort_by_key(|event| event.after.as_ref().and_then(|id| observed.times.get(id)).copied());
+        found.sort_by_key(|event| {
+            event
+                .after
+                .as_ref()
+                .and_then(|id| observed.times.get(id))
+                .copied()
+        });
         for event in &found {
-            handle(&mut handled, repo, &event.ref_name, event.after.clone(), out);
+            handle(
+                &mut handled,
+                repo,
+                &event.ref_name,
+                event.after.clone(),
+                out,
+            );
         }
         events.extend(found);
         self.handled.insert(repo, handled);
@@ -59,9 +77,16 @@ impl Engine {
         self.pending.retain(|_, request| request.event.repo != repo);
         let pending = &self.pending;
         self.reread.retain(|id, _| pending.contains_key(id));
-        let gone: Vec<_> = self.active.values().filter(|active| active.build.repo == repo).map(|a| a.build.id).collect();
+        let gone: Vec<_> = self
+            .active
+            .values()
+            .filter(|active| active.build.repo == repo)
+            .map(|a| a.build.id)
+            .collect();
         for id in gone {
-            let Some(active) = self.active.remove(&id) else { continue };
+            let Some(active) = self.active.remove(&id) else {
+                continue;
+            };
             for job in &active.jobs {
                 self.home.remove(&job.id);
                 if let (State::Queued, Some(time)) = (job.state, job.queued_at) {
@@ -117,7 +142,10 @@ fn moved(
     handled: &BTreeMap<RefName, CommitId>,
     refs: &BTreeMap<RefName, CommitId>,
 ) -> Vec<Event> {
-    let gone = handled.keys().filter(|name| !refs.contains_key(name)).map(|name| (name, None));
+    let gone = handled
+        .keys()
+        .filter(|name| !refs.contains_key(name))
+        .map(|name| (name, None));
     let there = refs.iter().map(|(name, value)| (name, Some(value)));
     gone.chain(there)
         .filter(|(name, value)| handled.get(*name) != *value)
@@ -155,12 +183,20 @@ fn refusal(event: &Event) -> Option<String> {
         return Some(reason.clone());
     }
     if event.after.is_none() {
-        let what = if event.ref_name.tag().is_some() { "tag" } else { "branch" };
+        let what = if event.ref_name.tag().is_some() {
+            "tag"
+        } else {
+            "branch"
+        };
         return Some(format!("the {what} was deleted"));
     }
     if event.ref_name.branch().is_none() && event.ref_name.tag().is_none() {
         return Some(format!("{} is neither a branch nor a tag", event.ref_name));
     }
     let skip = |option: &&String| matches!(option.as_str(), "ci.skip" | "skip-ci");
-    event.options.iter().find(skip).map(|option| format!("skipped by the push option {option}"))
+    event
+        .options
+        .iter()
+        .find(skip)
+        .map(|option| format!("skipped by the push option {option}"))
 }

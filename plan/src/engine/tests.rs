@@ -18,7 +18,10 @@ fn branch(name: &str) -> RefName {
 }
 
 fn commit(id: &CommitId) -> Commit {
-    let person = Person { name: "A".into(), email: "a@example.org".into() };
+    let person = Person {
+        name: "A".into(),
+        email: "a@example.org".into(),
+    };
     Commit {
         id: id.clone(),
         message: "change".into(),
@@ -37,7 +40,9 @@ fn blueprint(stages: usize, rows: &[(u32, bool)], fast_finish: bool) -> Decision
     });
     Decision::Accept(Box::new(Blueprint {
         config: Map::new(),
-        stages: (0..stages).map(|number| format!("stage {number}")).collect(),
+        stages: (0..stages)
+            .map(|number| format!("stage {number}"))
+            .collect(),
         jobs: jobs.collect(),
         fast_finish,
         messages: Vec::new(),
@@ -65,10 +70,22 @@ struct World {
 
 impl World {
     fn new(workers: usize) -> Self {
-        let settings = Settings { workers, ..Settings::default() };
-        let counters = Counters { repo: 1, ..Counters::default() };
-        let (engine, effects) =
-            Engine::restore(Time(0), settings, counters, BTreeMap::new(), Vec::new(), Vec::new());
+        let settings = Settings {
+            workers,
+            ..Settings::default()
+        };
+        let counters = Counters {
+            repo: 1,
+            ..Counters::default()
+        };
+        let (engine, effects) = Engine::restore(
+            Time(0),
+            settings,
+            counters,
+            BTreeMap::new(),
+            Vec::new(),
+            Vec::new(),
+        );
         assert!(effects.is_empty());
         World {
             engine,
@@ -99,18 +116,35 @@ impl World {
             match effect {
                 Effect::Save(records) => records.into_iter().for_each(|record| self.save(record)),
                 Effect::Read(request) => {
-                    assert!(self.requests.contains_key(&request.id), "a request is saved before it is read");
+                    assert!(
+                        self.requests.contains_key(&request.id),
+                        "a request is saved before it is read"
+                    );
                     self.reading.insert(request.id);
                 }
                 Effect::Run(_, job) => {
-                    assert!(!self.running.contains_key(&job.id), "job {} runs twice at once", job.id);
-                    assert_eq!(self.jobs[&job.id].attempt, job.attempt, "saved before it runs");
-                    assert!(self.running.len() < self.settings.workers, "more runs than places");
+                    assert!(
+                        !self.running.contains_key(&job.id),
+                        "job {} runs twice at once",
+                        job.id
+                    );
+                    assert_eq!(
+                        self.jobs[&job.id].attempt, job.attempt,
+                        "saved before it runs"
+                    );
+                    assert!(
+                        self.running.len() < self.settings.workers,
+                        "more runs than places"
+                    );
                     self.running.insert(job.id, job.attempt);
                     self.runs.push((job.id, job.attempt));
                 }
                 Effect::Kill(job, attempt) => {
-                    assert_eq!(self.running.get(&job), Some(&attempt), "kills only what runs");
+                    assert_eq!(
+                        self.running.get(&job),
+                        Some(&attempt),
+                        "kills only what runs"
+                    );
                     self.killed.insert(job);
                 }
                 Effect::EndLog(_, job, line) => self.ended.push((job, line)),
@@ -124,15 +158,31 @@ impl World {
         match record {
             Record::Request(request) => {
                 let newest = self.requests.keys().next_back().map_or(0, |id| id.0);
-                assert!(self.requests.contains_key(&request.id) || request.id.0 > newest, "request ids only rise");
+                assert!(
+                    self.requests.contains_key(&request.id) || request.id.0 > newest,
+                    "request ids only rise"
+                );
                 if let Some(old) = self.requests.insert(request.id, request) {
-                    assert_eq!(old.state, RequestState::Pending, "a request is decided once");
+                    assert_eq!(
+                        old.state,
+                        RequestState::Pending,
+                        "a request is decided once"
+                    );
                 }
             }
             Record::Build(build) => {
-                let last = self.builds.values().map(|build| build.number).max().unwrap_or(0);
+                let last = self
+                    .builds
+                    .values()
+                    .map(|build| build.number)
+                    .max()
+                    .unwrap_or(0);
                 match self.builds.get(&build.id) {
-                    None => assert_eq!(build.number, last + 1, "build numbers have no gaps and never go back"),
+                    None => assert_eq!(
+                        build.number,
+                        last + 1,
+                        "build numbers have no gaps and never go back"
+                    ),
                     Some(old) => assert_eq!(old.number, build.number),
                 }
                 self.builds.insert(build.id, build);
@@ -150,8 +200,17 @@ impl World {
     }
 
     fn observe(&mut self, refs: &[(&str, u64)], deliveries: Vec<Delivery>) {
-        let refs = refs.iter().map(|(name, id)| (branch(name), oid(*id))).collect();
-        self.step(Input::Observed(Observed { repo: REPO, refs, times: BTreeMap::new(), deliveries })).unwrap();
+        let refs = refs
+            .iter()
+            .map(|(name, id)| (branch(name), oid(*id)))
+            .collect();
+        self.step(Input::Observed(Observed {
+            repo: REPO,
+            refs,
+            times: BTreeMap::new(),
+            deliveries,
+        }))
+        .unwrap();
     }
 
     fn decide(&mut self, id: RequestId, decision: Decision) {
@@ -166,7 +225,9 @@ impl World {
     }
 
     fn finish(&mut self, id: JobId, verdict: Verdict) {
-        let Some(attempt) = self.running.remove(&id) else { return };
+        let Some(attempt) = self.running.remove(&id) else {
+            return;
+        };
         self.killed.remove(&id);
         self.step(Input::Finished(id, attempt, verdict)).unwrap();
     }
@@ -177,7 +238,14 @@ impl World {
 
     fn stored(&self, id: BuildId) -> Option<Box<(Build, Vec<Job>)>> {
         let build = self.builds.get(&id)?;
-        Some(Box::new((build.clone(), build.jobs.iter().map(|job| self.jobs[job].clone()).collect())))
+        Some(Box::new((
+            build.clone(),
+            build
+                .jobs
+                .iter()
+                .map(|job| self.jobs[job].clone())
+                .collect(),
+        )))
     }
 
     fn restart(&mut self, target: Target) -> Result<(), Refused> {
@@ -186,7 +254,11 @@ impl World {
             Target::Job(id) => self.jobs.get(&id).map_or(RequestId(0), |job| job.build),
         };
         let stored = self.stored(build);
-        self.step(Input::Restart { target, by: "alice".into(), stored })
+        self.step(Input::Restart {
+            target,
+            by: "alice".into(),
+            stored,
+        })
     }
 
     /// `kill -9` and a new start from what was saved.
@@ -195,12 +267,29 @@ impl World {
         self.running.clear();
         self.killed.clear();
         self.reading.clear();
-        let requests = self.requests.values().filter(|request| request.state == RequestState::Pending).cloned();
+        let requests = self
+            .requests
+            .values()
+            .filter(|request| request.state == RequestState::Pending)
+            .cloned();
         let unfinished = |build: &&Build| {
-            !build.state.is_final() || build.jobs.iter().any(|job| !self.jobs[job].state.is_final())
+            !build.state.is_final()
+                || build
+                    .jobs
+                    .iter()
+                    .any(|job| !self.jobs[job].state.is_final())
         };
-        let builds: Vec<_> = self.builds.values().filter(unfinished).map(|build| build.id).collect();
-        let builds = builds.into_iter().filter_map(|id| self.stored(id)).map(|stored| *stored).collect();
+        let builds: Vec<_> = self
+            .builds
+            .values()
+            .filter(unfinished)
+            .map(|build| build.id)
+            .collect();
+        let builds = builds
+            .into_iter()
+            .filter_map(|id| self.stored(id))
+            .map(|stored| *stored)
+            .collect();
         let (engine, effects) = Engine::restore(
             self.now,
             self.settings,
@@ -219,7 +308,11 @@ impl World {
             if let Some(&id) = self.reading.iter().next() {
                 self.decide(id, blueprint(0, &[(0, false)], false));
             } else if let Some(&id) = self.running.keys().next() {
-                let verdict = if self.killed.contains(&id) { Verdict::Canceled } else { Verdict::Exit(0) };
+                let verdict = if self.killed.contains(&id) {
+                    Verdict::Canceled
+                } else {
+                    Verdict::Exit(0)
+                };
                 self.finish(id, verdict);
             } else if let Some(wake) = self.wake.take() {
                 self.now = self.now.max(wake);
@@ -229,11 +322,24 @@ impl World {
             }
         }
         for request in self.requests.values() {
-            assert_ne!(request.state, RequestState::Pending, "request {} never ended", request.id);
-            assert_eq!(request.state == RequestState::Accepted, self.builds.contains_key(&request.id));
+            assert_ne!(
+                request.state,
+                RequestState::Pending,
+                "request {} never ended",
+                request.id
+            );
+            assert_eq!(
+                request.state == RequestState::Accepted,
+                self.builds.contains_key(&request.id)
+            );
         }
         for build in self.builds.values() {
-            assert!(build.state.is_final(), "build {} is {}", build.number, build.state);
+            assert!(
+                build.state.is_final(),
+                "build {} is {}",
+                build.number,
+                build.state
+            );
             assert!(build.finished_at.is_some());
         }
         for job in self.jobs.values() {
@@ -270,13 +376,23 @@ fn a_push_becomes_a_build_whose_jobs_wait_for_places() {
 fn a_stage_that_fails_cancels_what_follows_and_gives_the_build_its_state() {
     let mut world = World::new(4);
     world.observe(&[("main", 1)], vec![]);
-    world.decide(RequestId(1), blueprint(3, &[(0, false), (0, false), (1, false), (2, true)], false));
-    assert_eq!(world.states(), ["received", "received", "created", "created"]);
+    world.decide(
+        RequestId(1),
+        blueprint(3, &[(0, false), (0, false), (1, false), (2, true)], false),
+    );
+    assert_eq!(
+        world.states(),
+        ["received", "received", "created", "created"]
+    );
     world.exit(1, 0);
     world.exit(2, 1);
     assert_eq!(world.states(), ["passed", "failed", "canceled", "canceled"]);
     assert_eq!(world.build_state(1), State::Failed);
-    assert_eq!(world.ended.len(), 2, "a job that never ran has a log that says why");
+    assert_eq!(
+        world.ended.len(),
+        2,
+        "a job that never ran has a log that says why"
+    );
     world.restart(Target::Job(JobId(2))).unwrap();
     assert_eq!(world.states(), ["passed", "received", "created", "created"]);
     world.exit(2, 0);
@@ -295,7 +411,10 @@ fn fast_finish_ends_the_build_while_allowed_failures_run_on() {
     assert_eq!(world.build_state(1), State::Passed);
     assert_eq!(world.states(), ["passed", "received"]);
     world.exit(2, 1);
-    assert_eq!((world.build_state(1), world.states()), (State::Passed, vec!["passed", "failed"]));
+    assert_eq!(
+        (world.build_state(1), world.states()),
+        (State::Passed, vec!["passed", "failed"])
+    );
     world.run_out();
 }
 
@@ -305,9 +424,17 @@ fn a_canceled_job_ends_at_once_and_runs_again_only_when_its_run_is_gone() {
     world.observe(&[("main", 1)], vec![]);
     world.decide(RequestId(1), blueprint(0, &[(0, false)], false));
     world.start(1);
-    world.step(Input::Cancel(Target::Build(RequestId(1)))).unwrap();
-    assert_eq!((world.states(), world.build_state(1)), (vec!["canceled"], State::Canceled));
-    assert_eq!(world.step(Input::Cancel(Target::Job(JobId(1)))), Err(Refused::Finished));
+    world
+        .step(Input::Cancel(Target::Build(RequestId(1))))
+        .unwrap();
+    assert_eq!(
+        (world.states(), world.build_state(1)),
+        (vec!["canceled"], State::Canceled)
+    );
+    assert_eq!(
+        world.step(Input::Cancel(Target::Job(JobId(1)))),
+        Err(Refused::Finished)
+    );
     world.restart(Target::Build(RequestId(1))).unwrap();
     assert_eq!(world.states(), ["queued"], "the old run is still dying");
     world.finish(JobId(1), Verdict::Exit(0));
@@ -339,7 +466,10 @@ fn a_drained_run_costs_no_attempt() {
     world.start(1);
     world.step(Input::Drain).unwrap();
     world.finish(JobId(1), Verdict::Lost("shutdown".into()));
-    assert_eq!((world.states(), world.jobs[&JobId(1)].attempt), (vec!["queued"], 0));
+    assert_eq!(
+        (world.states(), world.jobs[&JobId(1)].attempt),
+        (vec!["queued"], 0)
+    );
     world.crash();
     assert_eq!(world.jobs[&JobId(1)].attempt, 1);
     assert!(!world.jobs[&JobId(1)].interrupted);
@@ -368,15 +498,27 @@ fn delivery(id: &str, lines: &[(u64, u64)]) -> Delivery {
         after: value(after),
         ref_name: branch("main"),
     });
-    Delivery { id: id.into(), updates: updates.collect(), options: vec![], pusher: Some("bob".into()) }
+    Delivery {
+        id: id.into(),
+        updates: updates.collect(),
+        options: vec![],
+        pusher: Some("bob".into()),
+    }
 }
 
 #[test]
 fn every_push_is_built_even_if_the_ref_moved_on_and_back() {
     let mut world = World::new(1);
     world.observe(&[("main", 1)], vec![delivery("a", &[(0, 1)])]);
-    world.observe(&[("main", 1)], vec![delivery("b", &[(1, 2)]), delivery("c", &[(2, 1)])]);
-    let seen: Vec<_> = world.requests.values().filter_map(|request| request.event.delivery.clone()).collect();
+    world.observe(
+        &[("main", 1)],
+        vec![delivery("b", &[(1, 2)]), delivery("c", &[(2, 1)])],
+    );
+    let seen: Vec<_> = world
+        .requests
+        .values()
+        .filter_map(|request| request.event.delivery.clone())
+        .collect();
     assert_eq!(seen, ["a", "b", "c"]);
     world.observe(&[("main", 1)], vec![]);
     assert_eq!(world.requests.len(), 3);
@@ -399,8 +541,18 @@ fn deletions_and_skips_leave_a_record_that_says_why() {
     skipping.options = vec!["ci.skip".into()];
     world.observe(&[("main", 1)], vec![skipping]);
     world.observe(&[], vec![]);
-    let reasons: Vec<_> = world.requests.values().filter_map(|request| request.reason.clone()).collect();
-    assert_eq!(reasons, ["skipped by the push option ci.skip", "the branch was deleted"]);
+    let reasons: Vec<_> = world
+        .requests
+        .values()
+        .filter_map(|request| request.reason.clone())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "skipped by the push option ci.skip",
+            "the branch was deleted"
+        ]
+    );
     world.run_out();
 }
 
@@ -412,11 +564,24 @@ fn what_a_burst_leaves_out_is_rejected_with_the_reason() {
     let refs = [("a", 1), ("b", 2), ("c", 3)].map(|(name, id)| (branch(name), oid(id)));
     let times = BTreeMap::from([(oid(1), Time(30)), (oid(2), Time(10)), (oid(3), Time(20))]);
     world
-        .step(Input::Observed(Observed { repo: REPO, refs: refs.into(), times, deliveries: vec![] }))
+        .step(Input::Observed(Observed {
+            repo: REPO,
+            refs: refs.into(),
+            times,
+            deliveries: vec![],
+        }))
         .unwrap();
-    let rejected: Vec<_> = world.requests.values().filter(|request| request.reason.is_some()).collect();
+    let rejected: Vec<_> = world
+        .requests
+        .values()
+        .filter(|request| request.reason.is_some())
+        .collect();
     assert_eq!(rejected.len(), 1);
-    assert_eq!(rejected[0].event.ref_name, branch("b"), "the oldest is left out");
+    assert_eq!(
+        rejected[0].event.ref_name,
+        branch("b"),
+        "the oldest is left out"
+    );
     world.run_out();
 }
 
@@ -491,27 +656,54 @@ fn apply(world: &mut World, refs: &mut BTreeMap<&'static str, u64>, op: Op) {
             world.observe(&now, vec![]);
         }
         Op::Decide(choice, stages, rows) => {
-            let Some(id) = pick(world.requests.keys().copied(), choice) else { return };
+            let Some(id) = pick(world.requests.keys().copied(), choice) else {
+                return;
+            };
             let rows: Vec<_> = (0..(rows & 3) + 1)
-                .map(|row| (u32::from(row) % u32::from(stages.max(1)), rows >> 4 & 1 << row != 0))
+                .map(|row| {
+                    (
+                        u32::from(row) % u32::from(stages.max(1)),
+                        rows >> 4 & 1 << row != 0,
+                    )
+                })
                 .collect();
             world.decide(id, blueprint(usize::from(stages), &rows, choice & 1 == 1));
         }
         Op::Reject(choice) => {
-            let Some(id) = pick(world.requests.keys().copied(), choice) else { return };
-            world.decide(id, Decision::Reject { reason: "no".into(), messages: vec![] });
+            let Some(id) = pick(world.requests.keys().copied(), choice) else {
+                return;
+            };
+            world.decide(
+                id,
+                Decision::Reject {
+                    reason: "no".into(),
+                    messages: vec![],
+                },
+            );
         }
         Op::Start(choice, stale) => {
-            let Some((id, attempt)) = pick(world.running.iter().map(|(a, b)| (*a, *b)), choice) else { return };
-            world.step(Input::Started(id, attempt + u32::from(stale))).unwrap();
+            let Some((id, attempt)) = pick(world.running.iter().map(|(a, b)| (*a, *b)), choice)
+            else {
+                return;
+            };
+            world
+                .step(Input::Started(id, attempt + u32::from(stale)))
+                .unwrap();
         }
         Op::Finish(choice, how, stale) => {
-            let Some((id, attempt)) = pick(world.running.iter().map(|(a, b)| (*a, *b)), choice) else { return };
+            let Some((id, attempt)) = pick(world.running.iter().map(|(a, b)| (*a, *b)), choice)
+            else {
+                return;
+            };
             if stale {
-                world.step(Input::Finished(id, attempt + 1, verdict(how))).unwrap();
+                world
+                    .step(Input::Finished(id, attempt + 1, verdict(how)))
+                    .unwrap();
             } else {
                 world.finish(id, verdict(how));
-                world.step(Input::Finished(id, attempt, verdict(how))).unwrap();
+                world
+                    .step(Input::Finished(id, attempt, verdict(how)))
+                    .unwrap();
             }
         }
         Op::Cancel(choice, job) => {
@@ -526,7 +718,8 @@ fn apply(world: &mut World, refs: &mut BTreeMap<&'static str, u64>, op: Op) {
             world.now = world.now.plus(i64::from(milliseconds));
             // Runners answer a kill before its limit; the one that doesn't has a scenario of its own.
             let gone: Vec<JobId> = world.killed.iter().copied().collect();
-            gone.into_iter().for_each(|id| world.finish(id, Verdict::Canceled));
+            gone.into_iter()
+                .for_each(|id| world.finish(id, Verdict::Canceled));
             world.step(Input::Wake).unwrap();
         }
         Op::Ask(name) => {
@@ -544,7 +737,9 @@ fn apply(world: &mut World, refs: &mut BTreeMap<&'static str, u64>, op: Op) {
             world.step(Input::Asked(event)).unwrap();
         }
         Op::Unread(choice) => {
-            let Some(id) = pick(world.reading.iter().copied(), choice) else { return };
+            let Some(id) = pick(world.reading.iter().copied(), choice) else {
+                return;
+            };
             world.reading.remove(&id);
             world.step(Input::Unread(id)).unwrap();
         }

@@ -9,11 +9,14 @@ pub(super) const STAGE_FAILED: &str = "an earlier stage did not pass";
 impl Engine {
     /// The one place where a build's state follows from its jobs'. May be called at any time, any number of times.
     pub(super) fn settle(&mut self, now: Time, id: BuildId, out: &mut Out) {
-        let Some(active) = self.active.get_mut(&id) else { return };
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
         let before = active.build.clone();
         gate(now, active, out);
         let queued = active.jobs.iter().filter(|job| job.state == State::Queued);
-        self.queue.extend(queued.filter_map(|job| Some((job.queued_at?, job.id))));
+        self.queue
+            .extend(queued.filter_map(|job| Some((job.queued_at?, job.id))));
         let Active { build, jobs } = active;
         let begun = jobs.iter().filter_map(|job| job.started_at).min();
         if build.state == State::Created && begun.is_some() {
@@ -27,7 +30,9 @@ impl Engine {
         if *build != before {
             out.save(Record::Build(build.clone()));
         }
-        let idle = jobs.iter().all(|job| job.state.is_final() && !self.held.contains_key(&job.id));
+        let idle = jobs
+            .iter()
+            .all(|job| job.state.is_final() && !self.held.contains_key(&job.id));
         if build.state.is_final() && idle {
             jobs.iter().for_each(|job| {
                 self.home.remove(&job.id);
@@ -43,11 +48,19 @@ fn gate(now: Time, active: &mut Active, out: &mut Out) {
     let mut open = true;
     let mut broken = false;
     for stage in 0..stages {
-        for job in active.jobs.iter_mut().filter(|job| stage_of(job) == stage && job.state == State::Created) {
+        for job in active
+            .jobs
+            .iter_mut()
+            .filter(|job| stage_of(job) == stage && job.state == State::Created)
+        {
             if broken {
                 end(now, job, State::Canceled, Some(STAGE_FAILED.to_owned()));
                 out.save(Record::Job(job.clone()));
-                out.effects.push(Effect::EndLog(job.repo, job.id, format!("Not run: {STAGE_FAILED}.")));
+                out.effects.push(Effect::EndLog(
+                    job.repo,
+                    job.id,
+                    format!("Not run: {STAGE_FAILED}."),
+                ));
             } else if open {
                 job.state = State::Queued;
                 job.queued_at = Some(now);
@@ -64,7 +77,8 @@ fn gate(now: Time, active: &mut Active, out: &mut Out) {
 }
 
 fn stage_of(job: &Job) -> usize {
-    job.stage.map_or(0, |stage| usize::try_from(stage).unwrap_or(usize::MAX))
+    job.stage
+        .map_or(0, |stage| usize::try_from(stage).unwrap_or(usize::MAX))
 }
 
 /// All are final; or, with fast finish, all that count are (travis-hub, `build/matrix.rb`).
@@ -80,8 +94,14 @@ fn is_finished(build: &Build, jobs: &[Job]) -> bool {
 
 /// The state that some jobs add up to, allowed failures left aside (travis-hub, `build/matrix.rb`).
 fn matrix_state<'a>(jobs: impl Iterator<Item = &'a Job> + Clone) -> State {
-    let any = |state| jobs.clone().any(|job| !job.allow_failure && job.state == state);
-    [State::Canceled, State::Errored, State::Failed].into_iter().find(|state| any(*state)).unwrap_or(State::Passed)
+    let any = |state| {
+        jobs.clone()
+            .any(|job| !job.allow_failure && job.state == state)
+    };
+    [State::Canceled, State::Errored, State::Failed]
+        .into_iter()
+        .find(|state| any(*state))
+        .unwrap_or(State::Passed)
 }
 
 /// A build ends as its first stage that did not pass did, else as its jobs add up to (travis-hub, `build.rb`).

@@ -47,7 +47,9 @@ impl Mode {
 
     /// Reads a name made by [`Mode::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Mode::Org, Mode::Public, Mode::Private].into_iter().find(|mode| mode.name() == name)
+        [Mode::Org, Mode::Public, Mode::Private]
+            .into_iter()
+            .find(|mode| mode.name() == name)
     }
 }
 
@@ -147,7 +149,11 @@ impl Api {
 
     /// A place among the live streams.
     pub(crate) fn stream_place(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Fail> {
-        self.inner.streams.clone().try_acquire_owned().map_err(|_| Fail::Unavailable)
+        self.inner
+            .streams
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Fail::Unavailable)
     }
 
     /// Finds out who asks, then runs a blocking handler; the one place where the store is called.
@@ -161,7 +167,13 @@ impl Api {
             let now = clock::now();
             let credentials = Credentials::of(&call, api.cookie(), is_page(&call));
             let who = identify(store, api.sessions(), &credentials, now)?;
-            handler(&Cx { store, settings: api.settings(), call: &call, who: &who, now })
+            handler(&Cx {
+                store,
+                settings: api.settings(),
+                call: &call,
+                who: &who,
+                now,
+            })
         })
         .await
     }
@@ -183,10 +195,16 @@ impl Api {
     ) -> Result<T, CommandError> {
         let (reply, answer) = oneshot::channel();
         let exchange = async {
-            self.inner.commands.send(make(reply)).await.map_err(|_| CommandError::Unavailable)?;
+            self.inner
+                .commands
+                .send(make(reply))
+                .await
+                .map_err(|_| CommandError::Unavailable)?;
             answer.await.map_err(|_| CommandError::Unavailable)?
         };
-        tokio::time::timeout(ANSWER_WITHIN, exchange).await.unwrap_or(Err(CommandError::Unavailable))
+        tokio::time::timeout(ANSWER_WITHIN, exchange)
+            .await
+            .unwrap_or(Err(CommandError::Unavailable))
     }
 }
 
@@ -205,9 +223,16 @@ impl Cx<'_> {
 
 /// The cookie's name carries the port: browsers share cookies between all ports of a host.
 fn cookie_name(web: &str) -> String {
-    let authority = web.split_once("://").map_or(web, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let authority = web
+        .split_once("://")
+        .map_or(web, |(_, rest)| rest)
+        .split('/')
+        .next()
+        .unwrap_or_default();
     match authority.rsplit_once(':') {
-        Some((_, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => format!("assay_{port}"),
+        Some((_, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("assay_{port}")
+        }
         _ => "assay".to_owned(),
     }
 }
@@ -220,11 +245,18 @@ enum Route {
 }
 
 fn route(call: &Call) -> Option<Route> {
-    let page = || page::Endpoint::of(call).filter(|_| !call.under_api).map(Route::Page);
+    let page = || {
+        page::Endpoint::of(call)
+            .filter(|_| !call.under_api)
+            .map(Route::Page)
+    };
     if call.segments.is_empty() && call.accept.prefers_html() {
         return page();
     }
-    own::Endpoint::of(call).map(Route::Own).or_else(|| v2::Endpoint::of(call).map(Route::V2)).or_else(page)
+    own::Endpoint::of(call)
+        .map(Route::Own)
+        .or_else(|| v2::Endpoint::of(call).map(Route::V2))
+        .or_else(page)
 }
 
 fn is_page(call: &Call) -> bool {
@@ -251,10 +283,18 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
         fail.reply()
     });
     let known = Credentials::of(&call, api.cookie(), is_page(&call)) != Credentials::None;
-    let vary = if known || api.settings().mode != Mode::Org { Vary::Authorization } else { Vary::Accept };
+    let vary = if known || api.settings().mode != Mode::Org {
+        Vary::Authorization
+    } else {
+        Vary::Accept
+    };
     let scopes = if known { "public,private" } else { "public" };
     let scope = HeaderName::from_static("x-oauth-scopes");
-    let reply = if reply.status == axum::http::StatusCode::FORBIDDEN { reply } else { reply.with(scope, scopes) };
+    let reply = if reply.status == axum::http::StatusCode::FORBIDDEN {
+        reply
+    } else {
+        reply.with(scope, scopes)
+    };
     finish(reply.with(header::SERVER, "assay"), Some(&call), vary)
 }
 

@@ -6,13 +6,17 @@ use assay_plan::Time;
 
 /// The present moment.
 pub(crate) fn now() -> Time {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// `YYYY-MM-DDTHH:MM:SSZ`, the only form that Travis' clients read.
 pub(crate) fn text(time: Time) -> String {
-    jiff::Timestamp::from_second(time.seconds()).map(|stamp| stamp.to_string()).unwrap_or_default()
+    jiff::Timestamp::from_second(time.seconds())
+        .map(|stamp| stamp.to_string())
+        .unwrap_or_default()
 }
 
 /// Whole seconds from `start` to `end`, never negative.

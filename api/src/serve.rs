@@ -107,7 +107,12 @@ struct Crowd {
 
 impl Crowd {
     fn new(api: Api, shutdown: Shutdown) -> Self {
-        Crowd { api, shutdown, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)), connections: JoinSet::new() }
+        Crowd {
+            api,
+            shutdown,
+            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            connections: JoinSet::new(),
+        }
     }
 
     /// A place for one more connection; `None` at shutdown.
@@ -135,11 +140,18 @@ impl Crowd {
         });
     }
 
-    fn meet_encrypted(&mut self, stream: tokio::net::TcpStream, tls: Arc<Tls>, place: OwnedSemaphorePermit) {
+    fn meet_encrypted(
+        &mut self,
+        stream: tokio::net::TcpStream,
+        tls: Arc<Tls>,
+        place: OwnedSemaphorePermit,
+    ) {
         let (api, shutdown) = (self.api.clone(), self.shutdown.clone());
         self.connections.spawn(async move {
             // The files may have to be read again, which blocks.
-            let Ok(acceptor) = tokio::task::spawn_blocking(move || tls.acceptor()).await else { return };
+            let Ok(acceptor) = tokio::task::spawn_blocking(move || tls.acceptor()).await else {
+                return;
+            };
             match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => talk(stream, Peer::Network { secure: true }, api, shutdown).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
@@ -163,11 +175,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let for_requests = shutdown.clone();
-    let service = api.router().map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        request.extensions_mut().insert(for_requests.clone());
-        request.map(axum::body::Body::new)
-    });
+    let service = api
+        .router()
+        .map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(for_requests.clone());
+            request.map(axum::body::Body::new)
+        });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)

@@ -56,7 +56,9 @@ struct Current {
 
 impl std::fmt::Debug for Current {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Current").field("changed", &self.changed).finish_non_exhaustive()
+        f.debug_struct("Current")
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,7 +71,15 @@ impl Tls {
         // Before reading: a file that changes in between is read again.
         let changed = [modified(&cert), modified(&key)];
         let acceptor = acceptor(&cert, &key)?;
-        Ok(Tls { cert, key, current: Mutex::new(Current { acceptor, changed, looked: Instant::now() }) })
+        Ok(Tls {
+            cert,
+            key,
+            current: Mutex::new(Current {
+                acceptor,
+                changed,
+                looked: Instant::now(),
+            }),
+        })
     }
 
     /// What the next connection is met with.
@@ -93,25 +103,38 @@ impl Tls {
                 current.acceptor = acceptor;
                 tracing::info!(cert = %self.cert.display(), "certificate reloaded");
             }
-            Err(error) => tracing::error!(%error, "the changed certificate can't be used, the old one stays"),
+            Err(error) => {
+                tracing::error!(%error, "the changed certificate can't be used, the old one stays")
+            }
         }
     }
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|data| data.modified()).ok()
+    std::fs::metadata(path)
+        .and_then(|data| data.modified())
+        .ok()
 }
 
 fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
-    let failed = |what, path: &Path, error| TlsError::File { what, path: path.to_owned(), error };
+    let failed = |what, path: &Path, error| TlsError::File {
+        what,
+        path: path.to_owned(),
+        error,
+    };
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| failed("certificate", cert, error))?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate(cert.to_owned()));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| failed("private key", key, error))?;
-    let unusable = |error| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), error };
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| failed("private key", key, error))?;
+    let unusable = |error| TlsError::Pair {
+        cert: cert.to_owned(),
+        key: key.to_owned(),
+        error,
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -28,7 +28,11 @@ impl Credentials {
     /// Finds them. `pages` tells whether the request is for a page (where `token` is a form field).
     pub(crate) fn of(call: &Call, cookie: &str, pages: bool) -> Self {
         if let Some(header) = call.headers.get("authorization") {
-            return header.to_str().ok().and_then(parse_authorization).map_or(Credentials::Bad, Credentials::Token);
+            return header
+                .to_str()
+                .ok()
+                .and_then(parse_authorization)
+                .map_or(Credentials::Bad, Credentials::Token);
         }
         if let Some(token) = call.params.text("access_token") {
             return Credentials::Token(token);
@@ -53,14 +57,26 @@ fn cookie_counts(call: &Call, pages: bool) -> bool {
         return false;
     }
     let reading = matches!(call.method, Method::GET | Method::HEAD);
-    if reading { pages || !call.is_cross_site() } else { call.is_same_origin() }
+    if reading {
+        pages || !call.is_cross_site()
+    } else {
+        call.is_same_origin()
+    }
 }
 
 /// The value of the session cookie.
 fn session_cookie(call: &Call, name: &str) -> Option<String> {
-    let cookies = call.headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    let cookies = call
+        .headers
+        .get_all("cookie")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
 }
 
 /// `token T`, `token "T"`, `Bearer T` or `Basic base64(T:anything)`.
@@ -79,7 +95,12 @@ fn parse_authorization(header: &str) -> Option<String> {
 }
 
 /// Whose credentials these are. A token that is not known is refused, on any path; a session that has ended is nothing.
-pub(crate) fn identify(store: &Store, sessions: &Sessions, credentials: &Credentials, now: Time) -> Result<Who, Fail> {
+pub(crate) fn identify(
+    store: &Store,
+    sessions: &Sessions,
+    credentials: &Credentials,
+    now: Time,
+) -> Result<Who, Fail> {
     let user = |text: &str| Ok::<_, Fail>(store.token(text, now)?.map(Who::User));
     match credentials {
         Credentials::None => Ok(Who::Anonymous),
@@ -100,8 +121,19 @@ mod tests {
 
     #[test]
     fn tokens_are_read_from_the_header() {
-        for header in ["token abc", "Token \"abc\"", "TOKEN  abc", "Basic YWJjOng=", "basic YWJjOg==", "Bearer abc"] {
-            assert_eq!(parse_authorization(header).as_deref(), Some("abc"), "{header}");
+        for header in [
+            "token abc",
+            "Token \"abc\"",
+            "TOKEN  abc",
+            "Basic YWJjOng=",
+            "basic YWJjOg==",
+            "Bearer abc",
+        ] {
+            assert_eq!(
+                parse_authorization(header).as_deref(),
+                Some("abc"),
+                "{header}"
+            );
         }
         for header in ["abc", "token ", "Digest abc", "Basic !!!", "Basic Og=="] {
             assert_eq!(parse_authorization(header), None, "{header}");

@@ -77,5 +77,9 @@ pub(crate) fn gate(mode: Mode, who: &Who, version: Version) -> Result<(), Fail> 
         Mode::Public => version == Version::V21,
         Mode::Private => false,
     };
-    if open || !who.is_anonymous() { Ok(()) } else { Err(Fail::Hidden) }
+    if open || !who.is_anonymous() {
+        Ok(())
+    } else {
+        Err(Fail::Hidden)
+    }
 }

@@ -43,7 +43,9 @@ impl Sessions {
 
     /// Whether a link's secret is good; good only once.
     pub(crate) fn use_link(&self, secret: &str, now: Time) -> bool {
-        lock(&self.links).remove(&digest(secret)).is_some_and(|ends| ends > now)
+        lock(&self.links)
+            .remove(&digest(secret))
+            .is_some_and(|ends| ends > now)
     }
 
     /// Opens a session; returns the cookie's value.
@@ -58,7 +60,9 @@ impl Sessions {
     /// Who holds the session with this cookie.
     pub(crate) fn holder(&self, id: &str, now: Time) -> Option<Holder> {
         let open = lock(&self.open);
-        open.get(&digest(id)).filter(|(_, ends)| *ends > now).map(|(holder, _)| holder.clone())
+        open.get(&digest(id))
+            .filter(|(_, ends)| *ends > now)
+            .map(|(holder, _)| holder.clone())
     }
 
     /// Ends a session.
@@ -77,7 +81,10 @@ fn make_room<V>(map: &mut HashMap<[u8; 32], V>, now: Time, ends: impl Fn(&V) -> 
         map.retain(|_, value| ends(value) > now);
     }
     if map.len() >= MAX_ENTRIES
-        && let Some(key) = map.iter().min_by_key(|(_, value)| ends(value)).map(|(key, _)| *key)
+        && let Some(key) = map
+            .iter()
+            .min_by_key(|(_, value)| ends(value))
+            .map(|(key, _)| *key)
     {
         map.remove(&key);
     }

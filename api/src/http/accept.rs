@@ -55,9 +55,23 @@ const MAX_ENTRIES: usize = 32;
 impl Accept {
     /// Reads a header; an empty one means anything.
     pub(crate) fn parse(header: &str) -> Self {
-        let header = if header.trim().is_empty() { "*/*" } else { header };
-        let mut entries: Vec<Entry> = header.split(',').take(MAX_ENTRIES).filter_map(Entry::parse).collect();
-        entries.sort_by_key(|entry| (std::cmp::Reverse(entry.quality), entry.stars(), std::cmp::Reverse(entry.parameters)));
+        let header = if header.trim().is_empty() {
+            "*/*"
+        } else {
+            header
+        };
+        let mut entries: Vec<Entry> = header
+            .split(',')
+            .take(MAX_ENTRIES)
+            .filter_map(Entry::parse)
+            .collect();
+        entries.sort_by_key(|entry| {
+            (
+                std::cmp::Reverse(entry.quality),
+                entry.stars(),
+                std::cmp::Reverse(entry.parameters),
+            )
+        });
         Accept(entries)
     }
 
@@ -80,17 +94,23 @@ impl Accept {
 
     /// The best of the offered formats; `None` means 406.
     pub(crate) fn pick(&self, offers: &[Format]) -> Option<Format> {
-        self.0.iter().find_map(|entry| offers.iter().copied().find(|offer| entry.takes(*offer)))
+        self.0
+            .iter()
+            .find_map(|entry| offers.iter().copied().find(|offer| entry.takes(*offer)))
     }
 
     /// The version of the best entry that has one.
     pub(crate) fn version(&self) -> Version {
-        self.0.iter().find_map(|entry| entry.version).unwrap_or(Version::V2)
+        self.0
+            .iter()
+            .find_map(|entry| entry.version)
+            .unwrap_or(Version::V2)
     }
 
     /// Whether a page is liked better than data: only when HTML is named outright.
     pub(crate) fn prefers_html(&self) -> bool {
-        self.0.iter().any(|entry| entry.subtype == "html") && self.pick(&[Format::Json, Format::Html]) == Some(Format::Html)
+        self.0.iter().any(|entry| entry.subtype == "html")
+            && self.pick(&[Format::Json, Format::Html]) == Some(Format::Html)
     }
 }
 
@@ -98,9 +118,18 @@ impl Entry {
     fn parse(text: &str) -> Option<Self> {
         let mut pieces = text.split(';').map(str::trim);
         let (kind, subtype) = pieces.next()?.split_once('/')?;
-        let (kind, subtype) = (kind.trim().to_ascii_lowercase(), subtype.trim().to_ascii_lowercase());
-        let mut entry =
-            Entry { kind, subtype, version: Some(Version::V2), chunked: false, quality: 1000, parameters: 0 };
+        let (kind, subtype) = (
+            kind.trim().to_ascii_lowercase(),
+            subtype.trim().to_ascii_lowercase(),
+        );
+        let mut entry = Entry {
+            kind,
+            subtype,
+            version: Some(Version::V2),
+            chunked: false,
+            quality: 1000,
+            parameters: 0,
+        };
         for (name, value) in pieces.filter_map(|piece| piece.split_once('=')) {
             let value = value.trim().trim_matches('"');
             match name.trim() {
@@ -149,7 +178,9 @@ fn parse_version(text: &str) -> Option<Version> {
 fn parse_quality(text: &str) -> u16 {
     let value: f32 = text.parse().unwrap_or(1.0);
     let thousandths = (value.clamp(0.0, 1.0) * 1000.0).round();
-    (0..=1000u16).find(|n| f32::from(*n) >= thousandths).unwrap_or(1000)
+    (0..=1000u16)
+        .find(|n| f32::from(*n) >= thousandths)
+        .unwrap_or(1000)
 }
 
 #[cfg(test)]
@@ -172,7 +203,11 @@ mod tests {
             "application/vnd.travis-ci.2.1+json",
             "Application/JSON;version=\"2\"",
         ] {
-            assert_eq!(pick(header, &[Format::Json]), Some(Format::Json), "{header}");
+            assert_eq!(
+                pick(header, &[Format::Json]),
+                Some(Format::Json),
+                "{header}"
+            );
         }
     }
 
@@ -193,21 +228,46 @@ mod tests {
 
     #[test]
     fn the_vendor_version_wins_over_the_parameter() {
-        assert_eq!(Accept::parse("application/vnd.travis-ci.2.1+json; version=2").version(), Version::V21);
+        assert_eq!(
+            Accept::parse("application/vnd.travis-ci.2.1+json; version=2").version(),
+            Version::V21
+        );
     }
 
     #[test]
     fn travis_rb_gets_a_finished_log_as_plain_json() {
-        let header = "application/json; chunked=true; version=2, application/json; version=2, text/plain";
-        assert_eq!(pick(header, &[Format::Chunked, Format::Json, Format::Text]), Some(Format::Chunked));
-        assert_eq!(pick(header, &[Format::Json, Format::Text]), Some(Format::Json));
+        let header =
+            "application/json; chunked=true; version=2, application/json; version=2, text/plain";
+        assert_eq!(
+            pick(header, &[Format::Chunked, Format::Json, Format::Text]),
+            Some(Format::Chunked)
+        );
+        assert_eq!(
+            pick(header, &[Format::Json, Format::Text]),
+            Some(Format::Json)
+        );
     }
 
     #[test]
     fn quality_then_stars_then_parameters_decide() {
-        assert_eq!(pick("application/json; q=0.5, text/plain", &[Format::Json, Format::Text]), Some(Format::Text));
-        assert_eq!(pick("*/*, text/plain", &[Format::Json, Format::Text]), Some(Format::Text));
-        assert_eq!(pick("text/plain, application/json; version=2", &[Format::Json, Format::Text]), Some(Format::Json));
+        assert_eq!(
+            pick(
+                "application/json; q=0.5, text/plain",
+                &[Format::Json, Format::Text]
+            ),
+            Some(Format::Text)
+        );
+        assert_eq!(
+            pick("*/*, text/plain", &[Format::Json, Format::Text]),
+            Some(Format::Text)
+        );
+        assert_eq!(
+            pick(
+                "text/plain, application/json; version=2",
+                &[Format::Json, Format::Text]
+            ),
+            Some(Format::Json)
+        );
     }
 
     #[test]

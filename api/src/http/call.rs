@@ -62,7 +62,9 @@ impl Call {
     pub(crate) async fn read(request: Request) -> Result<Call, Fail> {
         let (parts, body) = request.into_parts();
         let body = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, MAX_BODY)).await;
-        let body = body.map_err(|_| Fail::BadRequest)?.map_err(|_| Fail::TooLarge)?;
+        let body = body
+            .map_err(|_| Fail::BadRequest)?
+            .map_err(|_| Fail::TooLarge)?;
         let (segments, suffix, under_api) = split_path(parts.uri.path());
         let accept = match (suffix, parts.headers.get("travis-api-version")) {
             (_, Some(version)) if !matches!(version.as_bytes(), b"2" | b"2.1") => Accept::nothing(),
@@ -74,26 +76,38 @@ impl Call {
             segments,
             suffix,
             under_api,
-            target: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), |target| target.as_str().to_owned()),
+            target: parts
+                .uri
+                .path_and_query()
+                .map_or_else(|| "/".to_owned(), |target| target.as_str().to_owned()),
             params: Params::default(),
             body,
             accept,
             headers: parts.headers,
-            peer: parts.extensions.get::<Peer>().copied().unwrap_or(Peer::Network { secure: false }),
+            peer: parts
+                .extensions
+                .get::<Peer>()
+                .copied()
+                .unwrap_or(Peer::Network { secure: false }),
             shutdown: parts.extensions.get::<Shutdown>().cloned(),
         };
-        call.params.add_form(parts.uri.query().unwrap_or_default().as_bytes());
+        call.params
+            .add_form(parts.uri.query().unwrap_or_default().as_bytes());
         call.read_body()?;
         Ok(call)
     }
 
     /// Adds the body's parameters. The content type is not to be trusted: clients send JSON as a form.
     fn read_body(&mut self) -> Result<(), Fail> {
-        let raw = self.method == Method::PUT && self.segments.first().is_some_and(|first| first == "lint");
+        let raw = self.method == Method::PUT
+            && self.segments.first().is_some_and(|first| first == "lint");
         if raw || self.body.is_empty() {
             return Ok(());
         }
-        let kind = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let kind = self
+            .header("content-type")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         if kind.contains("json") {
             return self.params.add_json(&self.body).map_err(|_| Fail::NotJson);
         }
@@ -122,13 +136,17 @@ impl Call {
             return site == "same-origin";
         }
         let host = self.header("host").unwrap_or_default();
-        let origin = self.header("origin").and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+        let origin = self
+            .header("origin")
+            .and_then(|origin| origin.split_once("://"))
+            .map(|(_, authority)| authority);
         origin.is_some_and(|authority| !host.is_empty() && authority.eq_ignore_ascii_case(host))
     }
 
     /// Whether another site's page caused this request, as far as the browser tells.
     pub(crate) fn is_cross_site(&self) -> bool {
-        self.header("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
+        self.header("sec-fetch-site")
+            .is_some_and(|site| !matches!(site, "same-origin" | "none"))
     }
 
     /// Whether the client talks to us encrypted.
@@ -138,22 +156,33 @@ impl Call {
 }
 
 fn joined(headers: &HeaderMap, name: header::HeaderName) -> String {
-    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&str> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     values.join(",")
 }
 
 /// Segments without prefix and suffix, the suffix, and whether `/api` was in front.
 fn split_path(path: &str) -> (Vec<String>, Option<&'static str>, bool) {
     let decode = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
-    let mut segments: Vec<String> =
-        path.split('/').filter(|segment| !segment.is_empty()).take(MAX_SEGMENTS).map(decode).collect();
+    let mut segments: Vec<String> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .take(MAX_SEGMENTS)
+        .map(decode)
+        .collect();
     let under_api = segments.first().is_some_and(|first| first == "api");
     if under_api {
         segments.remove(0);
     }
     let mut suffix = None;
     if let Some(last) = segments.last_mut() {
-        suffix = SUFFIXES.into_iter().find(|end| last.strip_suffix(end).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')));
+        suffix = SUFFIXES.into_iter().find(|end| {
+            last.strip_suffix(end)
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        });
         if let Some(end) = suffix {
             last.truncate(last.len() - end.len() - 1);
         }
@@ -178,18 +207,41 @@ mod tests {
             (segments.join("|"), suffix, under_api)
         };
         assert_eq!(split("/builds/"), ("builds".to_owned(), None, false));
-        assert_eq!(split("/api/builds/1.json"), ("builds|1".to_owned(), Some("json"), true));
-        assert_eq!(split("/repos/a/b/branches/x%2Fy/z"), ("repos|a|b|branches|x/y|z".to_owned(), None, false));
+        assert_eq!(
+            split("/api/builds/1.json"),
+            ("builds|1".to_owned(), Some("json"), true)
+        );
+        assert_eq!(
+            split("/repos/a/b/branches/x%2Fy/z"),
+            ("repos|a|b|branches|x/y|z".to_owned(), None, false)
+        );
         assert_eq!(split("/.json"), (".json".to_owned(), None, false));
         assert_eq!(split("/"), (String::new(), None, false));
     }
 
     #[tokio::test]
     async fn json_counts_under_any_content_type_and_method() {
-        let form = Request::get("/builds").header("content-type", "application/x-www-form-urlencoded");
-        assert_eq!(read(form, r#"{"slug":"a/b"}"#).await.unwrap().params.text("slug").as_deref(), Some("a/b"));
+        let form =
+            Request::get("/builds").header("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(
+            read(form, r#"{"slug":"a/b"}"#)
+                .await
+                .unwrap()
+                .params
+                .text("slug")
+                .as_deref(),
+            Some("a/b")
+        );
         let json = Request::get("/builds").header("content-type", "application/json");
-        assert_eq!(read(json, r#"{"slug":"a/b"}"#).await.unwrap().params.text("slug").as_deref(), Some("a/b"));
+        assert_eq!(
+            read(json, r#"{"slug":"a/b"}"#)
+                .await
+                .unwrap()
+                .params
+                .text("slug")
+                .as_deref(),
+            Some("a/b")
+        );
         let broken = Request::post("/builds").header("content-type", "application/json");
         assert!(matches!(read(broken, "{").await, Err(Fail::NotJson)));
     }
@@ -197,13 +249,24 @@ mod tests {
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused() {
         let big = "x".repeat(MAX_BODY + 1);
-        assert!(matches!(read(Request::post("/lint"), &big).await, Err(Fail::TooLarge)));
+        assert!(matches!(
+            read(Request::post("/lint"), &big).await,
+            Err(Fail::TooLarge)
+        ));
     }
 
     #[tokio::test]
     async fn only_our_own_pages_are_same_origin() {
         let of = async |name: &'static str, value: &'static str| {
-            read(Request::post("/x").header("host", "ci:1").header(name, value), "").await.unwrap().is_same_origin()
+            read(
+                Request::post("/x")
+                    .header("host", "ci:1")
+                    .header(name, value),
+                "",
+            )
+            .await
+            .unwrap()
+            .is_same_origin()
         };
         assert!(of("sec-fetch-site", "same-origin").await);
         assert!(of("origin", "http://ci:1").await);

@@ -89,9 +89,15 @@ impl Fail {
             Fail::NotFound | Fail::NoJob(_) | Fail::NoRepository => {
                 "There is nothing here, or nothing that you may see.".to_owned()
             }
-            Fail::CantCancel(_) => "It has already finished: there is nothing left to cancel.".to_owned(),
-            Fail::Unavailable => "The daemon is busy or shutting down. Try again in a moment.".to_owned(),
-            Fail::Store(_) | Fail::Internal(_) => "Something went wrong here; the daemon's log says what.".to_owned(),
+            Fail::CantCancel(_) => {
+                "It has already finished: there is nothing left to cancel.".to_owned()
+            }
+            Fail::Unavailable => {
+                "The daemon is busy or shutting down. Try again in a moment.".to_owned()
+            }
+            Fail::Store(_) | Fail::Internal(_) => {
+                "Something went wrong here; the daemon's log says what.".to_owned()
+            }
             Fail::TooLarge => "That is more than we read.".to_owned(),
             Fail::NotAcceptable | Fail::NotJson | Fail::BadRequest => {
                 "We did not understand this request.".to_owned()
@@ -114,19 +120,31 @@ impl Fail {
             Fail::NoToken => Content::text("no access token supplied"),
             Fail::AccessDenied => Content::text("access denied"),
             Fail::Hidden | Fail::NotAcceptable => Content::Empty,
-            Fail::Forbidden(message) | Fail::Unprocessable(message) => Content::value(&json!({"error": {"message": message}})),
+            Fail::Forbidden(message) | Fail::Unprocessable(message) => {
+                Content::value(&json!({"error": {"message": message}}))
+            }
             Fail::NotFound => Content::value(&json!({"file": "not found"})),
-            Fail::NoJob(id) => Content::value(&json!({"error": {"message": format!("The job({id}) couldn't be found")}})),
-            Fail::NoRepository => Content::value(&json!({"error": "Repository could not be found"})),
+            Fail::NoJob(id) => Content::value(
+                &json!({"error": {"message": format!("The job({id}) couldn't be found")}}),
+            ),
+            Fail::NoRepository => {
+                Content::value(&json!({"error": "Repository could not be found"}))
+            }
             Fail::NotJson => Content::value(&json!({"error": "Failed to parse body as JSON"})),
             Fail::BadRequest => Content::text("Bad Request"),
             Fail::TooLarge => Content::value(&json!({"error": "request body too large"})),
             Fail::CantCancel(what) => Content::value(
                 &json!({"error": {"message": format!("The {what} can't be canceled"), "code": "cant_cancel"}}),
             ),
-            Fail::CantRestart(why) => Content::value(&json!({"result": false, "flash": [{"error": why}]})),
-            Fail::Unavailable => Content::value(&json!({"error": "the daemon is busy or shutting down"})),
-            Fail::Store(_) | Fail::Internal(_) => Content::text("Sorry, we experienced an error.\n"),
+            Fail::CantRestart(why) => {
+                Content::value(&json!({"result": false, "flash": [{"error": why}]}))
+            }
+            Fail::Unavailable => {
+                Content::value(&json!({"error": "the daemon is busy or shutting down"}))
+            }
+            Fail::Store(_) | Fail::Internal(_) => {
+                Content::text("Sorry, we experienced an error.\n")
+            }
         };
         Reply::new(self.status(), content)
     }

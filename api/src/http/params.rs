@@ -61,7 +61,12 @@ impl Params {
 
     /// `true`, `True` or `1`; a key alone counts too.
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.text(key).is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on" | ""))
+        self.text(key).is_some_and(|text| {
+            matches!(
+                text.to_ascii_lowercase().as_str(),
+                "true" | "1" | "yes" | "on" | ""
+            )
+        })
     }
 
     /// A truth value, if one was given.
@@ -80,12 +85,23 @@ impl Params {
             other => vec![scalar(other)?],
         };
         let pieces = texts.iter().flat_map(|text: &String| text.split(','));
-        Some(pieces.map(str::trim).filter(|piece| !piece.is_empty()).map(str::to_owned).collect())
+        Some(
+            pieces
+                .map(str::trim)
+                .filter(|piece| !piece.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        )
     }
 
     /// A list of numbers; what is no number is left out.
     pub(crate) fn numbers(&self, key: &str) -> Option<Vec<u64>> {
-        Some(self.list(key)?.iter().filter_map(|text| text.parse().ok()).collect())
+        Some(
+            self.list(key)?
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect(),
+        )
     }
 }
 
@@ -101,17 +117,26 @@ fn scalar(value: &Value) -> Option<String> {
 
 /// `a[b][]` → `a`, `b`, `` (an empty piece appends to a list).
 fn key_path(key: &str) -> Vec<String> {
-    let Some((head, rest)) = key.split_once('[').filter(|(head, rest)| !head.is_empty() && rest.ends_with(']')) else {
+    let Some((head, rest)) = key
+        .split_once('[')
+        .filter(|(head, rest)| !head.is_empty() && rest.ends_with(']'))
+    else {
         return vec![key.to_owned()];
     };
     let inner = &rest[..rest.len() - 1];
     let mut path = vec![head.to_owned()];
     path.extend(inner.split("][").map(str::to_owned));
-    if path.len() > MAX_DEPTH { vec![key.to_owned()] } else { path }
+    if path.len() > MAX_DEPTH {
+        vec![key.to_owned()]
+    } else {
+        path
+    }
 }
 
 fn insert(map: &mut Map<String, Value>, path: &[String], text: String) {
-    let Some((head, rest)) = path.split_first() else { return };
+    let Some((head, rest)) = path.split_first() else {
+        return;
+    };
     let value = Value::String(text);
     match rest {
         [] => match map.get_mut(head) {
@@ -130,7 +155,9 @@ fn insert(map: &mut Map<String, Value>, path: &[String], text: String) {
             }
         },
         _ => {
-            let entry = map.entry(head.clone()).or_insert_with(|| Value::Object(Map::new()));
+            let entry = map
+                .entry(head.clone())
+                .or_insert_with(|| Value::Object(Map::new()));
             if !entry.is_object() {
                 *entry = Value::Object(Map::new());
             }
@@ -153,7 +180,12 @@ mod tests {
 
     #[test]
     fn lists_come_in_all_their_forms() {
-        for text in ["ids[]=1&ids[]=2", "ids=1,2", "ids=1&ids=2", "ids%5B%5D=1&ids%5B%5D=2"] {
+        for text in [
+            "ids[]=1&ids[]=2",
+            "ids=1,2",
+            "ids=1&ids=2",
+            "ids%5B%5D=1&ids%5B%5D=2",
+        ] {
             assert_eq!(form(text).numbers("ids"), Some(vec![1, 2]), "{text}");
         }
         let mut params = Params::default();
@@ -167,7 +199,9 @@ mod tests {
     fn nested_keys_are_read_like_json() {
         let from_form = form("hook[id]=1&hook[active]=true");
         let mut from_json = Params::default();
-        from_json.add_json(br#"{"hook":{"id":1,"active":true}}"#).unwrap();
+        from_json
+            .add_json(br#"{"hook":{"id":1,"active":true}}"#)
+            .unwrap();
         for params in [from_form, from_json] {
             assert_eq!(params.nested("hook").number("id"), Some(1));
             assert_eq!(params.nested("hook").truth("active"), Some(true));
@@ -193,7 +227,10 @@ mod tests {
 
     #[test]
     fn slugs_may_be_escaped_or_not() {
-        assert_eq!(form("slug=a%2Fb").text("slug"), form("slug=a/b").text("slug"));
+        assert_eq!(
+            form("slug=a%2Fb").text("slug"),
+            form("slug=a/b").text("slug")
+        );
     }
 
     #[test]

@@ -68,7 +68,12 @@ pub(crate) struct Reply {
 impl Reply {
     /// A reply with a status.
     pub(crate) fn new(status: StatusCode, content: Content) -> Self {
-        Reply { status, content, tagged: false, headers: Vec::new() }
+        Reply {
+            status,
+            content,
+            tagged: false,
+            headers: Vec::new(),
+        }
     }
 
     /// 200 with content.
@@ -78,8 +83,14 @@ impl Reply {
 
     /// 200 with JSON.
     pub(crate) fn json<T: Serialize>(value: &T, pretty: bool) -> Result<Self, Fail> {
-        let bytes = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
-        bytes.map(|bytes| Reply::ok(Content::Json(bytes))).map_err(|error| Fail::Internal(error.to_string()))
+        let bytes = if pretty {
+            serde_json::to_vec_pretty(value)
+        } else {
+            serde_json::to_vec(value)
+        };
+        bytes
+            .map(|bytes| Reply::ok(Content::Json(bytes)))
+            .map_err(|error| Fail::Internal(error.to_string()))
     }
 
     /// Sends the client elsewhere.
@@ -112,7 +123,11 @@ pub(crate) fn finish(reply: Reply, call: Option<&Call>, vary: Vary) -> Response 
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     common_headers(headers, call);
-    let vary = if vary == Vary::Authorization { "Accept, Authorization" } else { "Accept" };
+    let vary = if vary == Vary::Authorization {
+        "Accept, Authorization"
+    } else {
+        "Accept"
+    };
     headers.insert(header::VARY, HeaderValue::from_static(vary));
     let kind = match &reply.content {
         Content::Empty => None,
@@ -126,7 +141,10 @@ pub(crate) fn finish(reply: Reply, call: Option<&Call>, vary: Vary) -> Response 
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     if matches!(reply.content, Content::Html(_)) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(PAGE_POLICY),
+        );
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     }
     for (name, value) in reply.headers {
@@ -148,7 +166,9 @@ pub(crate) fn finish(reply: Reply, call: Option<&Call>, vary: Vary) -> Response 
     };
     if reply.tagged {
         let tag = etag(&bytes);
-        let known = call.and_then(|call| call.header("if-none-match")).is_some_and(|sent| tag_matches(sent, &tag));
+        let known = call
+            .and_then(|call| call.header("if-none-match"))
+            .is_some_and(|sent| tag_matches(sent, &tag));
         if let Ok(value) = HeaderValue::from_str(&tag) {
             headers.insert(header::ETAG, value);
         }
@@ -175,20 +195,44 @@ pub(crate) fn preflight() -> Response {
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("HEAD, GET, POST, PATCH, PUT, DELETE"),
     );
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(ALLOWED),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static("86400"),
+    );
     response
 }
 
 fn common_headers(headers: &mut axum::http::HeaderMap, call: Option<&Call>) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(EXPOSED),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     // Not `no-referrer`: browsers would then send `Origin: null` with our own forms.
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    let sent = call.and_then(|call| call.headers.get("x-request-id")).filter(|id| id.len() <= 100).cloned();
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+    let sent = call
+        .and_then(|call| call.headers.get("x-request-id"))
+        .filter(|id| id.len() <= 100)
+        .cloned();
     let id = sent.or_else(|| HeaderValue::from_str(&random_id()).ok());
     if let Some(id) = id {
         headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -212,17 +256,26 @@ fn etag(bytes: &[u8]) -> String {
 }
 
 fn tag_matches(sent: &str, tag: &str) -> bool {
-    sent.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    sent.split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// JSONP: the JSON as the argument of a function call.
 fn as_script(reply: Reply, name: &str) -> Reply {
-    let Content::Json(bytes) = &reply.content else { return reply };
+    let Content::Json(bytes) = &reply.content else {
+        return reply;
+    };
     if !is_function_name(name) {
         return Fail::BadRequest.reply();
     }
-    let json = String::from_utf8_lossy(bytes).replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
-    Reply { content: Content::Script(format!("/**/{name}({json})").into_bytes()), ..reply }
+    let json = String::from_utf8_lossy(bytes)
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029");
+    Reply {
+        content: Content::Script(format!("/**/{name}({json})").into_bytes()),
+        ..reply
+    }
 }
 
 /// A path of JavaScript identifiers with dots between.
@@ -230,7 +283,8 @@ fn is_function_name(name: &str) -> bool {
     let start = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '$';
     name.len() <= 200
         && name.split('.').all(|part| {
-            part.chars().next().is_some_and(start) && part.chars().all(|c| start(c) || c.is_ascii_digit())
+            part.chars().next().is_some_and(start)
+                && part.chars().all(|c| start(c) || c.is_ascii_digit())
         })
 }
 

@@ -39,7 +39,10 @@ fn frame(event: Option<&str>, id: Option<u32>, data: &impl Serialize) -> Bytes {
         text.push_str(&format!("id: {id}\n"));
     }
     // JSON has no line breaks of its own, so one data line is enough.
-    text.push_str(&format!("data: {}\n\n", serde_json::to_string(data).unwrap_or_default()));
+    text.push_str(&format!(
+        "data: {}\n\n",
+        serde_json::to_string(data).unwrap_or_default()
+    ));
     Bytes::from(text)
 }
 
@@ -124,21 +127,40 @@ impl Line {
 fn open(api: &Api, call: &Call) -> Result<(Line, mpsc::Receiver<Bytes>), Fail> {
     let place = api.stream_place()?;
     let (frames, receiver) = mpsc::channel(WAITING);
-    let line = Line { frames, changes: api.store().watch(), shutdown: call.shutdown.clone(), _place: place };
+    let line = Line {
+        frames,
+        changes: api.store().watch(),
+        shutdown: call.shutdown.clone(),
+        _place: place,
+    };
     Ok((line, receiver))
 }
 
 /// `GET /assay/jobs/{id}/log/events`.
 pub(super) async fn of_log(api: &Api, call: &Arc<Call>, id: JobId) -> Result<Reply, Fail> {
     let (line, receiver) = open(api, call)?;
-    let resumed = call.header("last-event-id").and_then(|id| id.trim().parse().ok());
-    let asked = call.params.number("after").map(|after| u32::try_from(after).unwrap_or(u32::MAX));
+    let resumed = call
+        .header("last-event-id")
+        .and_then(|id| id.trim().parse().ok());
+    let asked = call
+        .params
+        .number("after")
+        .map(|after| u32::try_from(after).unwrap_or(u32::MAX));
     let after = resumed.or(asked).unwrap_or(0);
     let as_html = call.params.text("render").as_deref() == Some("html");
     let job = api.read(call, move |cx| readable_job(cx, id)).await?;
     let (repo, view) = (job.repo, as_html.then(LogView::default));
-    let (feed, view) = api.blocking(move |store| prepare(store.logs(), repo, id, after, view)).await?;
-    let stream = LogStream { api: api.clone(), job, view, log_done: false, told: None, line };
+    let (feed, view) = api
+        .blocking(move |store| prepare(store.logs(), repo, id, after, view))
+        .await?;
+    let stream = LogStream {
+        api: api.clone(),
+        job,
+        view,
+        log_done: false,
+        told: None,
+        line,
+    };
     tokio::spawn(stream.run(feed));
     Ok(reply(receiver))
 }
@@ -147,7 +169,11 @@ fn readable_job(cx: &Cx<'_>, id: JobId) -> Result<Job, Fail> {
     gate(cx.settings.mode, cx.who, cx.call.accept.version())?;
     let job = cx.store.job(id)?.ok_or(Fail::NotFound)?;
     let repository = cx.store.repository(job.repo)?.ok_or(Fail::NotFound)?;
-    if cx.who.sees(&repository) { Ok(job) } else { Err(Fail::NotFound) }
+    if cx.who.sees(&repository) {
+        Ok(job)
+    } else {
+        Err(Fail::NotFound)
+    }
 }
 
 /// Follows the log; a rendered stream has to go through what the reader already has, to know colours and folds.
@@ -159,7 +185,11 @@ fn prepare(
     mut view: Option<LogView>,
 ) -> Result<(LogFeed, Option<LogView>), Fail> {
     if let Some(view) = view.as_mut().filter(|_| after > 0) {
-        for part in logs.parts(repo, id, 0)?.into_iter().take_while(|part| part.number <= after) {
+        for part in logs
+            .parts(repo, id, 0)?
+            .into_iter()
+            .take_while(|part| part.number <= after)
+        {
             view.feed(&part.content);
             view.take();
         }
@@ -253,13 +283,18 @@ impl LogStream {
     /// Sends the job's state if it is not the one last sent; `false` when nobody listens any more.
     async fn tell_state(&mut self) -> bool {
         let news = self.told.replace(self.job.state) != Some(self.job.state);
-        !news || self.line.send(frame(Some("state"), None, &job_state(&self.job))).await
+        !news
+            || self
+                .line
+                .send(frame(Some("state"), None, &job_state(&self.job)))
+                .await
     }
 
     fn show(&mut self, part: &LogPart) -> Bytes {
         match &mut self.view {
             None => {
-                let data = json!({"number": part.number, "content": part.content, "final": part.last});
+                let data =
+                    json!({"number": part.number, "content": part.content, "final": part.last});
                 frame(None, Some(part.number), &data)
             }
             Some(view) => {
@@ -268,7 +303,11 @@ impl LogStream {
                     view.finish();
                 }
                 let update = view.take();
-                frame(None, Some(part.number), &json!({"number": part.number, "final": part.last, "update": update}))
+                frame(
+                    None,
+                    Some(part.number),
+                    &json!({"number": part.number, "final": part.last, "update": update}),
+                )
             }
         }
     }
@@ -281,11 +320,27 @@ pub(super) async fn of_build(api: &Api, call: &Arc<Call>, id: BuildId) -> Result
         gate(cx.settings.mode, cx.who, cx.call.accept.version())?;
         // A request without a build yet may get one: its stream waits for it.
         let request = cx.store.request(id)?.ok_or(Fail::NotFound)?;
-        let repository = cx.store.repository(request.event.repo)?.ok_or(Fail::NotFound)?;
-        if cx.who.sees(&repository) { Ok(()) } else { Err(Fail::NotFound) }
+        let repository = cx
+            .store
+            .repository(request.event.repo)?
+            .ok_or(Fail::NotFound)?;
+        if cx.who.sees(&repository) {
+            Ok(())
+        } else {
+            Err(Fail::NotFound)
+        }
     };
     api.read(call, readable).await?;
-    tokio::spawn(BuildStream { api: api.clone(), id, told: HashMap::new(), build: None, line }.run());
+    tokio::spawn(
+        BuildStream {
+            api: api.clone(),
+            id,
+            told: HashMap::new(),
+            build: None,
+            line,
+        }
+        .run(),
+    );
     Ok(reply(receiver))
 }
 
@@ -306,7 +361,11 @@ impl BuildStream {
             match self.line.next().await {
                 Happened::Over => return,
                 Happened::Silence => {
-                    if !self.line.send(Bytes::from_static(b": still here\n\n")).await {
+                    if !self
+                        .line
+                        .send(Bytes::from_static(b": still here\n\n"))
+                        .await
+                    {
                         return;
                     }
                 }
@@ -334,22 +393,34 @@ impl BuildStream {
         let load = move |store: &assay_store::Store| {
             let request = store.request(id)?;
             let build = store.build(id)?;
-            let jobs = build.as_ref().map(|build| store.jobs(build)).transpose()?.unwrap_or_default();
+            let jobs = build
+                .as_ref()
+                .map(|build| store.jobs(build))
+                .transpose()?
+                .unwrap_or_default();
             Ok((request, build, jobs))
         };
         let (request, build, jobs) = self.api.blocking(load).await.ok()?;
         for job in jobs {
             if self.told.insert(job.id, job.state) != Some(job.state)
-                && !self.line.send(frame(Some("job"), None, &job_state(&job))).await
+                && !self
+                    .line
+                    .send(frame(Some("job"), None, &job_state(&job)))
+                    .await
             {
                 return None;
             }
         }
         let Some(build) = build else {
-            return Some(request.is_none_or(|request| request.state == assay_plan::RequestState::Rejected));
+            return Some(
+                request.is_none_or(|request| request.state == assay_plan::RequestState::Rejected),
+            );
         };
         if self.build.replace(build.state) != Some(build.state)
-            && !self.line.send(frame(Some("build"), None, &build_state(&build))).await
+            && !self
+                .line
+                .send(frame(Some("build"), None, &build_state(&build)))
+                .await
         {
             return None;
         }

@@ -34,8 +34,14 @@ impl Endpoint {
     /// The endpoint of a method and path; `None` when there is none.
     pub(crate) fn of(call: &Call) -> Option<Self> {
         let path = call.path();
-        let ["assay", rest @ ..] = path.as_slice() else { return None };
-        let method = if call.method == Method::HEAD { &Method::GET } else { &call.method };
+        let ["assay", rest @ ..] = path.as_slice() else {
+            return None;
+        };
+        let method = if call.method == Method::HEAD {
+            &Method::GET
+        } else {
+            &call.method
+        };
         Some(match (method, rest) {
             (&Method::GET, ["status"]) => Endpoint::Status,
             (&Method::GET, ["repos"]) => Endpoint::Repos,
@@ -47,8 +53,12 @@ impl Endpoint {
             (&Method::DELETE, ["tokens", id]) => Endpoint::RevokeToken(id.parse().ok()?),
             (&Method::POST, ["link"]) => Endpoint::Link,
             (&Method::POST, ["reconcile"]) => Endpoint::Reconcile,
-            (&Method::GET, ["jobs", id, "log", "events"]) => Endpoint::LogEvents(JobId(id.parse().ok()?)),
-            (&Method::GET, ["builds", id, "events"]) => Endpoint::BuildEvents(RequestId(id.parse().ok()?)),
+            (&Method::GET, ["jobs", id, "log", "events"]) => {
+                Endpoint::LogEvents(JobId(id.parse().ok()?))
+            }
+            (&Method::GET, ["builds", id, "events"]) => {
+                Endpoint::BuildEvents(RequestId(id.parse().ok()?))
+            }
             _ => return None,
         })
     }
@@ -80,5 +90,11 @@ fn admin_only(cx: &Cx<'_>) -> Result<(), Fail> {
     if cx.who.is_anonymous() {
         return Err(Fail::NoToken);
     }
-    if cx.who.is_admin() { Ok(()) } else { Err(Fail::Forbidden("this needs a token with every right".to_owned())) }
+    if cx.who.is_admin() {
+        Ok(())
+    } else {
+        Err(Fail::Forbidden(
+            "this needs a token with every right".to_owned(),
+        ))
+    }
 }

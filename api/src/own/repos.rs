@@ -49,7 +49,12 @@ impl RepositoryEntity {
 /// `GET /assay/repos`.
 pub(super) fn list(cx: &Cx<'_>) -> Result<Reply, Fail> {
     admin_only(cx)?;
-    let repos: Vec<_> = cx.store.repositories()?.iter().map(RepositoryEntity::of).collect();
+    let repos: Vec<_> = cx
+        .store
+        .repositories()?
+        .iter()
+        .map(RepositoryEntity::of)
+        .collect();
     cx.json(&json!({"repos": repos}))
 }
 
@@ -57,11 +62,24 @@ pub(super) fn list(cx: &Cx<'_>) -> Result<Reply, Fail> {
 pub(super) async fn add(api: &Api, call: &Arc<Call>) -> Result<Reply, Fail> {
     api.read(call, admin_only).await?;
     let params = &call.params;
-    let path = params.filled("path").ok_or_else(|| Fail::Unprocessable("path is missing".to_owned()))?;
-    let slug = params.filled("slug").map(|text| parse_slug(&text)).transpose()?;
+    let path = params
+        .filled("path")
+        .ok_or_else(|| Fail::Unprocessable("path is missing".to_owned()))?;
+    let slug = params
+        .filled("slug")
+        .map(|text| parse_slug(&text))
+        .transpose()?;
     let visibility = parse_visibility(params)?.unwrap_or(Visibility::Private);
     let build = params.truth("build").unwrap_or(false);
-    let added = api.command(|reply| Command::AddRepository { path, slug, visibility, build, reply }).await?;
+    let added = api
+        .command(|reply| Command::AddRepository {
+            path,
+            slug,
+            visibility,
+            build,
+            reply,
+        })
+        .await?;
     Reply::json(&json!({"repo": RepositoryEntity::of(&added)}), false)
 }
 
@@ -69,14 +87,17 @@ pub(super) async fn add(api: &Api, call: &Arc<Call>) -> Result<Reply, Fail> {
 pub(super) async fn update(api: &Api, call: &Arc<Call>, id: RepoId) -> Result<Reply, Fail> {
     api.read(call, admin_only).await?;
     let patch = patch(&call.params)?;
-    let changed = api.command(|reply| Command::UpdateRepository { id, patch, reply }).await?;
+    let changed = api
+        .command(|reply| Command::UpdateRepository { id, patch, reply })
+        .await?;
     Reply::json(&json!({"repo": RepositoryEntity::of(&changed)}), false)
 }
 
 /// `DELETE /assay/repos/{id}`.
 pub(super) async fn remove(api: &Api, call: &Arc<Call>, id: RepoId) -> Result<Reply, Fail> {
     api.read(call, admin_only).await?;
-    api.command(|reply| Command::RemoveRepository { id, reply }).await?;
+    api.command(|reply| Command::RemoveRepository { id, reply })
+        .await?;
     Ok(Reply::new(StatusCode::NO_CONTENT, Content::Empty))
 }
 
@@ -84,20 +105,28 @@ pub(super) async fn remove(api: &Api, call: &Arc<Call>, id: RepoId) -> Result<Re
 pub(super) async fn reconcile(api: &Api, call: &Arc<Call>) -> Result<Reply, Fail> {
     api.read(call, admin_only).await?;
     let repo = call.params.number("repository_id").map(RepoId);
-    api.command(|reply| Command::Reconcile { repo, reply }).await?;
+    api.command(|reply| Command::Reconcile { repo, reply })
+        .await?;
     Ok(Reply::new(StatusCode::NO_CONTENT, Content::Empty))
 }
 
 fn patch(params: &Params) -> Result<RepositoryPatch, Fail> {
     let share = match params.list("share") {
         None => None,
-        Some(slugs) => Some(slugs.iter().map(|text| parse_slug(text)).collect::<Result<Vec<_>, _>>()?),
+        Some(slugs) => Some(
+            slugs
+                .iter()
+                .map(|text| parse_slug(text))
+                .collect::<Result<Vec<_>, _>>()?,
+        ),
     };
     Ok(RepositoryPatch {
         active: params.truth("active"),
         visibility: parse_visibility(params)?,
         share,
-        description: params.get("description").map(|_| params.filled("description")),
+        description: params
+            .get("description")
+            .map(|_| params.filled("description")),
     })
 }
 
@@ -110,7 +139,9 @@ fn parse_visibility(params: &Params) -> Result<Option<Visibility>, Fail> {
         None => Ok(None),
         Some("private") => Ok(Some(Visibility::Private)),
         Some("public") => Ok(Some(Visibility::Public)),
-        Some(other) => Err(Fail::Unprocessable(format!("visibility: {other:?} is neither private nor public"))),
+        Some(other) => Err(Fail::Unprocessable(format!(
+            "visibility: {other:?} is neither private nor public"
+        ))),
     }
 }
 
@@ -121,7 +152,9 @@ mod tests {
     #[test]
     fn a_patch_names_only_what_changes() {
         let mut params = Params::default();
-        params.add_json(br#"{"active":false,"share":["a/b"],"description":null}"#).unwrap();
+        params
+            .add_json(br#"{"active":false,"share":["a/b"],"description":null}"#)
+            .unwrap();
         let expected = RepositoryPatch {
             active: Some(false),
             visibility: None,
@@ -129,7 +162,10 @@ mod tests {
             description: Some(None),
         };
         assert_eq!(patch(&params).unwrap(), expected);
-        assert_eq!(patch(&Params::default()).unwrap(), RepositoryPatch::default());
+        assert_eq!(
+            patch(&Params::default()).unwrap(),
+            RepositoryPatch::default()
+        );
         let mut wrong = Params::default();
         wrong.add_json(br#"{"visibility":"secret"}"#).unwrap();
         assert!(patch(&wrong).is_err());

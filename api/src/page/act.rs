@@ -20,10 +20,16 @@ pub(super) async fn answer(
 ) -> Result<Reply, Fail> {
     // A session's cookie alone is no proof of intent: another site's form would bring it, too.
     if !call.is_same_origin() {
-        return Err(Fail::Forbidden("This form was not sent from our own page.".to_owned()));
+        return Err(Fail::Forbidden(
+            "This form was not sent from our own page.".to_owned(),
+        ));
     }
     let wanted = slug.to_owned();
-    let (slug, by) = api.read(call, move |cx| Ok((repository(cx, &wanted)?.slug, check(cx, verb, target)?))).await?;
+    let (slug, by) = api
+        .read(call, move |cx| {
+            Ok((repository(cx, &wanted)?.slug, check(cx, verb, target)?))
+        })
+        .await?;
     run(api, verb, target, by).await?;
     let page = match target {
         Target::Build(id) => format!("/{slug}/builds/{id}"),

@@ -16,7 +16,10 @@ pub(super) fn tag() -> &'static str {
         for asset in [STYLE, SCRIPT, ICON] {
             hash.update(asset.as_bytes());
         }
-        hash.finalize()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize()[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     });
     &TAG
 }

@@ -1,7 +1,7 @@
 //! One build with its matrix, or the request from which none was made.
 
-use assay_plan::{Build, BuildId, Job, Map, Repository, Request, State, Value};
 use askama::Template;
+use assay_plan::{Build, BuildId, Job, Map, Repository, Request, State, Value};
 
 use super::format::{self, Moment, Remark};
 use super::{Frame, render, repository, requests};
@@ -124,10 +124,17 @@ struct JobRow {
 /// `/{owner}/{name}/builds/{id}`.
 pub(super) fn show(cx: &Cx<'_>, slug: &str, id: BuildId) -> Result<Reply, Fail> {
     let repository = repository(cx, slug)?;
-    match cx.store.build(id)?.filter(|build| build.repo == repository.id) {
+    match cx
+        .store
+        .build(id)?
+        .filter(|build| build.repo == repository.id)
+    {
         Some(build) => build_page(cx, &repository, &build),
         None => {
-            let request = cx.store.request(id)?.filter(|request| request.event.repo == repository.id);
+            let request = cx
+                .store
+                .request(id)?
+                .filter(|request| request.event.repo == repository.id);
             request_page(cx, &repository, &request.ok_or(Fail::NotFound)?)
         }
     }
@@ -194,7 +201,11 @@ fn columns(jobs: &[Job]) -> Vec<String> {
         values.any(|value| value != first)
     };
     let usual = |key: &&str| jobs.len() == 1 && matches!(*key, "os" | "dist" | "arch" | "language");
-    keys.into_iter().filter(|key| (differs(key) || usual(key)) && is_plain(key)).take(MAX_COLUMNS).map(str::to_owned).collect()
+    keys.into_iter()
+        .filter(|key| (differs(key) || usual(key)) && is_plain(key))
+        .take(MAX_COLUMNS)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A value of the configuration in a table cell.
@@ -208,7 +219,11 @@ fn cell(config: &Map, key: &str) -> String {
 
 /// The jobs, grouped by stage. A stage is a run of jobs: names may come back.
 fn stages(cx: &Cx<'_>, build: &Build, jobs: &[Job], columns: &[String]) -> Vec<StageView> {
-    let name = |stage: Option<u32>| stage.and_then(|n| build.stages.get(usize::try_from(n).ok()?)).cloned();
+    let name = |stage: Option<u32>| {
+        stage
+            .and_then(|n| build.stages.get(usize::try_from(n).ok()?))
+            .cloned()
+    };
     let groups = jobs.chunk_by(|a, b| a.stage == b.stage);
     groups
         .map(|group| StageView {
@@ -227,11 +242,17 @@ fn row(cx: &Cx<'_>, job: &Job, columns: &[String]) -> JobRow {
         cells: columns.iter().map(|key| cell(&job.config, key)).collect(),
         env: job_env(&job.config),
         allow_failure: job.allow_failure,
-        took: format::elapsed(job.started_at, job.finished_at.or_else(|| ended(job)), cx.now),
+        took: format::elapsed(
+            job.started_at,
+            job.finished_at.or_else(|| ended(job)),
+            cx.now,
+        ),
     }
 }
 
 /// A job that ended without running to an end was not running until now.
 fn ended(job: &Job) -> Option<assay_plan::Time> {
-    (job.state != State::Started).then_some(job.started_at).flatten()
+    (job.state != State::Started)
+        .then_some(job.started_at)
+        .flatten()
 }

@@ -17,7 +17,10 @@ pub(super) struct Moment {
 
 impl Moment {
     pub(super) fn of(time: Time, now: Time) -> Self {
-        Moment { exact: clock::text(time), ago: ago(clock::seconds_between(time, now)) }
+        Moment {
+            exact: clock::text(time),
+            ago: ago(clock::seconds_between(time, now)),
+        }
     }
 }
 
@@ -36,7 +39,10 @@ fn ago(seconds: i64) -> String {
 /// Time from start to end, or to now while it runs.
 pub(super) fn elapsed(start: Option<Time>, end: Option<Time>, now: Time) -> Option<String> {
     let start = start?;
-    Some(seconds_text(clock::seconds_between(start, end.unwrap_or(now))))
+    Some(seconds_text(clock::seconds_between(
+        start,
+        end.unwrap_or(now),
+    )))
 }
 
 /// A state's name, which is also its class in the style sheet.
@@ -64,7 +70,13 @@ pub(super) struct Remark {
 }
 
 pub(super) fn remarks(messages: &[Message]) -> Vec<Remark> {
-    messages.iter().map(|message| Remark { level: message.level.name(), text: message_text(message) }).collect()
+    messages
+        .iter()
+        .map(|message| Remark {
+            level: message.level.name(),
+            text: message_text(message),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -74,13 +86,29 @@ mod tests {
     #[test]
     fn ages_are_rough() {
         let texts: Vec<String> = [0, 30, 61, 7_300, 200_000, 9_000_000].map(ago).into();
-        assert_eq!(texts, ["just now", "30 s ago", "1 min ago", "2 h ago", "2 days ago", "3 months ago"]);
+        assert_eq!(
+            texts,
+            [
+                "just now",
+                "30 s ago",
+                "1 min ago",
+                "2 h ago",
+                "2 days ago",
+                "3 months ago"
+            ]
+        );
     }
 
     #[test]
     fn what_runs_is_measured_to_now() {
-        assert_eq!(elapsed(Some(Time(0)), None, Time(65_000)).as_deref(), Some("1m 05s"));
-        assert_eq!(elapsed(Some(Time(0)), Some(Time(3_000)), Time(65_000)).as_deref(), Some("3s"));
+        assert_eq!(
+            elapsed(Some(Time(0)), None, Time(65_000)).as_deref(),
+            Some("1m 05s")
+        );
+        assert_eq!(
+            elapsed(Some(Time(0)), Some(Time(3_000)), Time(65_000)).as_deref(),
+            Some("3s")
+        );
         assert_eq!(elapsed(None, None, Time(0)), None);
     }
 }

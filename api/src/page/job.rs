@@ -1,7 +1,7 @@
 //! One job and its log.
 
-use assay_plan::JobId;
 use askama::Template;
+use assay_plan::JobId;
 
 use super::format::{self, Moment};
 use super::log::log_html;
@@ -47,7 +47,11 @@ struct JobPage {
 /// `/{owner}/{name}/jobs/{id}`.
 pub(super) fn show(cx: &Cx<'_>, slug: &str, id: JobId) -> Result<Reply, Fail> {
     let repository = repository(cx, slug)?;
-    let job = cx.store.job(id)?.filter(|job| job.repo == repository.id).ok_or(Fail::NotFound)?;
+    let job = cx
+        .store
+        .job(id)?
+        .filter(|job| job.repo == repository.id)
+        .ok_or(Fail::NotFound)?;
     let build = cx.store.build(job.build)?.ok_or(Fail::NotFound)?;
     let parts = cx.store.logs().parts(job.repo, job.id, 0)?;
     // Asked after the parts were read, a log could be called complete whose end is missing here.
@@ -55,8 +59,15 @@ pub(super) fn show(cx: &Cx<'_>, slug: &str, id: JobId) -> Result<Reply, Fail> {
     let last_part = parts.last().map_or(0, |part| part.number);
     let has_log = parts.iter().any(|part| !part.content.is_empty());
     let may_push = cx.who.may_push(&repository);
-    let stage = job.stage.and_then(|n| build.stages.get(usize::try_from(n).ok()?)).cloned();
-    let end = job.finished_at.or(if job.state.is_final() { job.started_at } else { None });
+    let stage = job
+        .stage
+        .and_then(|n| build.stages.get(usize::try_from(n).ok()?))
+        .cloned();
+    let end = job.finished_at.or(if job.state.is_final() {
+        job.started_at
+    } else {
+        None
+    });
     render(&JobPage {
         frame: Frame::of(cx, Some(repository.slug.as_str())),
         slug: repository.slug.to_string(),
@@ -78,11 +89,17 @@ pub(super) fn show(cx: &Cx<'_>, slug: &str, id: JobId) -> Result<Reply, Fail> {
         started: job.started_at.map(|time| Moment::of(time, cx.now)),
         took: format::elapsed(job.started_at, end, cx.now),
         reason: job.reason.clone(),
-        restarted: job.restarted.as_ref().map(|(time, by)| (Moment::of(*time, cx.now), by.clone())),
+        restarted: job
+            .restarted
+            .as_ref()
+            .map(|(time, by)| (Moment::of(*time, cx.now), by.clone())),
         may_cancel: may_push && !job.state.is_final(),
         may_restart: may_push && job.state.is_final(),
         has_log,
         last_part,
-        log: log_html(parts.into_iter().map(|part| part.content), complete || job.state.is_final()),
+        log: log_html(
+            parts.into_iter().map(|part| part.content),
+            complete || job.state.is_final(),
+        ),
     })
 }

@@ -12,8 +12,8 @@ mod requests;
 
 use std::sync::Arc;
 
-use assay_plan::{BuildId, JobId, Repository, RequestId, Target};
 use askama::Template;
+use assay_plan::{BuildId, JobId, Repository, RequestId, Target};
 use axum::http::{Method, StatusCode};
 
 pub(crate) use self::log::{LogView, plain_text};
@@ -74,7 +74,10 @@ impl Endpoint {
             return None;
         }
         if let ["assets", name] = path.as_slice() {
-            let suffix = call.suffix.map(|suffix| format!(".{suffix}")).unwrap_or_default();
+            let suffix = call
+                .suffix
+                .map(|suffix| format!(".{suffix}"))
+                .unwrap_or_default();
             return Some(Endpoint::Asset(format!("{name}{suffix}")));
         }
         call.accept.pick(&[Format::Html])?;
@@ -94,7 +97,9 @@ impl Endpoint {
             [owner] => Endpoint::Repos(Some((*owner).to_owned())),
             [owner, name] | [owner, name, "builds"] => Endpoint::Builds(slug(owner, name)),
             [owner, name, "requests"] => Endpoint::Requests(slug(owner, name)),
-            [owner, name, "builds", id] => Endpoint::Build(slug(owner, name), RequestId(id.parse().ok()?)),
+            [owner, name, "builds", id] => {
+                Endpoint::Build(slug(owner, name), RequestId(id.parse().ok()?))
+            }
             [owner, name, "jobs", id] => Endpoint::Job(slug(owner, name), JobId(id.parse().ok()?)),
             _ => return None,
         })
@@ -112,8 +117,15 @@ impl Endpoint {
         match path {
             ["login"] => Some(Endpoint::SignIn),
             ["logout"] => Some(Endpoint::SignOut),
-            [owner, name, "builds", id, verb] => act(owner, name, Target::Build(RequestId(id.parse().ok()?)), verb),
-            [owner, name, "jobs", id, verb] => act(owner, name, Target::Job(JobId(id.parse().ok()?)), verb),
+            [owner, name, "builds", id, verb] => act(
+                owner,
+                name,
+                Target::Build(RequestId(id.parse().ok()?)),
+                verb,
+            ),
+            [owner, name, "jobs", id, verb] => {
+                act(owner, name, Target::Job(JobId(id.parse().ok()?)), verb)
+            }
             _ => None,
         }
     }
@@ -152,7 +164,9 @@ struct ProblemPage {
 
 /// Makes a page of a template.
 fn render(template: &impl Template) -> Result<Reply, Fail> {
-    let html = template.render().map_err(|error| Fail::Internal(error.to_string()))?;
+    let html = template
+        .render()
+        .map_err(|error| Fail::Internal(error.to_string()))?;
     Ok(Reply::ok(Content::Html(html)))
 }
 
@@ -165,7 +179,10 @@ pub(crate) async fn answer(api: &Api, call: &Arc<Call>, endpoint: Endpoint) -> R
         Endpoint::SignOut => access::sign_out(api, call),
         Endpoint::Link => access::open_link(api, call),
         Endpoint::Act(slug, verb, target) => act::answer(api, call, &slug, verb, target).await,
-        Endpoint::Repos(owner) => api.read(call, move |cx| repos::show(cx, owner.as_deref())).await,
+        Endpoint::Repos(owner) => {
+            api.read(call, move |cx| repos::show(cx, owner.as_deref()))
+                .await
+        }
         Endpoint::Builds(slug) => api.read(call, move |cx| repos::builds(cx, &slug)).await,
         Endpoint::Build(slug, id) => api.read(call, move |cx| build::show(cx, &slug, id)).await,
         Endpoint::Job(slug, id) => api.read(call, move |cx| job::show(cx, &slug, id)).await,
@@ -183,8 +200,17 @@ fn problem(api: &Api, call: &Call, fail: &Fail) -> Reply {
         return Reply::redirect(StatusCode::SEE_OTHER, &access::login_path(target));
     }
     let status = fail.status();
-    let frame = Frame { user: None, version: api.settings().version.clone(), assets: assets::tag(), slug: None };
-    let page = ProblemPage { frame, status, sentence: fail.sentence() };
+    let frame = Frame {
+        user: None,
+        version: api.settings().version.clone(),
+        assets: assets::tag(),
+        slug: None,
+    };
+    let page = ProblemPage {
+        frame,
+        status,
+        sentence: fail.sentence(),
+    };
     match render(&page) {
         Ok(reply) => Reply { status, ..reply },
         Err(_) => fail.reply(),
@@ -200,6 +226,13 @@ fn enter(cx: &Cx<'_>) -> Result<(), Fail> {
 /// The repository of a page. To strangers a hidden one looks like one that isn't there.
 fn repository(cx: &Cx<'_>, slug: &str) -> Result<Repository, Fail> {
     enter(cx)?;
-    let found = cx.store.repository_by_slug(slug)?.filter(|repository| cx.who.sees(repository));
-    found.ok_or(if cx.who.is_anonymous() { Fail::Hidden } else { Fail::NotFound })
+    let found = cx
+        .store
+        .repository_by_slug(slug)?
+        .filter(|repository| cx.who.sees(repository));
+    found.ok_or(if cx.who.is_anonymous() {
+        Fail::Hidden
+    } else {
+        Fail::NotFound
+    })
 }

@@ -1,8 +1,8 @@
 //! The list of repositories, and one repository's builds.
 
+use askama::Template;
 use assay_plan::{Build, Visibility};
 use assay_store::BuildQuery;
-use askama::Template;
 
 use super::format::{self, Moment};
 use super::{Frame, enter, render, repository};
@@ -68,7 +68,13 @@ impl BuildRow {
             message: format::message(&build.commit).0,
             author: build.commit.author.name.clone(),
             took: format::elapsed(build.started_at, build.finished_at, cx.now),
-            when: Moment::of(build.finished_at.or(build.started_at).unwrap_or(build.created_at), cx.now),
+            when: Moment::of(
+                build
+                    .finished_at
+                    .or(build.started_at)
+                    .unwrap_or(build.created_at),
+                cx.now,
+            ),
         }
     }
 }
@@ -85,7 +91,11 @@ pub(super) fn show(cx: &Cx<'_>, owner: Option<&str>) -> Result<Reply, Fail> {
         }
     }
     if owner.is_some() && rows.is_empty() {
-        return Err(if cx.who.is_anonymous() { Fail::Hidden } else { Fail::NotFound });
+        return Err(if cx.who.is_anonymous() {
+            Fail::Hidden
+        } else {
+            Fail::NotFound
+        });
     }
     rows.sort_by_cached_key(|(repository, last)| repo_order(repository.id, last.as_ref()));
     let row = |(repository, last): (assay_plan::Repository, Option<Build>)| RepoRow {
@@ -96,14 +106,22 @@ pub(super) fn show(cx: &Cx<'_>, owner: Option<&str>) -> Result<Reply, Fail> {
         last: last.as_ref().map(|build| BuildRow::of(cx, build)),
     };
     let repos = rows.into_iter().map(row).collect();
-    render(&ReposPage { frame: Frame::of(cx, None), owner: owner.map(str::to_owned), repos })
+    render(&ReposPage {
+        frame: Frame::of(cx, None),
+        owner: owner.map(str::to_owned),
+        repos,
+    })
 }
 
 /// `/{owner}/{name}`.
 pub(super) fn builds(cx: &Cx<'_>, slug: &str) -> Result<Reply, Fail> {
     let repository = repository(cx, slug)?;
     let below_number = cx.call.params.number("after_number");
-    let query = BuildQuery { below_number, limit: PAGE + 1, ..BuildQuery::default() };
+    let query = BuildQuery {
+        below_number,
+        limit: PAGE + 1,
+        ..BuildQuery::default()
+    };
     let mut found = cx.store.builds(repository.id, &query)?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);

@@ -1,7 +1,7 @@
 //! A repository's requests: what was pushed, and why it was built or not.
 
-use assay_plan::{Request, RequestId, RequestState};
 use askama::Template;
+use assay_plan::{Request, RequestId, RequestState};
 
 use super::format::{self, Moment};
 use super::{Frame, render, repository};
@@ -55,7 +55,11 @@ fn row(cx: &Cx<'_>, request: &Request) -> RequestRow {
         event: request.event.kind.name(),
         branch: request.branch().to_owned(),
         commit: request.event.after.as_ref().map(|id| id.short().to_owned()),
-        message: request.commit.as_ref().map(|commit| format::message(commit).0).unwrap_or_default(),
+        message: request
+            .commit
+            .as_ref()
+            .map(|commit| format::message(commit).0)
+            .unwrap_or_default(),
         pusher: request.event.pusher.clone(),
         reason: request.reason.clone(),
         when: Moment::of(request.created_at, cx.now),

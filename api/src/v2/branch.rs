@@ -37,9 +37,14 @@ pub(super) fn list(cx: &Cx<'_>, in_path: Option<&RepoRef>) -> Result<Reply, Fail
         Some(repo) => find_repo(cx, &repo)?,
         None => None,
     };
-    let Some(repository) = repository else { return answer(cx, &[]) };
+    let Some(repository) = repository else {
+        return answer(cx, &[]);
+    };
     let builds = cx.store.branches(repository.id, LIMIT)?;
-    let found: Vec<_> = builds.into_iter().map(|build| (build, repository.clone())).collect();
+    let found: Vec<_> = builds
+        .into_iter()
+        .map(|build| (build, repository.clone()))
+        .collect();
     answer(cx, &found)
 }
 
@@ -52,17 +57,29 @@ pub(super) fn show(cx: &Cx<'_>, repo: &RepoRef, name: &str) -> Result<Reply, Fai
         limit: 1,
         ..BuildQuery::default()
     };
-    let build = cx.store.builds(repository.id, &query)?.into_iter().next().ok_or(Fail::NotFound)?;
+    let build = cx
+        .store
+        .builds(repository.id, &query)?
+        .into_iter()
+        .next()
+        .ok_or(Fail::NotFound)?;
     let branch = BranchEntity::of(&build, &cx.store.jobs(&build)?);
     let commit = CommitEntity::of_build(cx, &build, &repository);
     Ok(cx.json(&OneBranch { branch, commit })?.tagged())
 }
 
 fn answer(cx: &Cx<'_>, found: &[(Build, Repository)]) -> Result<Reply, Fail> {
-    let mut lists = Branches { branches: Vec::new(), commits: Vec::new() };
+    let mut lists = Branches {
+        branches: Vec::new(),
+        commits: Vec::new(),
+    };
     for (build, repository) in found {
-        lists.branches.push(BranchEntity::of(build, &cx.store.jobs(build)?));
-        lists.commits.push(CommitEntity::of_build(cx, build, repository));
+        lists
+            .branches
+            .push(BranchEntity::of(build, &cx.store.jobs(build)?));
+        lists
+            .commits
+            .push(CommitEntity::of_build(cx, build, repository));
     }
     cx.json(&lists)
 }

@@ -28,8 +28,13 @@ struct OneBuild {
 
 /// The build with this id, and its repository, if the user may see it.
 pub(super) fn find(cx: &Cx<'_>, id: BuildId) -> Result<Option<(Build, Repository)>, Fail> {
-    let Some(build) = cx.store.build(id)? else { return Ok(None) };
-    let repository = cx.store.repository(build.repo)?.filter(|repository| cx.who.sees(repository));
+    let Some(build) = cx.store.build(id)? else {
+        return Ok(None);
+    };
+    let repository = cx
+        .store
+        .repository(build.repo)?
+        .filter(|repository| cx.who.sees(repository));
     Ok(repository.map(|repository| (build, repository)))
 }
 
@@ -43,14 +48,23 @@ pub(super) fn list(cx: &Cx<'_>, in_path: Option<&RepoRef>) -> Result<Reply, Fail
         }
         return answer(cx, &found);
     }
-    let Some(repo) = named_repo(cx, in_path) else { return answer(cx, &overview(cx)?) };
+    let Some(repo) = named_repo(cx, in_path) else {
+        return answer(cx, &overview(cx)?);
+    };
     if params.flag("branches") {
         return as_branches(cx, &repo);
     }
-    let Some(repository) = find_repo(cx, &repo)? else { return answer(cx, &[]) };
-    let Some(query) = query(cx) else { return answer(cx, &[]) };
+    let Some(repository) = find_repo(cx, &repo)? else {
+        return answer(cx, &[]);
+    };
+    let Some(query) = query(cx) else {
+        return answer(cx, &[]);
+    };
     let builds = cx.store.builds(repository.id, &query)?;
-    let found: Vec<_> = builds.into_iter().map(|build| (build, repository.clone())).collect();
+    let found: Vec<_> = builds
+        .into_iter()
+        .map(|build| (build, repository.clone()))
+        .collect();
     answer(cx, &found)
 }
 
@@ -70,7 +84,10 @@ pub(super) fn show(cx: &Cx<'_>, in_path: Option<&RepoRef>, id: BuildId) -> Resul
     let one = OneBuild {
         build: BuildEntity::of(&build, &jobs, with_config),
         commit: CommitEntity::of_build(cx, &build, &repository).with_default(&repository),
-        jobs: jobs.iter().map(|job| JobEntity::in_build(job, with_config)).collect(),
+        jobs: jobs
+            .iter()
+            .map(|job| JobEntity::in_build(job, with_config))
+            .collect(),
     };
     Ok(cx.json(&one)?.tagged())
 }
@@ -81,7 +98,10 @@ fn query(cx: &Cx<'_>) -> Option<BuildQuery> {
     let kinds = match params.list("event_type") {
         None => Vec::new(),
         Some(names) => {
-            let kinds: Vec<EventKind> = names.iter().filter_map(|name| EventKind::from_name(name)).collect();
+            let kinds: Vec<EventKind> = names
+                .iter()
+                .filter_map(|name| EventKind::from_name(name))
+                .collect();
             if kinds.is_empty() && !names.is_empty() {
                 return None;
             }
@@ -92,7 +112,13 @@ fn query(cx: &Cx<'_>) -> Option<BuildQuery> {
         None => None,
         Some(text) => Some(text.trim().parse().ok()?),
     };
-    Some(BuildQuery { below_number: params.number("after_number"), number, kinds, branch: None, limit: PAGE })
+    Some(BuildQuery {
+        below_number: params.number("after_number"),
+        number,
+        kinds,
+        branch: None,
+        limit: PAGE,
+    })
 }
 
 /// Builds over all of the user's repositories: running ones, or the newest that passed or failed.
@@ -113,8 +139,15 @@ fn overview(cx: &Cx<'_>) -> Result<Vec<(Build, Repository)>, Fail> {
     } else {
         let decided = |build: &Build| matches!(build.state, State::Passed | State::Failed);
         for repository in repositories {
-            let query = BuildQuery { limit: 2 * PAGE, ..BuildQuery::default() };
-            let builds = cx.store.builds(repository.id, &query)?.into_iter().filter(decided);
+            let query = BuildQuery {
+                limit: 2 * PAGE,
+                ..BuildQuery::default()
+            };
+            let builds = cx
+                .store
+                .builds(repository.id, &query)?
+                .into_iter()
+                .filter(decided);
             found.extend(builds.map(|build| (build, repository.clone())));
             found.sort_by_key(|(build, _)| std::cmp::Reverse(build.id));
             found.truncate(PAGE);
@@ -126,17 +159,29 @@ fn overview(cx: &Cx<'_>) -> Result<Vec<(Build, Repository)>, Fail> {
 
 /// The old form of the branch list: the newest build of each branch, served as builds.
 fn as_branches(cx: &Cx<'_>, repo: &RepoRef) -> Result<Reply, Fail> {
-    let Some(repository) = find_repo(cx, repo)? else { return answer(cx, &[]) };
+    let Some(repository) = find_repo(cx, repo)? else {
+        return answer(cx, &[]);
+    };
     let builds = cx.store.branches(repository.id, branch::LIMIT)?;
-    let found: Vec<_> = builds.into_iter().map(|build| (build, repository.clone())).collect();
+    let found: Vec<_> = builds
+        .into_iter()
+        .map(|build| (build, repository.clone()))
+        .collect();
     answer(cx, &found)
 }
 
 fn answer(cx: &Cx<'_>, found: &[(Build, Repository)]) -> Result<Reply, Fail> {
-    let mut lists = Builds { builds: Vec::new(), commits: Vec::new() };
+    let mut lists = Builds {
+        builds: Vec::new(),
+        commits: Vec::new(),
+    };
     for (build, repository) in found {
-        lists.builds.push(BuildEntity::of(build, &cx.store.jobs(build)?, true));
-        lists.commits.push(CommitEntity::of_build(cx, build, repository));
+        lists
+            .builds
+            .push(BuildEntity::of(build, &cx.store.jobs(build)?, true));
+        lists
+            .commits
+            .push(CommitEntity::of_build(cx, build, repository));
     }
     cx.json(&lists)
 }

@@ -18,7 +18,9 @@ const SECURE: &str = "[secure]";
 
 /// A build's configuration: `env` and `global_env` are lists of texts.
 pub(super) fn build_config(config: &Map) -> Map {
-    show(config, |groups| Value::Seq(groups.into_iter().map(Value::Str).collect()))
+    show(config, |groups| {
+        Value::Seq(groups.into_iter().map(Value::Str).collect())
+    })
 }
 
 /// A job's configuration: `env` and `global_env` are one text each.
@@ -49,7 +51,9 @@ fn show(config: &Map, env: impl Fn(Vec<String>) -> Value) -> Map {
             }
             ("addons", Value::Map(addons)) => {
                 let kept = addons.iter().filter(|(name, _)| ADDONS.contains(name));
-                let kept: Map = kept.map(|(name, value)| (name.to_owned(), hide(value))).collect();
+                let kept: Map = kept
+                    .map(|(name, value)| (name.to_owned(), hide(value)))
+                    .collect();
                 shown.insert(key, Value::Map(kept));
             }
             (_, value) => {
@@ -62,7 +66,9 @@ fn show(config: &Map, env: impl Fn(Vec<String>) -> Value) -> Map {
 
 /// Whether an `env` map has parts rather than variables.
 fn is_split(env: &Map) -> bool {
-    env.iter().all(|(key, value)| matches!(key, "global" | "jobs" | "matrix") && !matches!(value, Value::Str(_)))
+    env.iter().all(|(key, value)| {
+        matches!(key, "global" | "jobs" | "matrix") && !matches!(value, Value::Str(_))
+    })
 }
 
 /// Each group of variables as one text: `A=1 B=[secure]`.
@@ -72,7 +78,10 @@ fn env_groups(value: &Value) -> Vec<String> {
         Value::Seq(items) => items.iter().flat_map(env_groups).collect(),
         Value::Map(group) if is_secure(group) => vec![SECURE.to_owned()],
         Value::Map(group) => {
-            let variables: Vec<String> = group.iter().map(|(name, value)| variable(name, value)).collect();
+            let variables: Vec<String> = group
+                .iter()
+                .map(|(name, value)| variable(name, value))
+                .collect();
             vec![variables.join(" ")]
         }
         other => scalar(other).into_iter().collect(),
@@ -85,7 +94,11 @@ fn variable(name: &str, value: &Value) -> String {
         value => {
             let text = scalar(value).unwrap_or_default();
             let quoted = text.contains(char::is_whitespace) && !text.starts_with(['"', '\'']);
-            if quoted { format!("{name}=\"{text}\"") } else { format!("{name}={text}") }
+            if quoted {
+                format!("{name}=\"{text}\"")
+            } else {
+                format!("{name}={text}")
+            }
         }
     }
 }
@@ -107,7 +120,11 @@ fn is_secure(map: &Map) -> bool {
 fn hide(value: &Value) -> Value {
     match value {
         Value::Map(map) if is_secure(map) => Value::from(SECURE),
-        Value::Map(map) => Value::Map(map.iter().map(|(key, value)| (key.to_owned(), hide(value))).collect()),
+        Value::Map(map) => Value::Map(
+            map.iter()
+                .map(|(key, value)| (key.to_owned(), hide(value)))
+                .collect(),
+        ),
         Value::Seq(items) => Value::Seq(items.iter().map(hide).collect()),
         other => other.clone(),
     }
@@ -142,8 +159,12 @@ mod tests {
 
     #[test]
     fn a_job_shows_one_text() {
-        let config = config(r#"{"env":[{"A":"1"},{"B":{"secure":"xyz"}},{"secure":"q"}],"rvm":"2.1"}"#);
-        assert_eq!(text(&job_config(&config)), r#"{"env":"A=1 B=[secure] [secure]","rvm":"2.1"}"#);
+        let config =
+            config(r#"{"env":[{"A":"1"},{"B":{"secure":"xyz"}},{"secure":"q"}],"rvm":"2.1"}"#);
+        assert_eq!(
+            text(&job_config(&config)),
+            r#"{"env":"A=1 B=[secure] [secure]","rvm":"2.1"}"#
+        );
         assert_eq!(job_env(&config).as_deref(), Some("A=1 B=[secure] [secure]"));
         assert_eq!(job_env(&Map::new()), None);
     }

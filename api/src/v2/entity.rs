@@ -1,6 +1,8 @@
 //! The entities as served: one struct each, keys in Travis' order, every documented key always there.
 
-use assay_plan::{Build, Commit, EventKind, Job, Map, Repository, Request, RequestState, State, Time, Visibility};
+use assay_plan::{
+    Build, Commit, EventKind, Job, Map, Repository, Request, RequestState, State, Time, Visibility,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -23,7 +25,10 @@ pub(crate) fn shown_state(state: State) -> &'static str {
 /// Sum of the run times of a build's jobs, whole seconds; `None` until the build is finished.
 pub(crate) fn jobs_duration(build: &Build, jobs: &[Job]) -> Option<i64> {
     let run_time = |job: &Job| Some(clock::seconds_between(job.started_at?, job.finished_at?));
-    build.state.is_final().then(|| jobs.iter().filter_map(run_time).sum())
+    build
+        .state
+        .is_final()
+        .then(|| jobs.iter().filter_map(run_time).sum())
 }
 
 /// A number that stands for a name, the same at all times and on all hosts; below 2^31, never 0.
@@ -67,7 +72,11 @@ impl BuildEntity {
             pull_request: build.event == EventKind::PullRequest,
             pull_request_title: None,
             pull_request_number: None,
-            config: if with_config { build_config(&build.config) } else { Map::new() },
+            config: if with_config {
+                build_config(&build.config)
+            } else {
+                Map::new()
+            },
             state: shown_state(build.state),
             started_at: text_of(build.started_at),
             finished_at: text_of(build.finished_at),
@@ -140,7 +149,11 @@ impl JobEntity {
     /// A job on its own or in a list of jobs.
     pub(super) fn alone(job: &Job, repository: &Repository) -> Self {
         let slug = Some(repository.slug.to_string());
-        JobEntity { repository_slug: slug, stage_id: Some(job.stage), ..JobEntity::in_build(job, true) }
+        JobEntity {
+            repository_slug: slug,
+            stage_id: Some(job.stage),
+            ..JobEntity::in_build(job, true)
+        }
     }
 
     /// A job beside its build.
@@ -154,7 +167,11 @@ impl JobEntity {
             commit_id: job.build.0,
             log_id: job.id.0,
             number: job.number.to_string(),
-            config: if with_config { job_config(&job.config) } else { Map::new() },
+            config: if with_config {
+                job_config(&job.config)
+            } else {
+                Map::new()
+            },
             state: shown_state(job.state),
             started_at: text_of(job.started_at),
             finished_at: text_of(job.finished_at),
@@ -189,14 +206,30 @@ impl CommitEntity {
     /// The commit of a build. A plain Git host has no page that compares, so the build's own page stands for it.
     pub(super) fn of_build(cx: &Cx<'_>, build: &Build, repository: &Repository) -> Self {
         let url = cx.web(&format!("/{}/builds/{}", repository.slug, build.id));
-        Self::of(&build.commit, build.id.0, &build.branch, build.tag.as_deref(), url)
+        Self::of(
+            &build.commit,
+            build.id.0,
+            &build.branch,
+            build.tag.as_deref(),
+            url,
+        )
     }
 
     /// The commit of a request, once it has been read.
-    pub(super) fn of_request(cx: &Cx<'_>, request: &Request, repository: &Repository) -> Option<Self> {
+    pub(super) fn of_request(
+        cx: &Cx<'_>,
+        request: &Request,
+        repository: &Repository,
+    ) -> Option<Self> {
         let url = cx.web(&format!("/{}/builds/{}", repository.slug, request.id));
         let commit = request.commit.as_ref()?;
-        Some(Self::of(commit, request.id.0, request.branch(), request.tag(), url))
+        Some(Self::of(
+            commit,
+            request.id.0,
+            request.branch(),
+            request.tag(),
+            url,
+        ))
     }
 
     /// With the word about the default branch that single answers carry.
@@ -245,7 +278,11 @@ pub(super) struct RepoEntity {
 }
 
 impl RepoEntity {
-    pub(super) fn of(cx: &Cx<'_>, repository: &Repository, last: Option<&Build>) -> Result<Self, Fail> {
+    pub(super) fn of(
+        cx: &Cx<'_>,
+        repository: &Repository,
+        last: Option<&Build>,
+    ) -> Result<Self, Fail> {
         let duration = match last {
             Some(build) => jobs_duration(build, &cx.store.jobs(build)?),
             None => None,
@@ -325,7 +362,12 @@ mod tests {
     #[test]
     fn received_is_never_shown() {
         let shown: Vec<&str> = State::ALL.into_iter().map(shown_state).collect();
-        assert_eq!(shown, ["created", "queued", "queued", "started", "passed", "failed", "errored", "canceled"]);
+        assert_eq!(
+            shown,
+            [
+                "created", "queued", "queued", "started", "passed", "failed", "errored", "canceled"
+            ]
+        );
     }
 
     #[test]

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use assay_plan::{BuildId, JobId, RepoId, Repository, RequestId, Target};
 use axum::http::Method;
 
-pub(crate) use self::config::job_env;
 pub(crate) use self::command::{check, run};
+pub(crate) use self::config::job_env;
 pub(crate) use self::entity::{jobs_duration, shown_state};
 pub(crate) use self::repo::order as repo_order;
 pub(crate) use self::system::message_text;
@@ -117,7 +117,9 @@ impl Endpoint {
         Some(match path {
             ["lint"] => Endpoint::Lint,
             ["requests"] => Endpoint::Resubmit,
-            ["builds", id, verb] => Endpoint::Ask(verb_of(verb)?, Target::Build(RequestId(number(id)?))),
+            ["builds", id, verb] => {
+                Endpoint::Ask(verb_of(verb)?, Target::Build(RequestId(number(id)?)))
+            }
             ["jobs", id, verb] => Endpoint::Ask(verb_of(verb)?, Target::Job(JobId(number(id)?))),
             _ => return None,
         })
@@ -131,12 +133,17 @@ impl Endpoint {
         {
             return Some(Endpoint::ReposOf((*owner).to_owned()));
         }
-        let by_first = rest.split_first().and_then(|(first, rest)| Some((RepoRef::of_text(first)?, rest)));
+        let by_first = rest
+            .split_first()
+            .and_then(|(first, rest)| Some((RepoRef::of_text(first)?, rest)));
         let by_two = match rest {
             [owner, name, rest @ ..] => Some((RepoRef::Slug(format!("{owner}/{name}")), rest)),
             _ => None,
         };
-        [by_first, by_two].into_iter().flatten().find_map(|(repo, rest)| Self::of_repo_part(repo, rest))
+        [by_first, by_two]
+            .into_iter()
+            .flatten()
+            .find_map(|(repo, rest)| Self::of_repo_part(repo, rest))
     }
 
     fn of_repo_part(repo: RepoRef, rest: &[&str]) -> Option<Self> {
@@ -162,7 +169,9 @@ impl RepoRef {
 }
 
 fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+    text.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse().ok())?
 }
 
 fn verb_of(text: &str) -> Option<Verb> {
@@ -189,7 +198,11 @@ fn read(cx: &Cx<'_>, endpoint: &Endpoint) -> Result<Reply, Fail> {
         Endpoint::Config => system::config(cx),
         Endpoint::Uptime => system::uptime(cx),
         Endpoint::Lint => system::lint(cx),
-        Endpoint::User(_) | Endpoint::Permissions | Endpoint::Accounts | Endpoint::Hooks | Endpoint::Broadcasts => {
+        Endpoint::User(_)
+        | Endpoint::Permissions
+        | Endpoint::Accounts
+        | Endpoint::Hooks
+        | Endpoint::Broadcasts => {
             if cx.who.is_anonymous() {
                 return Err(Fail::NoToken);
             }
@@ -238,7 +251,11 @@ fn read_entity(cx: &Cx<'_>, endpoint: &Endpoint) -> Result<Reply, Fail> {
 
 /// 406 unless the client takes JSON.
 fn wants_json(cx: &Cx<'_>) -> Result<(), Fail> {
-    cx.call.accept.pick(&[Format::Json]).map(|_| ()).ok_or(Fail::NotAcceptable)
+    cx.call
+        .accept
+        .pick(&[Format::Json])
+        .map(|_| ())
+        .ok_or(Fail::NotAcceptable)
 }
 
 /// The repository that is named, if the user may see it.
@@ -252,20 +269,32 @@ fn find_repo(cx: &Cx<'_>, repo: &RepoRef) -> Result<Option<Repository>, Fail> {
 
 /// The repository that the path names, or else the parameters `repository_id` or `slug`; `None` when nothing is named.
 fn named_repo(cx: &Cx<'_>, in_path: Option<&RepoRef>) -> Option<RepoRef> {
-    let by_id = || cx.call.params.number("repository_id").map(|id| RepoRef::Id(RepoId(id)));
+    let by_id = || {
+        cx.call
+            .params
+            .number("repository_id")
+            .map(|id| RepoRef::Id(RepoId(id)))
+    };
     let by_slug = || cx.call.params.filled("slug").map(RepoRef::Slug);
     in_path.cloned().or_else(by_id).or_else(by_slug)
 }
 
 /// Every repository that the user may see.
 fn visible_repos(cx: &Cx<'_>) -> Result<Vec<Repository>, Fail> {
-    Ok(cx.store.repositories()?.into_iter().filter(|repository| cx.who.sees(repository)).collect())
+    Ok(cx
+        .store
+        .repositories()?
+        .into_iter()
+        .filter(|repository| cx.who.sees(repository))
+        .collect())
 }
 
 /// The user's own repositories: those they have a right on; for everybody in the open mode, all that is public.
 fn own_repos(cx: &Cx<'_>) -> Result<Vec<Repository>, Fail> {
     let open = cx.settings.mode == crate::api::Mode::Org;
-    let own = |repository: &Repository| (open && cx.who.sees(repository)) || cx.who.right_on(repository).is_some();
+    let own = |repository: &Repository| {
+        (open && cx.who.sees(repository)) || cx.who.right_on(repository).is_some()
+    };
     Ok(cx.store.repositories()?.into_iter().filter(own).collect())
 }
 
@@ -285,10 +314,22 @@ mod tests {
         assert_eq!(get("repos/a/b"), Some(Endpoint::Repo(slug())));
         assert_eq!(get("repositories/7"), Some(Endpoint::Repo(id())));
         assert_eq!(get("repos/a"), Some(Endpoint::ReposOf("a".to_owned())));
-        assert_eq!(get("repos/a/b/branches/x/y"), Some(Endpoint::Branch(slug(), "x/y".to_owned())));
-        assert_eq!(get("repos/7/branches"), Some(Endpoint::Branches(Some(id()))));
-        assert_eq!(get("repos/7/builds/3"), Some(Endpoint::Build(Some(id()), RequestId(3))));
-        assert_eq!(get("repos/7/b"), Some(Endpoint::Repo(RepoRef::Slug("7/b".to_owned()))));
+        assert_eq!(
+            get("repos/a/b/branches/x/y"),
+            Some(Endpoint::Branch(slug(), "x/y".to_owned()))
+        );
+        assert_eq!(
+            get("repos/7/branches"),
+            Some(Endpoint::Branches(Some(id())))
+        );
+        assert_eq!(
+            get("repos/7/builds/3"),
+            Some(Endpoint::Build(Some(id()), RequestId(3)))
+        );
+        assert_eq!(
+            get("repos/7/b"),
+            Some(Endpoint::Repo(RepoRef::Slug("7/b".to_owned())))
+        );
         assert_eq!(get("repos/a/b/nothing"), None);
         assert_eq!(get("builds/x"), None);
         assert_eq!(get("builds/99999999999999999999999"), None);

@@ -33,13 +33,21 @@ pub(super) fn list(cx: &Cx<'_>) -> Result<Reply, Fail> {
     };
     let repository = repository.ok_or_else(|| hidden(cx))?;
     let params = &cx.call.params;
-    let limit = params.number("limit").and_then(|limit| usize::try_from(limit).ok());
+    let limit = params
+        .number("limit")
+        .and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(LIMITS.0).min(LIMITS.1);
     let older = params.number("older_than").map(RequestId);
     let found = cx.store.requests(repository.id, older, limit)?;
     let lists = Requests {
-        requests: found.iter().map(|request| RequestEntity::of(request, &repository)).collect(),
-        commits: found.iter().filter_map(|request| CommitEntity::of_request(cx, request, &repository)).collect(),
+        requests: found
+            .iter()
+            .map(|request| RequestEntity::of(request, &repository))
+            .collect(),
+        commits: found
+            .iter()
+            .filter_map(|request| CommitEntity::of_request(cx, request, &repository))
+            .collect(),
     };
     cx.json(&lists)
 }
@@ -47,7 +55,10 @@ pub(super) fn list(cx: &Cx<'_>) -> Result<Reply, Fail> {
 /// `GET /requests/{id}`.
 pub(super) fn show(cx: &Cx<'_>, id: RequestId) -> Result<Reply, Fail> {
     let request = cx.store.request(id)?.ok_or_else(|| hidden(cx))?;
-    let repository = cx.store.repository(request.event.repo)?.filter(|repository| cx.who.sees(repository));
+    let repository = cx
+        .store
+        .repository(request.event.repo)?
+        .filter(|repository| cx.who.sees(repository));
     let repository = repository.ok_or_else(|| hidden(cx))?;
     let one = OneRequest {
         request: RequestEntity::of(&request, &repository),
@@ -58,11 +69,19 @@ pub(super) fn show(cx: &Cx<'_>, id: RequestId) -> Result<Reply, Fail> {
         return Ok(reply);
     }
     // A decided request never changes.
-    let reach = if cx.who.is_anonymous() { "public" } else { "private" };
+    let reach = if cx.who.is_anonymous() {
+        "public"
+    } else {
+        "private"
+    };
     Ok(reply.with(header::CACHE_CONTROL, &format!("{reach}, max-age=31536000")))
 }
 
 /// What is said of a repository that is not there or not to be seen: strangers of version 2 must sign in first.
 fn hidden(cx: &Cx<'_>) -> Fail {
-    if cx.who.is_anonymous() && cx.call.accept.version() == Version::V2 { Fail::Hidden } else { Fail::NoRepository }
+    if cx.who.is_anonymous() && cx.call.accept.version() == Version::V2 {
+        Fail::Hidden
+    } else {
+        Fail::NoRepository
+    }
 }

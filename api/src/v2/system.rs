@@ -87,7 +87,11 @@ pub(super) fn config(cx: &Cx<'_>) -> Result<Reply, Fail> {
         config: Values {
             host: web.authority,
             shorten_host: web.authority,
-            assets: Assets { host: web.authority, version: &cx.settings.version, interval: 15 },
+            assets: Assets {
+                host: web.authority,
+                version: &cx.settings.version,
+                interval: 15,
+            },
             pusher: Pusher {
                 key: "assay",
                 scheme: web.scheme,
@@ -97,8 +101,13 @@ pub(super) fn config(cx: &Cx<'_>) -> Result<Reply, Fail> {
                 secure: web.scheme == "https",
             },
             // Clients would send a GitHub token to what stands here: never to a stranger.
-            github: Github { api_url: cx.web("/api"), scopes: Vec::new() },
-            notifications: Notifications { webhook: Webhook { public_key: None } },
+            github: Github {
+                api_url: cx.web("/api"),
+                scopes: Vec::new(),
+            },
+            notifications: Notifications {
+                webhook: Webhook { public_key: None },
+            },
         },
     })
 }
@@ -110,7 +119,10 @@ pub(super) fn uptime(cx: &Cx<'_>) -> Result<Reply, Fail> {
         Err(error) => {
             tracing::error!(%error, "the store could not answer");
             let text = "Error: the store could not answer".to_owned();
-            Reply::new(StatusCode::INTERNAL_SERVER_ERROR, Content::Json(text.into_bytes()))
+            Reply::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Content::Json(text.into_bytes()),
+            )
         }
     }
     .with(header::CACHE_CONTROL, "no-store"))
@@ -121,25 +133,48 @@ pub(super) fn lint(cx: &Cx<'_>) -> Result<Reply, Fail> {
     let content = if cx.call.method == axum::http::Method::PUT {
         cx.call.body.to_vec()
     } else {
-        cx.call.params.text("content").unwrap_or_default().into_bytes()
+        cx.call
+            .params
+            .text("content")
+            .unwrap_or_default()
+            .into_bytes()
     };
     let warnings = match assay_plan::lint(&content) {
         Ok(linted) => linted.messages.iter().map(warning).collect(),
-        Err(error) => vec![Warning { key: Vec::new(), message: format!("[error] {error}") }],
+        Err(error) => vec![Warning {
+            key: Vec::new(),
+            message: format!("[error] {error}"),
+        }],
     };
-    cx.json(&Linted { lint: Warnings { warnings } })
+    cx.json(&Linted {
+        lint: Warnings { warnings },
+    })
 }
 
 fn warning(message: &Message) -> Warning {
-    let key = message.key.split('.').filter(|piece| !piece.is_empty() && *piece != "root");
-    Warning { key: key.map(str::to_owned).collect(), message: message_text(message) }
+    let key = message
+        .key
+        .split('.')
+        .filter(|piece| !piece.is_empty() && *piece != "root");
+    Warning {
+        key: key.map(str::to_owned).collect(),
+        message: message_text(message),
+    }
 }
 
 /// One message as a line: level, place, code and its arguments.
 pub(crate) fn message_text(message: &Message) -> String {
-    let mut text = format!("[{}] on {}: {}", message.level.name(), message.key, message.code.replace('_', " "));
-    let arguments: Vec<String> =
-        message.args.iter().map(|(name, value)| format!("{}: {}", name.replace('_', " "), shown(value))).collect();
+    let mut text = format!(
+        "[{}] on {}: {}",
+        message.level.name(),
+        message.key,
+        message.code.replace('_', " ")
+    );
+    let arguments: Vec<String> = message
+        .args
+        .iter()
+        .map(|(name, value)| format!("{}: {}", name.replace('_', " "), shown(value)))
+        .collect();
     if !arguments.is_empty() {
         text.push_str(&format!(" ({})", arguments.join(", ")));
     }
@@ -170,9 +205,16 @@ impl<'a> WebAddress<'a> {
         let (scheme, rest) = web.split_once("://").unwrap_or(("http", web));
         let authority = rest.split('/').next().unwrap_or_default();
         let usual = if scheme == "https" { 443 } else { 80 };
-        let split = authority.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let split = authority
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host, port.parse().ok()?)));
         let (host, port) = split.unwrap_or((authority, usual));
-        WebAddress { scheme, authority, host, port }
+        WebAddress {
+            scheme,
+            authority,
+            host,
+            port,
+        }
     }
 }
 
@@ -186,10 +228,21 @@ mod tests {
     fn the_address_is_taken_apart() {
         let parts = |web| {
             let address = WebAddress::of(web);
-            (address.scheme, address.authority, address.host, address.port)
+            (
+                address.scheme,
+                address.authority,
+                address.host,
+                address.port,
+            )
         };
-        assert_eq!(parts("http://127.0.0.1:27729"), ("http", "127.0.0.1:27729", "127.0.0.1", 27729));
-        assert_eq!(parts("https://ci.example.org/x"), ("https", "ci.example.org", "ci.example.org", 443));
+        assert_eq!(
+            parts("http://127.0.0.1:27729"),
+            ("http", "127.0.0.1:27729", "127.0.0.1", 27729)
+        );
+        assert_eq!(
+            parts("https://ci.example.org/x"),
+            ("https", "ci.example.org", "ci.example.org", 443)
+        );
         assert_eq!(parts("http://[::1]:1"), ("http", "[::1]:1", "[::1]", 1));
         assert_eq!(parts("http://[::1]"), ("http", "[::1]", "[::1]", 80));
     }
@@ -205,6 +258,9 @@ mod tests {
         };
         let warning = warning(&message);
         assert_eq!(warning.key, ["addons", "apt"]);
-        assert_eq!(warning.message, "[warn] on addons.apt: unknown key (key: pakages), line 3");
+        assert_eq!(
+            warning.message,
+            "[warn] on addons.apt: unknown key (key: pakages), line 3"
+        );
     }
 }

@@ -107,7 +107,13 @@ pub(super) fn show(cx: &Cx<'_>, id: Option<u64>) -> Result<Reply, Fail> {
 /// Repositories on which the user has a right, with it.
 fn rights(cx: &Cx<'_>) -> Result<Vec<(Repository, Right)>, Fail> {
     let all = cx.store.repositories()?.into_iter();
-    Ok(all.filter_map(|repository| cx.who.right_on(&repository).map(|right| (repository, right))).collect())
+    Ok(all
+        .filter_map(|repository| {
+            cx.who
+                .right_on(&repository)
+                .map(|right| (repository, right))
+        })
+        .collect())
 }
 
 /// `GET /users/permissions`.
@@ -115,24 +121,45 @@ pub(super) fn permissions(cx: &Cx<'_>) -> Result<Reply, Fail> {
     let rights = rights(cx)?;
     let roles = cx.call.params.list("roles");
     let ids = |name: &str, least: Right| -> Vec<u64> {
-        let asked = roles.as_ref().is_none_or(|roles| roles.iter().any(|role| role == name));
+        let asked = roles
+            .as_ref()
+            .is_none_or(|roles| roles.iter().any(|role| role == name));
         let held = rights.iter().filter(|(_, right)| asked && *right >= least);
         held.map(|(repository, _)| repository.id.0).collect()
     };
-    let (admin, pull, push) = (ids("admin", Right::Admin), ids("pull", Right::Read), ids("push", Right::Push));
-    let mut permissions: Vec<u64> = [&admin, &pull, &push].into_iter().flatten().copied().collect();
+    let (admin, pull, push) = (
+        ids("admin", Right::Admin),
+        ids("pull", Right::Read),
+        ids("push", Right::Push),
+    );
+    let mut permissions: Vec<u64> = [&admin, &pull, &push]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
     permissions.sort_unstable();
     permissions.dedup();
-    cx.json(&Permissions { permissions, admin, pull, push })
+    cx.json(&Permissions {
+        permissions,
+        admin,
+        pull,
+        push,
+    })
 }
 
 /// `GET /accounts`: the user's own first, then the other owners of their repositories.
 pub(super) fn accounts(cx: &Cx<'_>) -> Result<Reply, Fail> {
-    let least = if cx.call.params.flag("all") { Right::Read } else { Right::Admin };
+    let least = if cx.call.params.flag("all") {
+        Right::Read
+    } else {
+        Right::Admin
+    };
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (repository, right) in rights(cx)? {
         if right >= least {
-            *counts.entry(repository.slug.owner().to_owned()).or_default() += 1;
+            *counts
+                .entry(repository.slug.owner().to_owned())
+                .or_default() += 1;
         }
     }
     let account = |login: &str, r#type, repos_count| Account {
@@ -145,22 +172,38 @@ pub(super) fn accounts(cx: &Cx<'_>) -> Result<Reply, Fail> {
     };
     let own = cx.who.name();
     let mut accounts = vec![account(own, "user", counts.remove(own).unwrap_or(0))];
-    accounts.extend(counts.iter().map(|(owner, count)| account(owner, "organization", *count)));
+    accounts.extend(
+        counts
+            .iter()
+            .map(|(owner, count)| account(owner, "organization", *count)),
+    );
     cx.json(&Accounts { accounts })
 }
 
 /// `GET /hooks`: repositories the user administers; with `all`, every one they have a right on.
 pub(super) fn hooks(cx: &Cx<'_>) -> Result<Reply, Fail> {
     let params = &cx.call.params;
-    let least = if params.flag("all") { Right::Read } else { Right::Admin };
-    let (id, owner, name) = (params.number("id"), params.filled("owner_name"), params.filled("name"));
+    let least = if params.flag("all") {
+        Right::Read
+    } else {
+        Right::Admin
+    };
+    let (id, owner, name) = (
+        params.number("id"),
+        params.filled("owner_name"),
+        params.filled("name"),
+    );
     let mut hooks: Vec<Hook> = Vec::new();
     for (repository, right) in rights(cx)? {
         let slug = &repository.slug;
         let wanted = right >= least
             && id.is_none_or(|id| id == repository.id.0)
-            && owner.as_ref().is_none_or(|owner| owner.eq_ignore_ascii_case(slug.owner()))
-            && name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(slug.name()));
+            && owner
+                .as_ref()
+                .is_none_or(|owner| owner.eq_ignore_ascii_case(slug.owner()))
+            && name
+                .as_ref()
+                .is_none_or(|name| name.eq_ignore_ascii_case(slug.name()));
         if wanted {
             hooks.push(Hook {
                 id: repository.id.0,

@@ -47,7 +47,11 @@ pub(super) fn cells_html(cells: &[Cell]) -> String {
 /// `f1`…`f16` and `g1`…`g16` are the colours, `fi` and `gi` the reversed defaults.
 fn classes(style: Style) -> String {
     let reverse = style.flags & Style::REVERSE != 0;
-    let (fg, bg) = if reverse { (style.bg, style.fg) } else { (style.fg, style.bg) };
+    let (fg, bg) = if reverse {
+        (style.bg, style.fg)
+    } else {
+        (style.fg, style.bg)
+    };
     let mut classes: Vec<String> = Vec::new();
     match fg {
         0 if reverse => classes.push("fi".to_owned()),
@@ -66,7 +70,12 @@ fn classes(style: Style) -> String {
         (Style::UNDERLINE, "u"),
         (Style::STRIKE, "s"),
     ];
-    classes.extend(flags.iter().filter(|(flag, _)| style.flags & flag != 0).map(|(_, name)| (*name).to_owned()));
+    classes.extend(
+        flags
+            .iter()
+            .filter(|(flag, _)| style.flags & flag != 0)
+            .map(|(_, name)| (*name).to_owned()),
+    );
     classes.join(" ")
 }
 
@@ -85,14 +94,20 @@ pub(crate) fn log_html(parts: impl IntoIterator<Item = String>, complete: bool) 
     steps.extend(rest.steps);
     let mut html = steps_html(&steps);
     if !complete {
-        html.push_str(&format!("<div class=\"l tail\"><code>{}</code></div>", rest.tail));
+        html.push_str(&format!(
+            "<div class=\"l tail\"><code>{}</code></div>",
+            rest.tail
+        ));
     }
     html
 }
 
 fn steps_html(steps: &[Step]) -> String {
     let times: HashMap<u32, &str> = steps.iter().filter_map(time_of).collect();
-    let lines = steps.iter().filter(|step| matches!(step, Step::Line(..) | Step::Open(..))).count();
+    let lines = steps
+        .iter()
+        .filter(|step| matches!(step, Step::Line(..) | Step::Open(..)))
+        .count();
     let mut left_out = lines.saturating_sub(MAX_LINES);
     let mut html = String::new();
     if left_out > 0 {
@@ -103,11 +118,17 @@ fn steps_html(steps: &[Step]) -> String {
     for (place, step) in steps.iter().enumerate() {
         match step {
             Step::Line(..) if left_out > 0 => left_out -= 1,
-            Step::Line(number, line) => html.push_str(&line_html(*number, line, times.get(number).copied(), None)),
+            Step::Line(number, line) => {
+                html.push_str(&line_html(*number, line, times.get(number).copied(), None))
+            }
             Step::Open(number, line, name) => {
                 left_out = left_out.saturating_sub(1);
                 // A fold that is not over is what runs now, or what broke: open.
-                let state = if ends[place] { "" } else { " open data-running" };
+                let state = if ends[place] {
+                    ""
+                } else {
+                    " open data-running"
+                };
                 let line = line_html(*number, line, times.get(number).copied(), Some(name));
                 html.push_str(&format!("<details{state}><summary>{line}</summary>"));
                 open += 1;
@@ -149,9 +170,15 @@ fn fold_ends(steps: &[Step]) -> Vec<bool> {
 }
 
 fn line_html(number: u32, line: &str, time: Option<&str>, fold: Option<&str>) -> String {
-    let fold = fold.map(|name| format!("<i class=\"fold\">{}</i>", escaped(name))).unwrap_or_default();
-    let time = time.map(|text| format!("<i class=\"time\">{}</i>", escaped(text))).unwrap_or_default();
-    format!("<div class=\"l\" id=\"L{number}\"><a href=\"#L{number}\">{number}</a><code>{line}</code>{fold}{time}</div>")
+    let fold = fold
+        .map(|name| format!("<i class=\"fold\">{}</i>", escaped(name)))
+        .unwrap_or_default();
+    let time = time
+        .map(|text| format!("<i class=\"time\">{}</i>", escaped(text)))
+        .unwrap_or_default();
+    format!(
+        "<div class=\"l\" id=\"L{number}\"><a href=\"#L{number}\">{number}</a><code>{line}</code>{fold}{time}</div>"
+    )
 }
 
 #[cfg(test)]
@@ -188,7 +215,13 @@ mod tests {
 
     #[test]
     fn reversed_looks_swap_the_colours() {
-        let of = |fg, bg| classes(Style { fg, bg, flags: Style::REVERSE });
+        let of = |fg, bg| {
+            classes(Style {
+                fg,
+                bg,
+                flags: Style::REVERSE,
+            })
+        };
         assert_eq!(of(0, 0), "fi gi");
         assert_eq!(of(2, 0), "fi g2");
         assert_eq!(of(2, 3), "f3 g2");

@@ -74,7 +74,11 @@ impl Terminal {
     /// The line as far as it is printed; nothing while it may still become a marker.
     pub(super) fn tail(&self) -> &[Cell] {
         let begins = |word: &str| word.chars().zip(&self.cells).all(|(a, (b, _))| a == *b);
-        if begins("travis_fold:") || begins("travis_time:") { &[] } else { &self.cells }
+        if begins("travis_fold:") || begins("travis_time:") {
+            &[]
+        } else {
+            &self.cells
+        }
     }
 
     /// Ends the last line.
@@ -167,8 +171,15 @@ impl Terminal {
 
     /// Takes a marker off the end of the line; what was printed before it becomes a line of its own.
     fn take_marker(&mut self, out: &mut Vec<Output>) -> bool {
-        let Some(place) = self.marker_place() else { return false };
-        let marker: String = self.cells.drain(place..).map(|(c, _)| c).skip("travis_".len()).collect();
+        let Some(place) = self.marker_place() else {
+            return false;
+        };
+        let marker: String = self
+            .cells
+            .drain(place..)
+            .map(|(c, _)| c)
+            .skip("travis_".len())
+            .collect();
         if !self.cells.is_empty() {
             self.end_line(out);
         }
@@ -179,15 +190,29 @@ impl Terminal {
     }
 
     fn marker_place(&self) -> Option<usize> {
-        let is = |at: usize, word: &str| word.chars().enumerate().all(|(n, c)| self.cells.get(at + n).is_some_and(|cell| cell.0 == c));
-        let starts = self.cells.iter().enumerate().filter(|(_, cell)| cell.0 == 't').map(|(at, _)| at);
+        let is = |at: usize, word: &str| {
+            word.chars()
+                .enumerate()
+                .all(|(n, c)| self.cells.get(at + n).is_some_and(|cell| cell.0 == c))
+        };
+        let starts = self
+            .cells
+            .iter()
+            .enumerate()
+            .filter(|(_, cell)| cell.0 == 't')
+            .map(|(at, _)| at);
         let mut found = starts.filter(|at| is(*at, "travis_fold:") || is(*at, "travis_time:"));
         found.next()
     }
 
     /// `ESC [ parameters final`.
     fn control(&mut self, last: char, parameters: &str) {
-        let number = || parameters.split(';').next().and_then(|text| text.parse::<usize>().ok());
+        let number = || {
+            parameters
+                .split(';')
+                .next()
+                .and_then(|text| text.parse::<usize>().ok())
+        };
         match last {
             'm' => self.style = restyle(self.style, parameters),
             'K' => match number() {
@@ -208,7 +233,9 @@ impl Terminal {
 
 /// Applies "select graphic rendition" codes.
 fn restyle(mut style: Style, parameters: &str) -> Style {
-    let mut codes = parameters.split([';', ':']).map(|code| code.parse::<u16>().unwrap_or(0));
+    let mut codes = parameters
+        .split([';', ':'])
+        .map(|code| code.parse::<u16>().unwrap_or(0));
     while let Some(code) = codes.next() {
         match code {
             0 => style = Style::default(),
@@ -257,7 +284,11 @@ fn extended(codes: &mut impl Iterator<Item = u16>) -> Option<u8> {
             }
             _ => None,
         },
-        2 => Some(nearest(codes.next()?.min(255), codes.next()?.min(255), codes.next()?.min(255))),
+        2 => Some(nearest(
+            codes.next()?.min(255),
+            codes.next()?.min(255),
+            codes.next()?.min(255),
+        )),
         _ => None,
     }
 }
@@ -284,8 +315,13 @@ const PALETTE: [(u16, u16, u16); 16] = [
 
 fn nearest(r: u16, g: u16, b: u16) -> u8 {
     let square = |a: u16, b: u16| u32::from(a.abs_diff(b)).pow(2);
-    let distance = |(_, colour): &(u8, (u16, u16, u16))| square(colour.0, r) + square(colour.1, g) + square(colour.2, b);
-    (1u8..).zip(PALETTE).min_by_key(distance).map_or(0, |(n, _)| n)
+    let distance = |(_, colour): &(u8, (u16, u16, u16))| {
+        square(colour.0, r) + square(colour.1, g) + square(colour.2, b)
+    };
+    (1u8..)
+        .zip(PALETTE)
+        .min_by_key(distance)
+        .map_or(0, |(n, _)| n)
 }
 
 #[cfg(test)]
@@ -318,9 +354,20 @@ mod tests {
     #[test]
     fn markers_leave_no_trace_in_the_text() {
         let log = "travis_fold:start:a\r\x1b[0Ktravis_time:start:1\r\x1b[0K$ make\r\nok\r\ntravis_time:end:1:duration=5\r\x1b[0K\ntravis_fold:end:a\r\x1b[0Knext\n";
-        let expected = ["<fold:start:a>", "<time:start:1>", "$ make", "ok", "<time:end:1:duration=5>", "<fold:end:a>", "next"];
+        let expected = [
+            "<fold:start:a>",
+            "<time:start:1>",
+            "$ make",
+            "ok",
+            "<time:end:1:duration=5>",
+            "<fold:end:a>",
+            "next",
+        ];
         assert_eq!(lines(log), expected);
-        assert_eq!(lines("no newline yettravis_fold:end:a\r"), ["no newline yet", "<fold:end:a>"]);
+        assert_eq!(
+            lines("no newline yettravis_fold:end:a\r"),
+            ["no newline yet", "<fold:end:a>"]
+        );
     }
 
     #[test]
@@ -356,8 +403,22 @@ mod tests {
     #[test]
     fn colours_become_one_of_sixteen() {
         let style = |codes: &str| restyle(Style::default(), codes);
-        assert_eq!(style("31;1"), Style { fg: 2, bg: 0, flags: Style::BOLD });
-        assert_eq!(style("97;44"), Style { fg: 16, bg: 5, flags: 0 });
+        assert_eq!(
+            style("31;1"),
+            Style {
+                fg: 2,
+                bg: 0,
+                flags: Style::BOLD
+            }
+        );
+        assert_eq!(
+            style("97;44"),
+            Style {
+                fg: 16,
+                bg: 5,
+                flags: 0
+            }
+        );
         assert_eq!(style("38;5;9").fg, 10);
         assert_eq!(style("38;2;250;1;1").fg, 10);
         assert_eq!(style("48;5;16").bg, 1);
@@ -369,7 +430,10 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let long = "x".repeat(MAX_COLUMNS * 2 + 5);
-        assert_eq!(lines(&long).iter().map(String::len).collect::<Vec<_>>(), [MAX_COLUMNS, MAX_COLUMNS, 5]);
+        assert_eq!(
+            lines(&long).iter().map(String::len).collect::<Vec<_>>(),
+            [MAX_COLUMNS, MAX_COLUMNS, 5]
+        );
         assert_eq!(lines("\x1b[999999999Gx\n")[0].len(), 0);
     }
 }

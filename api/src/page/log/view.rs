@@ -65,7 +65,10 @@ impl LogView {
 
     /// What is new, and the unfinished line.
     pub(crate) fn take(&mut self) -> Update {
-        Update { steps: std::mem::take(&mut self.steps), tail: cells_html(self.terminal.tail()) }
+        Update {
+            steps: std::mem::take(&mut self.steps),
+            tail: cells_html(self.terminal.tail()),
+        }
     }
 
     fn accept(&mut self, out: Vec<Output>) {
@@ -89,7 +92,10 @@ impl LogView {
 
     fn mark(&mut self, marker: &str) {
         let mut pieces = marker.splitn(4, ':');
-        let (kind, edge) = (pieces.next().unwrap_or_default(), pieces.next().unwrap_or_default());
+        let (kind, edge) = (
+            pieces.next().unwrap_or_default(),
+            pieces.next().unwrap_or_default(),
+        );
         let name = pieces.next().unwrap_or_default();
         match (kind, edge) {
             ("fold", "start") if self.folds.len() < MAX_DEPTH => {
@@ -100,10 +106,15 @@ impl LogView {
                 if self.timers.len() >= MAX_TIMERS {
                     self.timers.remove(0);
                 }
-                self.timers.push((name.to_owned(), self.lines.saturating_add(1)));
+                self.timers
+                    .push((name.to_owned(), self.lines.saturating_add(1)));
             }
             ("time", "end") => {
-                let began = self.timers.iter().rposition(|(id, _)| id == name).map(|place| self.timers.remove(place).1);
+                let began = self
+                    .timers
+                    .iter()
+                    .rposition(|(id, _)| id == name)
+                    .map(|place| self.timers.remove(place).1);
                 let took = pieces.next().and_then(nanoseconds);
                 // A timing around nothing has no line to stand on.
                 if let (Some(line), Some(took)) = (began.filter(|line| *line <= self.lines), took) {
@@ -132,7 +143,9 @@ impl LogView {
 fn nanoseconds(text: &str) -> Option<u64> {
     let value = |name: &str| {
         let mut pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| value.trim().parse::<u64>().ok())
+        pairs
+            .find(|(key, _)| *key == name)
+            .and_then(|(_, value)| value.trim().parse::<u64>().ok())
     };
     value("duration").or_else(|| value("finish")?.checked_sub(value("start")?))
 }
@@ -185,12 +198,30 @@ mod tests {
     #[test]
     fn broken_folds_do_no_harm() {
         assert_eq!(steps("travis_fold:end:x\r\x1b[0Ka\n"), [line(1, "a")]);
-        assert_eq!(steps("travis_fold:start:x\r\x1b[0Ktravis_fold:end:x\r\x1b[0Ka\n"), [line(1, "a")]);
-        assert_eq!(steps("travis_time:end:x:nonsense\r\x1b[0Ka\n"), [line(1, "a")]);
+        assert_eq!(
+            steps("travis_fold:start:x\r\x1b[0Ktravis_fold:end:x\r\x1b[0Ka\n"),
+            [line(1, "a")]
+        );
+        assert_eq!(
+            steps("travis_time:end:x:nonsense\r\x1b[0Ka\n"),
+            [line(1, "a")]
+        );
         let nested = "travis_fold:start:a\r1\ntravis_fold:start:b\r2\ntravis_fold:end:a\r3\n";
-        assert_eq!(steps(nested).iter().filter(|step| **step == Step::Close).count(), 2);
+        assert_eq!(
+            steps(nested)
+                .iter()
+                .filter(|step| **step == Step::Close)
+                .count(),
+            2
+        );
         let many = "travis_fold:start:a\rx\n".repeat(1000);
-        assert_eq!(steps(&many).iter().filter(|step| matches!(step, Step::Open(..))).count(), MAX_DEPTH);
+        assert_eq!(
+            steps(&many)
+                .iter()
+                .filter(|step| matches!(step, Step::Open(..)))
+                .count(),
+            MAX_DEPTH
+        );
     }
 
     #[test]
@@ -203,19 +234,33 @@ mod tests {
         view.feed("travis_fo");
         assert_eq!(view.take().tail, "");
         view.feed("travel");
-        assert_eq!(view.take(), Update { steps: vec![], tail: "travis_fotravel".to_owned() });
+        assert_eq!(
+            view.take(),
+            Update {
+                steps: vec![],
+                tail: "travis_fotravel".to_owned()
+            }
+        );
     }
 
     #[test]
     fn steps_are_small_json() {
-        let update = Update { steps: vec![line(1, "a"), Step::Close, Step::Time(1, "2s".to_owned())], tail: String::new() };
+        let update = Update {
+            steps: vec![line(1, "a"), Step::Close, Step::Time(1, "2s".to_owned())],
+            tail: String::new(),
+        };
         let json = serde_json::to_string(&update).unwrap();
-        assert_eq!(json, r#"{"steps":[{"line":[1,"a"]},"close",{"time":[1,"2s"]}],"tail":""}"#);
+        assert_eq!(
+            json,
+            r#"{"steps":[{"line":[1,"a"]},"close",{"time":[1,"2s"]}],"tail":""}"#
+        );
     }
 
     #[test]
     fn durations_read_well() {
-        let text = |seconds: u64, hundredths: u64| duration_text(seconds * 1_000_000_000 + hundredths * 10_000_000);
+        let text = |seconds: u64, hundredths: u64| {
+            duration_text(seconds * 1_000_000_000 + hundredths * 10_000_000)
+        };
         assert_eq!(text(0, 5), "0.05s");
         assert_eq!(text(12, 39), "12.3s");
         assert_eq!(text(185, 0), "3m 05s");

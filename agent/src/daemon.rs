@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The daemon: opens the state, starts the core, the intake, the timer and the API, and ends them in order.
 
 mod commands;
@@ -34,23 +33,10 @@ use self::core::{Core, Mailbox, Message};
 use hands::Hands;
 use intake::Intake;
 use runner::Runner;
-=======
-//! Placeholder for the daemon's face, so that the command line compiles; replaced when the daemon is merged.
-
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use assay_store::StoreError;
-
-use crate::cli::args::{Global, Run};
-use crate::config::Config;
->>>>>>> heads/cli
 
 /// What a daemon is started with.
 #[derive(Debug)]
 pub(crate) struct Options {
-<<<<<<< HEAD
     /// State folder.
     pub(crate) state: PathBuf,
     /// Configuration.
@@ -58,11 +44,6 @@ pub(crate) struct Options {
     /// Further repositories to serve, by path.
     pub(crate) repositories: Vec<PathBuf>,
     /// Whether to install the Git hook in those.
-=======
-    pub(crate) state: PathBuf,
-    pub(crate) config: Config,
-    pub(crate) repositories: Vec<PathBuf>,
->>>>>>> heads/cli
     pub(crate) install_hooks: bool,
 }
 
@@ -72,7 +53,6 @@ pub(crate) enum DaemonError {
     #[error("cannot open the state folder {path}: {source}")]
     Store { path: PathBuf, source: StoreError },
     #[error("cannot listen on {address}: {source}")]
-<<<<<<< HEAD
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot make the socket {path}: {source}")]
     Socket { path: PathBuf, source: std::io::Error },
@@ -90,7 +70,6 @@ pub(crate) enum DaemonError {
 
 /// A daemon that is up.
 #[derive(Debug)]
-<<<<<<< HEAD
 pub(crate) struct Daemon {
     address: String,
     api: Api,
@@ -323,39 +302,4 @@ fn run_prefix(state: &Path) -> String {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("assay-{hash:016x}-")
-=======
-pub(crate) struct Daemon {}
-
-impl Daemon {
-    pub(crate) async fn start(options: Options) -> Result<Daemon, DaemonError> {
-        let what = format!(
-            "no daemon in this build ({:?}, hooks: {})",
-            options.repositories, options.install_hooks
-        );
-        Err(DaemonError::Store {
-            path: options.state,
-            source: StoreError::Other(what),
-        })
-    }
-
-    pub(crate) fn address(&self) -> &str {
-        ""
-    }
-
-    pub(crate) fn link(&self) -> String {
-        String::new()
-    }
-
-    pub(crate) async fn run_until_shutdown(self) -> Result<(), DaemonError> {
-        Ok(())
-    }
-}
-
-pub(crate) fn demo(_global: &Global, _keep: bool) -> Result<ExitCode, Failure> {
-    Err(Failure::new(Exit::Internal, "no daemon in this build"))
-}
-
-pub(crate) fn run(_global: &Global, _args: &Run) -> Result<ExitCode, Failure> {
-    Err(Failure::new(Exit::Internal, "no daemon in this build"))
->>>>>>> heads/cli
 }

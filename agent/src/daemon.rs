@@ -69,7 +69,6 @@ pub(crate) enum DaemonError {
 }
 
 /// A daemon that is up.
-#[derive(Debug)]
 pub(crate) struct Daemon {
     address: String,
     api: Api,

@@ -7,7 +7,7 @@ use assay_api::{Command, CommandError, RepositoryPatch};
 use assay_plan::{
     Event, EventKind, Input, RefName, Refused, RepoId, Repository, Slug, Source, Target, Visibility,
 };
-use assay_store::{GitError, SourceRefs, Store, StoreError};
+use assay_store::{GitError, SourceRefs, StoreError};
 use tokio::sync::mpsc;
 
 use super::core::{Message, NewRepository};

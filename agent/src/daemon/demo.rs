@@ -36,7 +36,7 @@ pub(crate) fn demo(args: &Demo, global: &Global, screen: &Screen) -> Outcome {
     screen.line("1. A bare repository, as a Git server has it:  git/demo/hallmark.git")?;
 
     let runtime = runtime()?;
-    let mut config = Config::defaults();
+    let mut config = Config::default();
     config.listen.set_port(0);
     let options =
         Options { state: state.clone(), config, repositories: vec![bare.clone()], install_hooks: true };
@@ -81,7 +81,7 @@ fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep:
     let client = Client::new(&local)?;
     let list = client.get("/repos/demo/hallmark/builds", &[])?;
     let id = list["builds"][0]["id"].as_u64().ok_or_else(|| {
-        Failure::new(Exit::Failed, "the push made no build (its page says why)")
+        Failure::new(Exit::BuildFailed, "the push made no build (its page says why)")
     })?;
     let answer = client.get(&format!("/builds/{id}"), &[])?;
     let jobs = answer["jobs"].as_array().cloned().unwrap_or_default();
@@ -122,7 +122,7 @@ fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep:
         }
     }
     let text = format!("the demo came out otherwise than it must: {verdict}, jobs {}", states.join(", "));
-    Err(Failure::new(Exit::Failed, text))
+    Err(Failure::new(Exit::BuildFailed, text))
 }
 
 fn git(dir: &Path, args: &[&str]) -> Result<(), Failure> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use assay_plan::{
-    Build, CommitId, Event, EventKind, Input, Job, RefName, RepoId, Repository, RequestState, Settings, Slug, Source,
+    Build, CommitId, Event, EventKind, Job, RefName, RepoId, Repository, RequestState, Settings, Slug, Source,
     State, Visibility,
 };
 use assay_store::{Changed, Store};
@@ -49,9 +49,9 @@ async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> O
     let (store, _) =
         Store::open(&scratch.path().join("state")).map_err(|error| internal("cannot make a state folder", &error))?;
     let refs = store.git().refs(&source).map_err(|error| internal("cannot read the repository", &error))?;
-    let head = store.git().head(&source).map_err(|error| internal("cannot read HEAD", &error))?;
+    let head = tree.head().clone();
 
-    let config = Config::defaults();
+    let config = Config::default();
     let (mailbox, inbox) = Mailbox::new();
     let prefix = format!("assay-run-{}-", std::process::id());
     let mut runner = Runner::new(store.clone(), &config, "http://localhost".to_owned(), prefix, launcher());
@@ -86,7 +86,7 @@ async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> O
             for run in hands.shut_down() {
                 let _ = run.await;
             }
-            Err(Failure::new(Exit::Failed, "interrupted"))
+            Err(Failure::new(Exit::BuildFailed, "interrupted"))
         }
     };
     let _ = mailbox.ask(Message::Stop).await;
@@ -146,7 +146,7 @@ async fn show(
         }
     }
     screen.whisper(&format!("build: {}", build.state));
-    Ok(if build.state == State::Passed { Exit::Ok } else { Exit::Failed })
+    Ok(if build.state == State::Passed { Exit::Ok } else { Exit::BuildFailed })
 }
 
 /// Waits until the request is decided; says what there is to say of the file.
@@ -164,7 +164,7 @@ async fn decided(
                 RequestState::Pending => {}
                 RequestState::Rejected => {
                     let reason = request.reason.unwrap_or_default();
-                    return Err(Failure::new(Exit::Failed, format!("there is nothing to run: {reason}")));
+                    return Err(Failure::new(Exit::BuildFailed, format!("there is nothing to run: {reason}")));
                 }
                 RequestState::Accepted => {
                     let build = store.build(request.id).map_err(failed)?;

@@ -373,9 +373,10 @@ fn spec(runner: &Runner, job: &Job, slot: u32, plan: &JobPlan, source: &Source) 
 /// Blocking: writes the script and the work tree into the sandbox; the job starts when this is done.
 fn feed(mut tree: TreeWriter, source: &Source, plan: &JobPlan, over: Option<&WorkTree>) -> Result<(), String> {
     let broke = |error: std::io::Error| format!("The sandbox ended while its files were written: {error}");
+    let mtime = source.checkout.as_ref().map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
+    tree.set_mtime(mtime).map_err(broke)?;
     let script = format!("{HOME}/build.sh");
     tree.file(script.as_bytes(), true, plan.script.as_bytes()).map_err(broke)?;
-    let mtime = source.checkout.as_ref().map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
     if let Some(checkout) = &source.checkout {
         let hidden = |path: &[u8]| over.is_some_and(|over| over.hides(path));
         let mut sink = |item: TreeItem<'_>| match item {
@@ -391,7 +392,7 @@ fn feed(mut tree: TreeWriter, source: &Source, plan: &JobPlan, over: Option<&Wor
             over.lay_over(&mut |item| write(&mut tree, item)).map_err(broke)?;
         }
     }
-    tree.finish(mtime).map_err(broke)
+    tree.finish().map_err(broke)
 }
 
 fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {

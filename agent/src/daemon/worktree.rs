@@ -8,13 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use assay_plan::CommitId;
 use assay_store::{FileAt, TreeItem};
 
 /// Why a working tree can't be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkTreeError {
     #[error("cannot run git: {0}")]
-    NoGit(io::Error),
+    NoGit(#[source] io::Error),
     #[error("git {command} in {dir}: {text}")]
     Git { command: &'static str, dir: PathBuf, text: String },
     #[error("{dir} has no commit yet")]
@@ -29,6 +30,7 @@ pub(crate) enum WorkTreeError {
 pub(crate) struct WorkTree {
     root: PathBuf,
     git_dir: PathBuf,
+    head: CommitId,
     changed: BTreeSet<Vec<u8>>,
 }
 
@@ -38,21 +40,26 @@ impl WorkTree {
         let path = |bytes: Vec<u8>| PathBuf::from(OsStr::from_bytes(bytes.trim_ascii_end()));
         let root = path(git(dir, "rev-parse", &["rev-parse", "--show-toplevel"])?);
         let git_dir = path(git(&root, "rev-parse", &["rev-parse", "--absolute-git-dir"])?);
-        if git(&root, "rev-parse", &["rev-parse", "--quiet", "--verify", "HEAD^{commit}"]).is_err() {
-            return Err(WorkTreeError::Unborn { dir: root });
-        }
+        let head = git(&root, "rev-parse", &["rev-parse", "--quiet", "--verify", "HEAD^{commit}"]);
+        let head = head.ok().and_then(|id| CommitId::parse(String::from_utf8_lossy(&id).trim()).ok());
+        let Some(head) = head else { return Err(WorkTreeError::Unborn { dir: root }) };
         let changed = git(&root, "diff", &["diff", "--no-ext-diff", "--ignore-submodules", "--name-only", "--no-renames", "-z", "HEAD"])?;
         let untracked = git(&root, "ls-files", &["ls-files", "-z", "--others", "--exclude-standard"])?;
         let names = |bytes: &[u8]| -> Vec<Vec<u8>> {
             bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
         };
         let changed = names(&changed).into_iter().chain(names(&untracked)).collect();
-        Ok(WorkTree { root, git_dir, changed })
+        Ok(WorkTree { root, git_dir, head, changed })
     }
 
     /// Folder of the working tree.
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The commit it is based on.
+    pub(crate) fn head(&self) -> &CommitId {
+        &self.head
     }
 
     /// Folder of the repository.

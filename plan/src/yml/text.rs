@@ -3,15 +3,27 @@
 
 use std::borrow::Cow;
 
-/// Drops invalid UTF-8, a byte-order mark and control characters that YAML refuses, turns no-break spaces at line starts into spaces, and takes
-/// the indentation of the first line off all lines. Line numbers stay.
+/// Drops invalid UTF-8 and a byte-order mark, turns no-break spaces at line starts into spaces, takes the indentation
+/// of the first line off all lines, and white space off the end. Line numbers stay.
 pub(super) fn tidy(bytes: &[u8]) -> Cow<'_, str> {
     let text = decode(bytes);
     let text = match text.strip_prefix('\u{feff}') {
         Some(rest) => Cow::Owned(rest.to_owned()),
         None => text,
     };
-    dedent(plain_spaces(text))
+    trimmed(dedent(plain_spaces(text)))
+}
+
+/// White space at the end goes: a block scalar at the end of the file has no last newline.
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    let end = text.trim_end_matches(|c: char| c.is_ascii_whitespace() || c == '\0').len();
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
 }
 
 fn decode(bytes: &[u8]) -> Cow<'_, str> {

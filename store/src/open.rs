@@ -10,7 +10,7 @@ use assay_plan::RepoId;
 use tokio::sync::broadcast;
 
 use crate::error::StoreError;
-use crate::folder::{Folder, sync_dir};
+use crate::folder::{Folder, remove_all, sync_dir};
 use crate::git::Mirrors;
 use crate::journal::{self, Files, Journal, Kind, Position, Replayed};
 use crate::keys::Keys;
@@ -82,6 +82,11 @@ fn open_view(folder: &Folder, files: &Files, notes: &mut Vec<String>) -> Result<
             Ok(view)
         }
         Err(Unusable::Outside(error)) => Err(error),
+        Err(Unusable::Broken(_)) if files.is_empty() => {
+            // The very first start was cut off.
+            remove_all(&path)?;
+            new_view(&path)
+        }
         Err(Unusable::Broken(why)) => {
             let aside = set_aside(folder)?;
             notes.push(format!(
@@ -119,7 +124,7 @@ fn bring_up(shared: &mut Shared, files: &Files, notes: &mut Vec<String>) -> Resu
     {
         let aside = set_aside(&shared.folder)?;
         notes.push(format!(
-            "database is ahead of the journal; it was set aside as {} and rebuilt from the journal",
+            "database does not fit the journal; it was set aside as {} and rebuilt from the journal",
             aside.display()
         ));
         shared.view = new_view(&shared.folder.join("db"))?;

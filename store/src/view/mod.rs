@@ -74,10 +74,11 @@ pub(crate) enum Unusable {
 impl View {
     /// Opens or makes the database, surviving a panic of its recovery.
     pub(crate) fn open(path: &Path) -> Result<View, Unusable> {
+        let is_new = !path.exists();
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             match catch_unwind(AssertUnwindSafe(|| View::try_open(path))) {
-                Ok(Ok(view)) => return view.check_format(),
+                Ok(Ok(view)) => return view.check_format(is_new),
                 // Our own lock is held, so this is a database of this process that is still being closed.
                 Ok(Err(sled::Error::Io(error))) if is_lock(&error) && Instant::now() < deadline => {
                     std::thread::yield_now();
@@ -117,16 +118,18 @@ impl View {
         })
     }
 
-    fn check_format(self) -> Result<View, Unusable> {
+    fn check_format(self, is_new: bool) -> Result<View, Unusable> {
         let broken = |error: sled::Error| Unusable::Broken(error.to_string());
         match self.meta.get("format").map_err(broken)? {
             Some(value) if number(&value) == Some(FORMAT) => Ok(self),
             Some(_) => Err(Unusable::Broken("it has another format".to_owned())),
-            None if self.meta.is_empty() => {
+            None if is_new => {
+                // Flushed at once, so that a database without it later is one that lost what it had.
                 self.meta.insert("format", &FORMAT.to_be_bytes()).map_err(broken)?;
+                self.flush().map_err(Unusable::Outside)?;
                 Ok(self)
             }
-            None => Err(Unusable::Broken("its format is missing".to_owned())),
+            None => Err(Unusable::Broken("it came up empty".to_owned())),
         }
     }
 

@@ -3,4 +3,6 @@
 mod common;
 mod git_fetch;
 mod git_layout;
+mod logs;
 mod records;
+mod state;

@@ -26,7 +26,6 @@ pub(super) struct DotGit<'a> {
     pub(super) modules: &'a [&'a Submodule],
     pub(super) source: &'a Path,
     pub(super) mirror: &'a Mirror,
-    pub(super) objects: &'a Objects,
 }
 
 /// Folders of a Git folder, parents first.
@@ -63,14 +62,14 @@ pub(super) fn relative(from: &BStr, to: &BStr) -> BString {
 
 impl DotGit<'_> {
     /// Name and content of each file.
-    pub(super) fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>, GitError> {
+    pub(super) fn files(&self, objects: &Objects) -> Result<Vec<(&'static str, Vec<u8>)>, GitError> {
         let mut files = vec![
             ("HEAD", format!("{}\n", self.commit).into_bytes()),
             ("config", self.config().into()),
             ("objects/info/alternates", format!("{}\n", self.objects_at).into_bytes()),
-            ("packed-refs", self.packed_refs().into()),
+            ("packed-refs", self.packed_refs(objects).into()),
         ];
-        let shallow = self.shallow()?;
+        let shallow = self.shallow(objects)?;
         if !shallow.is_empty() {
             files.push(("shallow", shallow.into_bytes()));
         }
@@ -78,7 +77,7 @@ impl DotGit<'_> {
     }
 
     fn config(&self) -> BString {
-        let is_sha256 = self.objects.hash == Hash::Sha256;
+        let is_sha256 = self.mirror.hash == Hash::Sha256;
         let mut text = BString::from(format!(
             "[core]\n\trepositoryformatversion = {}\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
              \tcheckStat = minimal\n\ttrustctime = false\n",
@@ -106,7 +105,7 @@ impl DotGit<'_> {
     }
 
     /// The branch that was pushed, and the tags of the source whose objects are in the mirror.
-    fn packed_refs(&self) -> BString {
+    fn packed_refs(&self, objects: &Objects) -> BString {
         let mut refs: Vec<(BString, ObjectId)> = Vec::new();
         if let Some(name) = self.ref_name {
             match name.branch() {
@@ -121,7 +120,7 @@ impl DotGit<'_> {
         // A source that can't be read any more is no reason to stop a job whose commit is in the mirror.
         let tags = SourceRepository::open(self.source).and_then(|source| super::refs::tags(&source));
         for tag in tags.unwrap_or_default() {
-            if self.objects.contains(&tag.target) {
+            if objects.contains(&tag.target) {
                 refs.retain(|(name, _)| *name != tag.name);
                 refs.push((tag.name, tag.target));
             }
@@ -137,7 +136,7 @@ impl DotGit<'_> {
     }
 
     /// Commits whose parents the job doesn't see: those `depth` away, and those the mirror doesn't have the parents of.
-    fn shallow(&self) -> Result<String, GitError> {
+    fn shallow(&self, objects: &Objects) -> Result<String, GitError> {
         let cut = read_shallow(&self.mirror.path)
             .map_err(|what| GitError::Repository { path: self.mirror.path.clone(), what })?;
         let mut found: Vec<ObjectId> = Vec::new();
@@ -146,7 +145,7 @@ impl DotGit<'_> {
             let mut queue = VecDeque::from([self.commit]);
             let mut buffer = Vec::new();
             while let Some(id) = queue.pop_front() {
-                let (_, parents) = self.objects.commit(&id, &mut buffer)?;
+                let (_, parents) = objects.commit(&id, &mut buffer)?;
                 let here = distance[&id];
                 if cut.contains(&id) {
                     continue;
@@ -165,7 +164,7 @@ impl DotGit<'_> {
                 }
             }
         }
-        found.extend(cut.iter().filter(|id| self.objects.contains(id)));
+        found.extend(cut.iter().filter(|id| objects.contains(id)));
         found.sort_unstable();
         found.dedup();
         Ok(found.iter().map(|id| format!("{id}\n")).collect())

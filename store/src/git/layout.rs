@@ -122,9 +122,12 @@ impl Layout<'_> {
     fn lay(&mut self, place: &Place<'_>) -> Result<(), GitError> {
         let git = self.git;
         let mirror = git.mirror(place.repository)?;
-        let objects = mirror.objects()?;
-        let (root, _) = objects.commit(&place.commit, &mut Vec::new())?;
-        let entries = tree::list(&objects, root)?;
+        let mut objects = mirror.objects()?;
+        let entries = git.mending(place.repository, place.commit, &mut || {
+            objects = mirror.objects()?;
+            let (root, _) = objects.commit(&place.commit, &mut Vec::new())?;
+            tree::list(&objects, root)
+        })?;
         let modules = self.modules(place, &objects, &entries)?;
         let registered = if modules.is_empty() { Vec::new() } else { git.registered()? };
         // Everything that can be refused without reading further is refused before anything is written.
@@ -132,9 +135,9 @@ impl Layout<'_> {
         for (module, commit) in &modules {
             found.push(self.find(place, module, &registered).map(|repository| (module, *commit, repository))?);
         }
-        self.files(place, &objects, &entries)?;
+        self.files(place, &mirror, &mut objects, &entries)?;
         let names: Vec<_> = modules.iter().map(|(module, _)| module).collect();
-        self.dot_git(place, &mirror, &objects, &names)?;
+        self.dot_git(place, &mirror, &names)?;
         for (module, commit, repository) in found {
             self.lay_submodule(place, module, commit, repository)?;
         }
@@ -225,7 +228,13 @@ impl Layout<'_> {
     }
 
     /// Writes the files of the tree and the index that goes with them.
-    fn files(&mut self, place: &Place<'_>, objects: &Objects, entries: &[Entry]) -> Result<(), GitError> {
+    fn files(
+        &mut self,
+        place: &Place<'_>,
+        mirror: &Mirror,
+        objects: &mut Objects,
+        entries: &[Entry],
+    ) -> Result<(), GitError> {
         let refuse_lfs = !self.checkout.lfs_pointers && uses_lfs(objects, entries)?;
         for path in dot_git::folders(place.git_dir.as_bstr(), place.level > 0) {
             self.put(TreeItem::Folder { path: &path })?;
@@ -237,15 +246,16 @@ impl Layout<'_> {
             path.truncate(place.prefix.len());
             path.extend_from_slice(&entry.path);
             content.clear();
+            if !matches!(entry.kind, EntryKind::Tree | EntryKind::Commit) {
+                self.read(place, mirror, objects, entry.id, &mut content)?;
+            }
             match entry.kind {
                 EntryKind::Tree | EntryKind::Commit => self.put(TreeItem::Folder { path: &path })?,
                 EntryKind::Link => {
-                    objects.read(&entry.id, &mut content)?;
                     check_target(place, entry, &content)?;
                     self.put(TreeItem::Link { path: &path, target: &content })?;
                 }
                 EntryKind::Blob | EntryKind::BlobExecutable => {
-                    objects.read(&entry.id, &mut content)?;
                     if refuse_lfs && is_lfs_pointer(&content) {
                         return Err(GitError::Lfs { path: path.to_str_lossy().into_owned() });
                     }
@@ -263,13 +273,29 @@ impl Layout<'_> {
         self.put(TreeItem::File { path: &path, executable: false, content: &bytes })
     }
 
-    fn dot_git(
-        &mut self,
+    /// Reads a blob; if the mirror turns out to be damaged, mends it first.
+    fn read(
+        &self,
         place: &Place<'_>,
         mirror: &Mirror,
-        objects: &Objects,
-        modules: &[&Submodule],
+        objects: &mut Objects,
+        id: ObjectId,
+        content: &mut Vec<u8>,
     ) -> Result<(), GitError> {
+        match objects.read(&id, content) {
+            Err(error) if self.git.is_damage(place.repository, &error) => {
+                self.git.mend(place.repository, place.commit, &error)?;
+                *objects = mirror.objects()?;
+                objects.read(&id, content)?;
+            }
+            other => {
+                other?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dot_git(&mut self, place: &Place<'_>, mirror: &Mirror, modules: &[&Submodule]) -> Result<(), GitError> {
         let Source::Path(source) = &place.repository.source;
         let dot_git = DotGit {
             commit: place.commit,
@@ -281,9 +307,9 @@ impl Layout<'_> {
             modules,
             source: source.as_ref(),
             mirror,
-            objects,
         };
-        for (name, content) in dot_git.files()? {
+        let files = self.git.mending(place.repository, place.commit, &mut || dot_git.files(&mirror.objects()?))?;
+        for (name, content) in files {
             let mut path = place.git_dir.clone();
             path.push(b'/');
             path.extend_from_slice(name.as_bytes());

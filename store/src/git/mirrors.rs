@@ -98,7 +98,8 @@ pub(super) struct Mirror {
 impl Mirror {
     /// The mirror at `path`, if it was ever made.
     pub(super) fn find(path: PathBuf) -> Option<Mirror> {
-        let config = fs::read_to_string(path.join("config")).ok()?;
+        // An empty one is what a crash of the machine leaves of it.
+        let config = fs::read_to_string(path.join("config")).ok().filter(|config| config.contains("bare"))?;
         let hash = if config.contains("sha256") { Hash::Sha256 } else { Hash::Sha1 };
         Some(Mirror { path, hash })
     }

@@ -226,7 +226,6 @@ fn files_are_read_from_the_mirror() {
     std::os::unix::fs::symlink("file", tree.join("sub/link")).unwrap();
     let tip = commit_all(&tree, "one");
     let (store, repository) = store_with(dir.path(), &tree);
-    assert!(store.git().file(&repository, &tip, "x", 1).is_err(), "nothing fetched yet");
     store.git().fetch(&repository, &tip).unwrap();
     let read = |path: &str, max| store.git().file(&repository, &tip, path, max).unwrap();
     assert_eq!(read(".travis.yml", 100), FileAt::Bytes(b"script: true\n".to_vec()));
@@ -268,6 +267,45 @@ fn alternates_and_shallow_sources_are_followed() {
     check_mirror(&store, &shallow, &next);
     let mirror = store.git().objects(&shallow).parent().unwrap().to_owned();
     assert_eq!(git(&mirror, &["rev-list", "--count", next.as_str()]), "5");
+}
+
+#[test]
+fn a_damaged_mirror_is_mended_from_the_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = work_tree(dir.path(), "app");
+    for number in 0..210 {
+        write(&tree, &format!("file{number}"), number.to_string());
+    }
+    commit_all(&tree, "packed");
+    let (store, repository) = store_with(dir.path(), &tree);
+    store.git().fetch(&repository, &head(&tree)).unwrap();
+    write(&tree, "sub/file", "loose");
+    let tip = commit_all(&tree, "loose");
+    let objects = store.git().objects(&repository);
+    let files = || -> Vec<_> { walk(&objects).into_iter().filter(|path| path.is_file()).collect() };
+    let damage = |path: &Path, how: &str| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
+        let whole = std::fs::read(path).unwrap();
+        let bytes = match how {
+            "empty" => Vec::new(),
+            "cut" => whole[..whole.len() / 2].to_vec(),
+            _ => whole.iter().enumerate().map(|(at, byte)| if at > 30 { !byte } else { *byte }).collect(),
+        };
+        std::fs::write(path, bytes).unwrap();
+    };
+    store.git().fetch(&repository, &tip).unwrap();
+    assert_eq!(files().len(), 6, "a pack, its index, a commit, two trees, a blob");
+    for how in ["empty", "cut", "wrong", "gone"] {
+        for path in files() {
+            if how == "gone" { std::fs::remove_file(&path).unwrap() } else { damage(&path, how) }
+            let commit = store.git().fetch(&repository, &tip).unwrap();
+            let work = crate::git_layout::lay_out_in(&store, &repository, &commit.id, &dir.path().join("work"));
+            assert_eq!(std::fs::read_to_string(work.join("sub/file")).unwrap(), "loose");
+            crate::git_layout::check_clean(&work);
+            check_mirror(&store, &repository, &tip);
+            std::fs::remove_dir_all(work).unwrap();
+        }
+    }
 }
 
 #[test]

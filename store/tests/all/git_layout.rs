@@ -65,10 +65,14 @@ fn try_lay_out(store: &Store, repository: &Repository, checkout: &Checkout, work
 
 /// Fetches and lays out a commit.
 pub(crate) fn lay_out(store: &Store, repository: &Repository, commit: &CommitId, dir: &Path) -> PathBuf {
-    let work = dir.join("work");
+    lay_out_in(store, repository, commit, &dir.join("work"))
+}
+
+/// Fetches and lays out a commit in a folder that is not there yet.
+pub(crate) fn lay_out_in(store: &Store, repository: &Repository, commit: &CommitId, work: &Path) -> PathBuf {
     store.git().fetch(repository, commit).unwrap();
-    try_lay_out(store, repository, &checkout(store, repository, commit), &work).unwrap();
-    work
+    try_lay_out(store, repository, &checkout(store, repository, commit), work).unwrap();
+    work.to_owned()
 }
 
 /// Git finds nothing changed.

@@ -1,0 +1,6 @@
+//! The store from outside: real folders, real repositories made by the `git` program.
+
+mod common;
+mod git_fetch;
+mod git_layout;
+mod records;

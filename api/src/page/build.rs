@@ -61,6 +61,8 @@ struct BuildPage {
     columns: Vec<String>,
     has_names: bool,
     has_env: bool,
+    /// Columns of the matrix in all.
+    width: usize,
     stages: Vec<StageView>,
     remarks: Vec<Remark>,
 }
@@ -144,6 +146,8 @@ fn build_page(cx: &Cx<'_>, repository: &Repository, build: &Build) -> Result<Rep
     let jobs = cx.store.jobs(build)?;
     let columns = columns(&jobs);
     let may_push = cx.who.may_push(repository);
+    let has_names = jobs.iter().any(|job| job.config.text("name").is_some());
+    let has_env = jobs.iter().any(|job| job_env(&job.config).is_some());
     render(&BuildPage {
         frame: Frame::of(cx, Some(repository.slug.as_str())),
         slug: repository.slug.to_string(),
@@ -161,8 +165,9 @@ fn build_page(cx: &Cx<'_>, repository: &Repository, build: &Build) -> Result<Rep
         total: format::total(build, &jobs).filter(|_| jobs.len() > 1),
         may_cancel: may_push && !build.state.is_final(),
         may_restart: may_push && build.state.is_final(),
-        has_names: jobs.iter().any(|job| job.config.text("name").is_some()),
-        has_env: jobs.iter().any(|job| job_env(&job.config).is_some()),
+        width: 3 + columns.len() + usize::from(has_names) + usize::from(has_env),
+        has_names,
+        has_env,
         stages: stages(cx, build, &jobs, &columns),
         columns,
         remarks: format::remarks(&build.messages),

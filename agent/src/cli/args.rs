@@ -17,8 +17,6 @@ use crate::config;
 #[command(
     name = "assay",
     version,
-    about,
-    long_about,
     propagate_version = true,
     max_term_width = 100
 )]

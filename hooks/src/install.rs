@@ -58,7 +58,7 @@ pub struct Installed {
 /// What became of `receive.advertisePushOptions`, without which `git push -o` is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushOptions {
-    /// Now `true`, in the repository's own configuration; [`remove`] takes it back.
+    /// Now `true`, in the repository's own configuration; [`remove()`] takes it back.
     Set,
     /// Was `true` before; stays.
     AlreadyOn,

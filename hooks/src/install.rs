@@ -58,7 +58,7 @@ pub struct Installed {
 /// What became of `receive.advertisePushOptions`, without which `git push -o` is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushOptions {
-    /// Now `true`, in the repository's own configuration; [`remove`] takes it back.
+    /// Now `true`, in the repository's own configuration; [`remove()`] takes it back.
     Set,
     /// Was `true` before; stays.
     AlreadyOn,
@@ -142,40 +142,41 @@ pub enum HookError {
 }
 
 impl HookError {
-    /// What the operator can do about it, as a sentence, where there is something particular to say.
+    /// What the operator can do about it, where there is something particular to say: words for a hint, without a full
+    /// stop.
     pub fn way_out(&self) -> Option<String> {
         Some(match self {
-            HookError::LinkedWorkTree(_) => "Name the repository it belongs to.".to_owned(),
-            HookError::SocketPath(_) => "Choose a shorter state folder.".to_owned(),
+            HookError::LinkedWorkTree(_) => "name the repository it belongs to".to_owned(),
+            HookError::SocketPath(_) => "choose a shorter state folder".to_owned(),
             HookError::LinkedFolder { target, .. } => format!(
-                "The link serves several repositories: put the hook (`assay hook install --print`) as `post-receive` \
-                 into {}, then install again. With gitolite, put it into hooks/common of its base folder and run \
-                 `gitolite setup --hooks-only`.",
+                "the link serves several repositories: put the hook (assay hook install --print) into {} as \
+                 post-receive, then install again; with gitolite, put it into hooks/common of its base folder and run \
+                 gitolite setup --hooks-only first",
                 target.display()
             ),
             HookError::GitoliteHook { target, .. } => format!(
-                "Keep {} as post-receive.before-assay beside every repository's link or call it from the new hook; put \
-                 the hook (`assay hook install --print`) in its place, run `gitolite setup --hooks-only`, then install \
-                 again.",
-                target.display()
+                "put the hook (assay hook install --print) in the place of {}, run gitolite setup --hooks-only, then \
+                 install again; a hook that is to run before it goes beside it as {}",
+                target.display(),
+                place::PREVIOUS
             ),
-            HookError::HooksPath(_) => "Set core.hooksPath to a folder, or unset it.".to_owned(),
+            HookError::HooksPath(_) => "set core.hooksPath to a folder, or unset it".to_owned(),
             HookError::TwoHooks { previous, .. } => {
                 format!(
-                    "Decide which one is to run and leave only that: remove or rename {}.",
+                    "keep the one that is to run: remove or rename {}, or put it back",
                     previous.display()
                 )
             }
             HookError::Locked(lock) => {
                 format!(
-                    "Try again; if no git process is at work there, remove {}.",
+                    "try again; if no git process is at work there, remove {}",
                     lock.display()
                 )
             }
             HookError::Config(_) => {
-                "Set receive.advertisePushOptions=true yourself, then install again.".to_owned()
+                "set receive.advertisePushOptions=true yourself, then install again".to_owned()
             }
-            HookError::Record(path) => format!("Remove {} and install again.", path.display()),
+            HookError::Record(path) => format!("remove {} and install again", path.display()),
             _ => return None,
         })
     }
@@ -230,7 +231,7 @@ pub fn install(repository: &Path, options: &InstallOptions) -> Result<Installed,
     let push_options = config::advertise_push_options(&repo, &mut record)?;
     let hook = place::hook_path(&folder.path, placement);
     Ok(Installed {
-        notes: notes(&repo, &folder, placement, push_options),
+        notes: notes(&repo, &folder, placement),
         hook,
         placement,
         changed,
@@ -239,19 +240,9 @@ pub fn install(repository: &Path, options: &InstallOptions) -> Result<Installed,
     })
 }
 
-fn notes(
-    repo: &Repo,
-    folder: &Folder,
-    placement: Placement,
-    push_options: PushOptions,
-) -> Vec<String> {
+/// What is not plain from the other fields.
+fn notes(repo: &Repo, folder: &Folder, placement: Placement) -> Vec<String> {
     let mut notes = Vec::new();
-    if placement == Placement::Before {
-        notes.push(format!(
-            "The hook that was there runs first; it is now {}.",
-            place::PREVIOUS
-        ));
-    }
     if folder.is_shared && placement != Placement::Common {
         notes.push(format!(
             "The hooks folder {} may serve other repositories too.",
@@ -264,15 +255,5 @@ fn notes(
                 .to_owned(),
         );
     }
-    notes.push(match push_options {
-        PushOptions::Set => {
-            "receive.advertisePushOptions is now true, so that `git push -o` works.".to_owned()
-        }
-        PushOptions::AlreadyOn => "receive.advertisePushOptions was true already.".to_owned(),
-        PushOptions::LeftOff => {
-            "receive.advertisePushOptions is false and stays so: `git push -o` will be refused."
-                .to_owned()
-        }
-    });
     notes
 }

@@ -98,7 +98,7 @@ pub struct Accepted {
 /// A piece of a job's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogText {
-    /// Number of the job, `12.1`.
+    /// Number of the job, `12.1`; empty for words of the daemon's own.
     pub job: String,
     /// The text, masked, with the log's own line ends and colours; it may end anywhere in a line.
     pub text: String,

@@ -4,6 +4,7 @@
 //! Reading order: [`model`](crate::Build) (the nouns), [`decide`] (event and file to blueprint), [`plan_job`] (matrix
 //! row to script), [`Engine`] (inputs to effects).
 
+mod condition;
 mod decide;
 mod engine;
 mod job;
@@ -12,6 +13,7 @@ mod model;
 mod value;
 mod yml;
 
+pub use condition::{ConditionError, eval_condition};
 pub use decide::{Blueprint, ConfigFile, Decision, JobBlueprint, decide};
 pub use engine::{Counters, Effect, Engine, Input, Record, Refused, Settings, Target};
 pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};

@@ -127,6 +127,11 @@ impl Map {
         }
     }
 
+    /// Adds an entry whose key the caller knows not to be there yet; saves the search.
+    pub(crate) fn push_new(&mut self, key: String, value: Value) {
+        self.0.push((key, value));
+    }
+
     /// Takes `key` out.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let place = self.0.iter().position(|(name, _)| name == key)?;

@@ -1,7 +1,26 @@
 //! The `.travis.yml` language: bytes to tree, tree to normalised configuration, configuration to matrix.
 
-use crate::message::Message;
+mod change;
+mod matrix;
+mod node;
+mod read;
+mod report;
+mod scalar;
+mod schema;
+pub(crate) mod shell_vars;
+mod similar;
+mod spelling;
+mod text;
+mod validate;
+
+use std::cell::RefCell;
+
+use self::node::{Fields, Node};
+use self::report::{At, Report};
+use crate::message::{Level, Message};
 use crate::value::Map;
+
+pub use self::matrix::expand;
 
 /// Why a file cannot be used at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,6 +28,9 @@ pub enum ReadError {
     /// It is not YAML; the text carries line and column.
     #[error("not valid YAML: {0}")]
     Syntax(String),
+    /// It is YAML, but its top level is no map.
+    #[error("not a map at the top level but {0}")]
+    NotAMap(&'static str),
 }
 
 /// A file read and normalised.
@@ -29,14 +51,60 @@ pub struct Expansion {
     pub stages: Vec<Map>,
     /// Messages of the expansion (`skip_*`).
     pub messages: Vec<Message>,
+    /// The matrix has more jobs than the limit; `jobs` then holds only the first of them.
+    pub truncated: bool,
 }
 
 /// Reads and normalises a file.
-pub fn lint(_bytes: &[u8]) -> Result<Linted, ReadError> {
-    todo!()
+///
+/// # Errors
+/// If the bytes are no YAML, or their top level is no map. Everything else is a message.
+pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
+    let text = text::tidy(bytes);
+    let document = read::read(&text)?;
+    let fields = match document.root {
+        Node::Map(fields) => fields,
+        Node::Null if document.empty || text.trim().is_empty() => Fields::default(),
+        other => return Err(ReadError::NotAMap(describe(&other))),
+    };
+    let report = Report::default();
+    let at = At::root(&report);
+    let root = Node::Map(fields);
+    say_duplicates(&at, &root);
+    let root = change::change(&schema::ROOT, &at, root);
+    let context = validate::Context { anchors: &document.anchors, created: RefCell::default() };
+    let root = validate::validate(&context, &schema::ROOT, &at, &validate::Around::default(), root);
+    let mut config = match root {
+        Node::Map(fields) => fields.to_map(),
+        _ => Map::new(),
+    };
+    config.remove("import");
+    config.remove("merge_mode");
+    Ok(Linted { config, messages: report.into_messages(&text) })
 }
 
-/// Expands a normalised configuration for an event (`data`: branch, tag, type, … as conditions see them).
-pub fn expand(_config: &Map, _data: &Map) -> Expansion {
-    todo!()
+fn describe(node: &Node) -> &'static str {
+    match node {
+        Node::Null => "nothing",
+        Node::Bool(_) => "a truth value",
+        Node::Int(_) => "a number",
+        Node::Str(_) => "text",
+        Node::Seq(_) => "a list",
+        Node::Map(_) => "a map",
+    }
+}
+
+fn say_duplicates(at: &At<'_>, node: &Node) {
+    match node {
+        Node::Seq(items) => items.iter().for_each(|item| say_duplicates(at, item)),
+        Node::Map(fields) => {
+            for (key, node) in fields.iter() {
+                say_duplicates(&at.below(key), node);
+            }
+            for key in &fields.duplicates {
+                at.say(Level::Error, "duplicate_key", vec![("key", key.as_str().into())]);
+            }
+        }
+        _ => {}
+    }
 }

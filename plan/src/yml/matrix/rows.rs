@@ -1,0 +1,169 @@
+//! Product, includes, shared keys, and what is taken out again.
+
+use super::{Expander, MAX_ROWS, MAX_VALUES, env, rules, support, unique, wrapped};
+use crate::value::{Map, Value};
+
+/// Keys whose values make rows, the slowest first; `env` is the last.
+pub(super) const EXPANSION_KEYS: [&str; 38] = [
+    "os",
+    "arch",
+    "compiler",
+    "osx_image",
+    "jdk",
+    "crystal",
+    "dotnet",
+    "mono",
+    "solution",
+    "d",
+    "dart",
+    "dart_task",
+    "elixir",
+    "otp_release",
+    "elm",
+    "node_js",
+    "go",
+    "hhvm",
+    "php",
+    "ghc",
+    "haxe",
+    "julia",
+    "matlab",
+    "nix",
+    "perl",
+    "perl6",
+    "python",
+    "r",
+    "rvm",
+    "gemfile",
+    "xcode_scheme",
+    "xcode_sdk",
+    "rust",
+    "scala",
+    "smalltalk",
+    "smalltalk_config",
+    "smalltalk_vm",
+    "env",
+];
+
+/// Root keys that concern the build, not its jobs.
+const NOT_SHARED: [&str; 8] =
+    ["jobs", "import", "stages", "notifications", "version", "allow_failure", "global_env", "merge_mode"];
+
+/// The rows before stages, and whether some had to be left off.
+pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
+    let config = expander.config;
+    let axes: Vec<&'static str> = EXPANSION_KEYS
+        .into_iter()
+        .filter(|key| config.get(key).is_some_and(holds_something) && support::key_counts(config, key))
+        .collect();
+    let shared = shared(config);
+    let limit = MAX_ROWS.min(MAX_VALUES / size(&shared).max(1)).max(1);
+    let (mut rows, mut truncated) = product(config, &axes, limit);
+    let included = included(expander);
+    if rows.len() == 1 && !included.is_empty() {
+        rows.clear();
+    }
+    rows.extend(included);
+    if rows.is_empty() {
+        rows.push(Map::new());
+    }
+    truncated |= rows.len() > limit;
+    rows.truncate(limit);
+    for row in &mut rows {
+        inherit(row, config, &shared, &axes);
+    }
+    env::complete(expander, &mut rows);
+    rows.retain(|row| !rules::is_excluded(expander, row));
+    let supported = rows.iter().map(support::supported_part).collect();
+    let mut rows = unique(supported);
+    rows.retain(|row| expander.accepts(row.get("if"), row, "jobs.include", "skip_job", 1));
+    (rows, truncated)
+}
+
+/// Whether anything is left of a value without its nothings.
+fn holds_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Str(text) => !text.is_empty(),
+        Value::Seq(items) => items.iter().any(holds_something),
+        Value::Map(map) => map.iter().any(|(_, value)| holds_something(value)),
+        Value::Bool(_) | Value::Int(_) => true,
+    }
+}
+
+fn axis<'c>(config: &'c Map, key: &str) -> &'c [Value] {
+    match config.get(key) {
+        Some(Value::Map(env)) if key == "env" && env.get("jobs").is_some() => wrapped(env.get("jobs")),
+        value => wrapped(value),
+    }
+}
+
+fn product(config: &Map, axes: &[&'static str], limit: usize) -> (Vec<Map>, bool) {
+    if axes.is_empty() {
+        return (Vec::new(), false);
+    }
+    let lists: Vec<&[Value]> = axes.iter().map(|key| axis(config, key)).collect();
+    let total = lists.iter().fold(1usize, |total, list| total.saturating_mul(list.len()));
+    let row = |number: usize| {
+        let mut rest = number;
+        let mut entries: Vec<(String, Value)> = Vec::with_capacity(axes.len());
+        for (key, list) in axes.iter().zip(&lists).rev() {
+            entries.push(((*key).to_owned(), list[rest % list.len()].clone()));
+            rest /= list.len();
+        }
+        entries.into_iter().rev().collect()
+    };
+    ((0..total.min(limit + 1)).map(row).collect(), total > limit)
+}
+
+/// `jobs.include`; an entry without a stage takes that of the entry before.
+fn included(expander: &Expander<'_>) -> Vec<Map> {
+    let mut stage: Option<Value> = None;
+    let inherit_stage = |job: &Map| {
+        let mut job = job.clone();
+        match (job.get("stage"), &stage) {
+            (None | Some(Value::Null), Some(before)) => {
+                job.insert("stage", before.clone());
+            }
+            (Some(own), _) if *own != Value::Null => stage = Some(own.clone()),
+            _ => {}
+        }
+        job
+    };
+    expander.job_list("include").map(inherit_stage).collect()
+}
+
+fn shared(config: &Map) -> Map {
+    let counts = |(key, value): &(&str, &Value)| {
+        !EXPANSION_KEYS.contains(key) && !NOT_SHARED.contains(key) && !value.is_empty()
+    };
+    config.iter().filter(counts).map(|(key, value)| (key.to_owned(), value.clone())).collect()
+}
+
+/// Shared keys, then the first value of each expansion key that the row lacks.
+fn inherit(row: &mut Map, config: &Map, shared: &Map, axes: &[&'static str]) {
+    for (key, value) in shared.iter() {
+        if row.get(key).is_none() {
+            row.insert(key, value.clone());
+        }
+    }
+    for key in axes.iter().filter(|key| **key != "env") {
+        if row.get(key).is_none()
+            && let Some(first) = axis(config, key).first()
+        {
+            row.insert(*key, first.clone());
+        }
+    }
+}
+
+fn size(map: &Map) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::Seq(items) => 1 + items.iter().map(of).sum::<usize>(),
+            Value::Map(map) => 1 + size(map),
+            Value::Str(text) => 1 + text.len() / 64,
+            _ => 1,
+        }
+    }
+    map.iter().map(|(_, value)| of(value)).sum()
+}

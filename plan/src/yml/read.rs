@@ -1,0 +1,414 @@
+//! Bytes to tree: the only place that knows serde_yaml.
+//!
+//! serde_yaml is asked for whatever it sees. Text and keys come as slices of the input, so their place and their quoting are
+//! known. A number loses its spelling (`3.10`), so when one came whose spelling matters, a second pass asks for
+//! the text at just those places. Anchors, merges and duplicate keys follow psych, which Travis uses.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde_yaml::Deserializer;
+
+use super::ReadError;
+use super::node::{Fields, Key, Node};
+use super::scalar;
+
+/// Values in one file, aliases unfolded. Far more than any real file, few enough for a bounded time.
+const MAX_NODES: u32 = 100_000;
+/// Bytes of text in one file, aliases unfolded.
+const MAX_TEXT: usize = 8 << 20;
+/// Brackets open at once; libyaml's time grows with the square of this.
+const MAX_BRACKETS: usize = 1_000;
+/// Undefined anchors that are replaced by null before we give up.
+const MAX_UNKNOWN_ANCHORS: usize = 100;
+
+/// A file as a tree, with what is needed to speak about it.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) root: Node,
+    /// Keys that hold an anchor.
+    pub(super) anchors: Vec<String>,
+    /// There is no document at all.
+    pub(super) empty: bool,
+}
+
+/// Reads the first document of a text.
+pub(super) fn read(text: &str) -> Result<Document, ReadError> {
+    check_nesting(text)?;
+    match parse(text) {
+        Err(error) if is_unknown_anchor(&error) => read_with_null_aliases(text, error),
+        other => other.map_err(|error| syntax(&error)),
+    }
+}
+
+fn syntax(error: &serde_yaml::Error) -> ReadError {
+    ReadError::Syntax(error.to_string())
+}
+
+/// The text with the given error's alias blanked out is read again: Travis takes an undefined anchor for null.
+fn read_with_null_aliases(text: &str, first: serde_yaml::Error) -> Result<Document, ReadError> {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut error = first;
+    for _ in 0..MAX_UNKNOWN_ANCHORS {
+        let place = error.location().map(|location| location.index()).filter(|place| bytes.get(*place) == Some(&b'*'));
+        let Some(place) = place else { break };
+        let name = bytes[place + 1..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')).count();
+        bytes[place] = b'~';
+        bytes[place + 1..=place + name].fill(b' ');
+        let text = String::from_utf8_lossy(&bytes);
+        match parse(&text) {
+            Err(next) if is_unknown_anchor(&next) => error = next,
+            other => return other.map_err(|error| syntax(&error)),
+        }
+    }
+    Err(syntax(&error))
+}
+
+fn is_unknown_anchor(error: &serde_yaml::Error) -> bool {
+    error.to_string().starts_with("unknown anchor")
+}
+
+/// Refuses a text with more brackets open than any file needs, before libyaml spends minutes on it.
+fn check_nesting(text: &str) -> Result<(), ReadError> {
+    let mut open = 0usize;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => continue,
+        }
+        if open > MAX_BRACKETS {
+            return Err(ReadError::Syntax(format!("more than {MAX_BRACKETS} brackets open at once")));
+        }
+    }
+    Ok(())
+}
+
+fn parse(text: &str) -> Result<Document, serde_yaml::Error> {
+    let first = Pass::new(text, Vec::new());
+    let Some(document) = Deserializer::from_str(text).next() else {
+        return Ok(Document { root: Node::Null, anchors: Vec::new(), empty: true });
+    };
+    let root = Seed { pass: &first }.deserialize(document)?;
+    let spelt = first.spelt.into_inner();
+    if spelt.is_empty() {
+        return Ok(Document { root, anchors: first.anchors.into_inner(), empty: false });
+    }
+    let second = Pass::new(text, spelt);
+    let Some(document) = Deserializer::from_str(text).next() else { return Err(serde_yaml::Error::custom("no document")) };
+    let root = Seed { pass: &second }.deserialize(document)?;
+    Ok(Document { root, anchors: second.anchors.into_inner(), empty: false })
+}
+
+/// What one pass over a document remembers.
+struct Pass<'t> {
+    text: &'t str,
+    /// Numbers of the values (in order of the walk) whose spelling is asked for; empty in the first pass.
+    wanted: Vec<u32>,
+    /// The same, found out by this pass.
+    spelt: RefCell<Vec<u32>>,
+    nodes: Cell<u32>,
+    bytes: Cell<usize>,
+    has_anchors: bool,
+    /// `0o14` is a number to serde_yaml and text to Travis.
+    odd_octals: bool,
+    anchors: RefCell<Vec<String>>,
+}
+
+impl<'t> Pass<'t> {
+    fn new(text: &'t str, wanted: Vec<u32>) -> Self {
+        Pass {
+            text,
+            wanted,
+            spelt: RefCell::default(),
+            nodes: Cell::new(0),
+            bytes: Cell::new(0),
+            has_anchors: text.contains('&'),
+            odd_octals: text.contains("0o"),
+            anchors: RefCell::default(),
+        }
+    }
+
+    fn count<E: serde::de::Error>(&self) -> Result<u32, E> {
+        let number = self.nodes.get();
+        if number >= MAX_NODES {
+            return Err(E::custom(format_args!("more than {MAX_NODES} values, aliases counted each time they are used")));
+        }
+        self.nodes.set(number + 1);
+        Ok(number)
+    }
+
+    fn charge<E: serde::de::Error>(&self, length: usize) -> Result<(), E> {
+        let bytes = self.bytes.get().saturating_add(length);
+        if bytes > MAX_TEXT {
+            return Err(E::custom(format_args!("more than {MAX_TEXT} bytes of text, aliases counted each time they are used")));
+        }
+        self.bytes.set(bytes);
+        Ok(())
+    }
+
+    /// Where a slice of the input begins.
+    fn offset(&self, part: &str) -> Option<usize> {
+        let offset = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        (offset + part.len() <= self.text.len()).then_some(offset)
+    }
+
+    fn is_quoted(&self, offset: usize) -> bool {
+        offset > 0 && matches!(self.text.as_bytes()[offset - 1], b'"' | b'\'')
+    }
+
+    /// Remembers a scalar that an anchor follows with nothing but structure between: Travis names anchors by it.
+    fn note_anchor(&self, scalar: &str, offset: usize) {
+        if self.has_anchors && anchor_follows(&self.text.as_bytes()[offset + scalar.len()..]) {
+            self.anchors.borrow_mut().push(scalar.to_owned());
+        }
+    }
+}
+
+fn anchor_follows(rest: &[u8]) -> bool {
+    let mut bytes = rest.iter().copied().enumerate();
+    while let Some((place, byte)) = bytes.next() {
+        match byte {
+            b'&' => return true,
+            b' ' | b'\t' | b'\r' | b'\n' | b':' | b'-' | b'[' | b'{' | b']' | b'}' | b',' | b'?' => {}
+            b'"' | b'\'' if place == 0 => {}
+            b'#' => {
+                bytes.find(|(_, byte)| *byte == b'\n');
+            }
+            b'!' => {
+                bytes.find(|(_, byte)| byte.is_ascii_whitespace());
+            }
+            _ => return false,
+        }
+    }
+    false
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'p, 't> {
+    pass: &'p Pass<'t>,
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
+    type Value = Node;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        let number = self.pass.count()?;
+        if self.pass.wanted.binary_search(&number).is_ok() {
+            return deserializer.deserialize_str(Spelling).map(Node::Str);
+        }
+        deserializer.deserialize_any(Values { pass: self.pass, number })
+    }
+}
+
+/// Takes any value.
+struct Values<'p, 't> {
+    pass: &'p Pass<'t>,
+    number: u32,
+}
+
+impl Values<'_, '_> {
+    fn ask_spelling(&self) {
+        self.pass.spelt.borrow_mut().push(self.number);
+    }
+}
+
+impl<'de> Visitor<'de> for Values<'_, '_> {
+    type Value = Node;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Node, E> {
+        Ok(Node::Bool(flag))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Node, E> {
+        if self.pass.odd_octals {
+            self.ask_spelling();
+        }
+        Ok(Node::Int(number))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Node, E> {
+        match i64::try_from(number) {
+            Ok(number) => self.visit_i64(number),
+            Err(_) => Ok(Node::Str(number.to_string())),
+        }
+    }
+
+    fn visit_i128<E>(self, number: i128) -> Result<Node, E> {
+        Ok(Node::Str(number.to_string()))
+    }
+
+    fn visit_u128<E>(self, number: u128) -> Result<Node, E> {
+        Ok(Node::Str(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+        self.ask_spelling();
+        Ok(Node::Null)
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Node, E> {
+        self.pass.charge(text.len())?;
+        let Some(offset) = self.pass.offset(text) else { return Ok(Node::Str(text.to_owned())) };
+        self.pass.note_anchor(text, offset);
+        if self.pass.is_quoted(offset) { Ok(Node::Str(text.to_owned())) } else { Ok(scalar::resolve(text)) }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
+        self.pass.charge(text.len())?;
+        Ok(Node::Str(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut seq = Vec::new();
+        while let Some(item) = items.next_element_seed(Seed { pass: self.pass })? {
+            seq.push(item);
+        }
+        Ok(Node::Seq(seq))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut builder = MapBuilder::default();
+        while let Some(key) = entries.next_key_seed(KeySeed { pass: self.pass })? {
+            let value = entries.next_value_seed(Seed { pass: self.pass })?;
+            builder.add(key, value);
+        }
+        Ok(Node::Map(builder.finish()))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Node, A::Error> {
+        let (tag, content) = data.variant::<String>()?;
+        let node = content.newtype_variant_seed(Seed { pass: self.pass })?;
+        if tag.starts_with("!ruby/") && matches!(node, Node::Map(_) | Node::Seq(_)) {
+            return Err(A::Error::custom(format_args!("tag {tag} is not allowed")));
+        }
+        Ok(node)
+    }
+}
+
+/// Takes a scalar as it is written.
+struct Spelling;
+
+impl Visitor<'_> for Spelling {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a scalar")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+}
+
+/// A key as read: its text, its place, and whether it is a plain `<<`.
+struct ReadKey {
+    key: Key,
+    is_merge: bool,
+}
+
+struct KeySeed<'p, 't> {
+    pass: &'p Pass<'t>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
+    type Value = ReadKey;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<ReadKey, D::Error> {
+        self.pass.count()?;
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl KeySeed<'_, '_> {
+    fn key(text: &str, mark: u32) -> ReadKey {
+        let name = if text.len() > 1 { text.strip_prefix(':').unwrap_or(text) } else { text };
+        ReadKey { is_merge: text == "<<", key: Key { text: name.to_owned(), mark } }
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed<'_, '_> {
+    type Value = ReadKey;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a key that is text")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<ReadKey, E> {
+        self.pass.charge(text.len())?;
+        let Some(offset) = self.pass.offset(text) else { return Ok(Self::key(text, 0)) };
+        self.pass.note_anchor(text, offset);
+        Ok(Self::key(text, u32::try_from(offset + 1).unwrap_or(0)))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ReadKey, E> {
+        self.pass.charge(text.len())?;
+        Ok(Self::key(text, 0))
+    }
+}
+
+/// Puts a map together in the order of the file: a later key wins, and a merge overrides what stands before it (psych,
+/// `to_ruby.rb`, `revive_hash`).
+#[derive(Default)]
+struct MapBuilder {
+    fields: Fields,
+    places: std::collections::HashMap<String, usize>,
+    seen: std::collections::HashSet<String>,
+}
+
+impl MapBuilder {
+    fn add(&mut self, key: ReadKey, value: Node) {
+        if key.is_merge {
+            return match value {
+                Node::Map(other) => self.merge(other),
+                Node::Seq(items) if items.iter().all(|item| matches!(item, Node::Map(_))) => {
+                    let maps = items.into_iter().rev().filter_map(|item| match item {
+                        Node::Map(fields) => Some(fields),
+                        _ => None,
+                    });
+                    let mut merged = MapBuilder::default();
+                    maps.for_each(|fields| merged.merge(fields));
+                    self.merge(merged.finish());
+                }
+                other => self.set(key.key, other),
+            };
+        }
+        if !self.seen.insert(key.key.text.clone()) && !self.fields.duplicates.contains(&key.key.text) {
+            self.fields.duplicates.push(key.key.text.clone());
+        }
+        self.set(key.key, value);
+    }
+
+    fn merge(&mut self, other: Fields) {
+        for (key, value) in other {
+            self.set(key, value);
+        }
+    }
+
+    fn set(&mut self, key: Key, value: Node) {
+        match self.places.get(&key.text) {
+            Some(place) => self.fields.replace_at(*place, value),
+            None => {
+                self.places.insert(key.text.clone(), self.fields.len());
+                self.fields.push_new(key, value);
+            }
+        }
+    }
+
+    fn finish(self) -> Fields {
+        self.fields
+    }
+}

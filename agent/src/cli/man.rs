@@ -16,7 +16,10 @@ use super::output::Screen;
 use crate::exit::{Exit, Failure, Outcome};
 
 /// Pages written by hand, by file name.
-const BY_HAND: &[(&str, &str)] = &[];
+const BY_HAND: [(&str, &str); 2] = [
+    ("assay.yml.5", include_str!("../../../man/assay.yml.5")),
+    ("assay.8", include_str!("../../../man/assay.8")),
+];
 
 /// A page: its file name (`assay-logs.1`) and its text in man(7).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +167,29 @@ mod tests {
         }
         assert_eq!(find("repo add").unwrap().file, "assay-repo-add.1");
         assert_eq!(find("assay").unwrap().file, "assay.1");
+        assert_eq!(find("assay.8").unwrap().file, "assay.8");
+        assert_eq!(find("assay.yml").unwrap().file, "assay.yml.5");
         assert!(find("nonsense").is_none());
+    }
+
+    #[test]
+    fn every_key_of_the_configuration_has_its_entry() {
+        fn keys(value: &serde_json::Value, all: &mut Vec<String>) {
+            for (key, inner) in value.as_object().into_iter().flatten() {
+                all.push(key.clone());
+                keys(inner, all);
+            }
+        }
+        let config = serde_json::to_value(crate::config::Config::default()).unwrap();
+        let mut all = Vec::new();
+        keys(&config, &mut all);
+        let page = find("assay.yml").unwrap().text;
+        for key in all {
+            assert!(
+                page.contains(&format!(".It Cm {key}")),
+                "assay.yml(5) has no entry for {key}"
+            );
+        }
     }
 
     #[test]

@@ -87,6 +87,13 @@ const ALL: &[(&str, Examples)] = &[
         )],
     ),
     (
+        "assay-condition",
+        &[(
+            r#"assay condition 'tag =~ ^v' --data '{"type": "push", "tag": "v1.2"}'"#,
+            "Prints true.",
+        )],
+    ),
+    (
         "assay-repo",
         &[(
             "assay repo list",

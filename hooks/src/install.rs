@@ -58,7 +58,7 @@ pub struct Installed {
 /// What became of `receive.advertisePushOptions`, without which `git push -o` is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushOptions {
-    /// Now `true`, in the repository's own configuration; [`remove`] takes it back.
+    /// Now `true`, in the repository's own configuration; [`remove()`] takes it back.
     Set,
     /// Was `true` before; stays.
     AlreadyOn,
@@ -231,7 +231,7 @@ pub fn install(repository: &Path, options: &InstallOptions) -> Result<Installed,
     let push_options = config::advertise_push_options(&repo, &mut record)?;
     let hook = place::hook_path(&folder.path, placement);
     Ok(Installed {
-        notes: notes(&repo, &folder, placement, push_options),
+        notes: notes(&repo, &folder, placement),
         hook,
         placement,
         changed,
@@ -240,19 +240,9 @@ pub fn install(repository: &Path, options: &InstallOptions) -> Result<Installed,
     })
 }
 
-fn notes(
-    repo: &Repo,
-    folder: &Folder,
-    placement: Placement,
-    push_options: PushOptions,
-) -> Vec<String> {
+/// What is not plain from the other fields.
+fn notes(repo: &Repo, folder: &Folder, placement: Placement) -> Vec<String> {
     let mut notes = Vec::new();
-    if placement == Placement::Before {
-        notes.push(format!(
-            "The hook that was there runs first; it is now {}.",
-            place::PREVIOUS
-        ));
-    }
     if folder.is_shared && placement != Placement::Common {
         notes.push(format!(
             "The hooks folder {} may serve other repositories too.",
@@ -265,15 +255,5 @@ fn notes(
                 .to_owned(),
         );
     }
-    notes.push(match push_options {
-        PushOptions::Set => {
-            "receive.advertisePushOptions is now true, so that `git push -o` works.".to_owned()
-        }
-        PushOptions::AlreadyOn => "receive.advertisePushOptions was true already.".to_owned(),
-        PushOptions::LeftOff => {
-            "receive.advertisePushOptions is false and stays so: `git push -o` will be refused."
-                .to_owned()
-        }
-    });
     notes
 }

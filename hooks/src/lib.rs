@@ -1,8 +1,8 @@
 //! What comes in from outside: the Git hook, its socket, its spool.
 //!
 //! In reading order: [`Hint`] and [`Answer`] (what hook and daemon say to each other), [`post_receive`] (the hook's own
-//! process), [`may_write`] and [`read_spool`] (the daemon's side), [`install`], [`remove`] and [`check`] (the operator's
-//! side).
+//! process), [`may_write`] and [`read_spool`] (the daemon's side), [`install()`], [`remove()`] and [`check()`] (the
+//! operator's side).
 //!
 //! Everything here is plain blocking code without a runtime, because the hook must have started and ended within a
 //! millisecond or two while somebody's `git push` waits for it. It opens no database, resolves no object and believes

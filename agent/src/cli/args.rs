@@ -17,8 +17,6 @@ use crate::config;
 #[command(
     name = "assay",
     version,
-    about,
-    long_about,
     propagate_version = true,
     max_term_width = 100
 )]
@@ -96,6 +94,7 @@ pub(crate) enum Command {
     Lint(Lint),
     Expand(Expand),
     Script(Script),
+    Condition(Condition),
     Repo(Repo),
     Hook(Hook),
     Builds(Builds),
@@ -180,9 +179,11 @@ pub(crate) struct Run {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EventArgs {
     /// The event, as a JSON file: branch, tag, type, env and what else conditions may ask for
+    ///
+    /// Without --event and --data it is a push to the branch master.
     #[arg(long, value_name = "FILE")]
     pub(crate) event: Option<PathBuf>,
-    /// The same, as JSON text; goes before --event, key by key
+    /// The same, as JSON text; its keys go before those of --event
     #[arg(long, value_name = "JSON")]
     pub(crate) data: Option<String>,
 }
@@ -223,6 +224,19 @@ pub(crate) struct Script {
     /// The job, counted from 1 as assay-expand(1) lists them
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) job: u32,
+    /// The event.
+    #[command(flatten)]
+    pub(crate) event: EventArgs,
+}
+
+/// Evaluate a condition, as it stands after if: in a .travis.yml
+///
+/// Prints true or false. The exit status is 0 for both, and 2 if the condition can't be understood.
+#[derive(Debug, Args)]
+pub(crate) struct Condition {
+    /// The condition
+    #[arg(value_name = "EXPR")]
+    pub(crate) expression: String,
     /// The event.
     #[command(flatten)]
     pub(crate) event: EventArgs,

@@ -148,15 +148,15 @@ impl Client {
         mut take: impl FnMut(&Event) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Failure> {
         self.runtime.block_on(async {
-            let mut last = 0;
+            let mut place = Place::default();
             let mut retries = 0;
             loop {
-                let before = last;
-                match self.stream(&path(last), &mut last, &mut take).await {
+                let before = place.last;
+                match self.stream(&path(place.last), &mut place, &mut take).await {
                     Ok(()) => return Ok(()),
                     Err(Broken::Fatal(failure)) => return Err(failure),
                     Err(Broken::Connection(failure)) => {
-                        retries = if last > before { 1 } else { retries + 1 };
+                        retries = if place.last > before { 1 } else { retries + 1 };
                         if retries > RETRIES {
                             return Err(failure);
                         }
@@ -170,7 +170,7 @@ impl Client {
     async fn stream(
         &self,
         path: &str,
-        last: &mut u64,
+        place: &mut Place,
         take: &mut impl FnMut(&Event) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Broken> {
         let request = self
@@ -181,9 +181,10 @@ impl Client {
             .await
             .map_err(|failure| match failure.exit() {
                 // The daemon may be restarting; before the first answer it is simply not there.
-                Exit::Unreachable if *last > 0 => Broken::Connection(failure),
+                Exit::Unreachable if place.begun => Broken::Connection(failure),
                 _ => Broken::Fatal(failure),
             })?;
+        place.begun = true;
         let mut parser = sse::Parser::default();
         loop {
             let bytes = match response.chunk().await {
@@ -197,7 +198,7 @@ impl Client {
                 }
                 let next = take(&event).map_err(Broken::Fatal)?;
                 if let Some(id) = event.id {
-                    *last = id;
+                    place.last = id;
                 }
                 if next.is_break() {
                     return Ok(());
@@ -317,6 +318,7 @@ impl Client {
         let exit = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::NotAllowed,
             StatusCode::NOT_FOUND => Exit::NotFound,
+            StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
             status if status.is_client_error() => Exit::Usage,
             _ => Exit::Internal,
         };
@@ -337,6 +339,15 @@ impl Client {
             _ => failure,
         }
     }
+}
+
+/// How far a stream has come.
+#[derive(Debug, Default)]
+struct Place {
+    /// Whether the daemon ever answered.
+    begun: bool,
+    /// Id of the last event.
+    last: u64,
 }
 
 /// Why a stream stopped.

@@ -94,8 +94,6 @@ struct Part {
     number: u64,
     #[serde(default)]
     content: String,
-    #[serde(default, rename = "final")]
-    last: bool,
 }
 
 /// A state that changed.
@@ -126,11 +124,7 @@ fn follow(client: &Client, job: &Job, screen: &Screen) -> Result<(), Failure> {
                 seen = part.number;
                 writer.write(&part.content)?;
             }
-            Ok(if part.last {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
+            Ok(ControlFlow::Continue(()))
         }
         "state" => {
             let change: StateChange = read_event(event)?;

@@ -12,6 +12,9 @@ use super::target::{find_repository, named_repository};
 use crate::config;
 use crate::exit::{Exit, Failure, Outcome};
 
+/// As many repositories as the API gives at once.
+const MOST_LISTED: usize = 50;
+
 /// Runs the command.
 pub(crate) fn run(command: RepoCommand, global: &Global, screen: &Screen) -> Outcome {
     let client = Client::new(global)?;
@@ -86,7 +89,7 @@ fn add(
 }
 
 fn list(client: &Client, screen: &Screen) -> Outcome {
-    let answer = client.get("/repos", &[])?;
+    let answer = client.get("/repos", &[("limit", MOST_LISTED.to_string())])?;
     if screen.json {
         screen.json(&answer)?;
         return Ok(Exit::Ok);
@@ -113,6 +116,9 @@ fn list(client: &Client, screen: &Screen) -> Outcome {
             visibility(repo.private).into(),
             repo.description.as_deref().unwrap_or_default().into(),
         ]);
+    }
+    if repos.len() >= MOST_LISTED {
+        screen.say("these are the ones built last; there may be more");
     }
     if repos.is_empty() {
         screen.say("no repositories; add one with assay repo add PATH");

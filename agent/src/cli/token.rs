@@ -1,5 +1,7 @@
 //! `assay token` and `assay whoami`: access.
 
+use std::collections::BTreeMap;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -44,11 +46,15 @@ fn create(
         return Err(Failure::usage("a token needs rights")
             .hint("give --repo OWNER/NAME, or --admin for every right"));
     }
+    let rights: BTreeMap<&str, &str> = rights
+        .iter()
+        .map(|(slug, right)| (slug.as_str(), right.as_str()))
+        .collect();
     let body = json!({
         "user": user,
         "admin": admin,
         "rights": rights,
-        "expires_in": expires.map(|span| span.duration().as_secs()),
+        "expires": expires.map(|span| span.duration().as_secs()),
     });
     let answer = client.ask(Method::POST, "/assay/tokens", Some(&body))?;
     if screen.json {
@@ -92,18 +98,11 @@ fn rights(token: &TokenRecord) -> String {
     if token.admin {
         return "admin".to_owned();
     }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let pairs: Vec<String> = match &token.rights {
-        Value::Array(pairs) => pairs
-            .iter()
-            .map(|pair| format!("{}:{}", text(&pair[0]), text(&pair[1])))
-            .collect(),
-        Value::Object(pairs) => pairs
-            .iter()
-            .map(|(slug, right)| format!("{slug}:{}", text(right)))
-            .collect(),
-        _ => Vec::new(),
-    };
+    let pairs: Vec<String> = token
+        .rights
+        .iter()
+        .map(|(slug, right)| format!("{slug}:{right}"))
+        .collect();
     pairs.join(" ")
 }
 

@@ -97,7 +97,9 @@ fn read_access(root: &mut Section<'_>) -> Access {
 
 fn read_limits(root: &mut Section<'_>, memory: u64) -> Limits {
     let mut section = root.section("limits");
-    let memory = section.get("memory", size).unwrap_or(Size::of(memory));
+    let memory = section
+        .get("memory", size)
+        .unwrap_or(whole_mebibytes(memory));
     let limits = Limits {
         time: section
             .get("time", span_above_zero)
@@ -112,7 +114,7 @@ fn read_limits(root: &mut Section<'_>, memory: u64) -> Limits {
             .unwrap_or(4096),
         disk: section
             .get("disk", size)
-            .unwrap_or(Size::of(memory.bytes() / 4 * 3)),
+            .unwrap_or(whole_mebibytes(memory.bytes() / 4 * 3)),
         files: section
             .get("files", |value| number(value, 1, u64::from(u32::MAX)))
             .unwrap_or(500_000),
@@ -362,5 +364,15 @@ fn choice<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, St
                 names.join(", ")
             )),
         },
+    }
+}
+
+/// Defaults made by division, in a form that people can read.
+fn whole_mebibytes(bytes: u64) -> Size {
+    let mebibyte = 1 << 20;
+    if bytes < mebibyte {
+        Size::of(bytes.max(1))
+    } else {
+        Size::of(bytes / mebibyte * mebibyte)
     }
 }

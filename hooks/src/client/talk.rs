@@ -95,11 +95,12 @@ fn log_line(job: &str, line: &str) -> Option<String> {
 }
 
 /// The text without control characters and escape sequences, colours excepted: what a job prints must not be able to
-/// move the cursor, set the title or write to the clipboard of whoever pushed.
+/// move the cursor, set the title or write to the clipboard of whoever pushed. Marks of writing direction go too: with
+/// them, text can look like other text.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_control() && c != '\t') {
+    while let Some(start) = rest.find(is_hidden) {
         shown.push_str(&rest[..start]);
         let length = escape_length(&rest[start..]);
         let sequence = &rest[start..start + length];
@@ -110,6 +111,12 @@ fn visible(text: &str) -> String {
     }
     shown.push_str(rest);
     shown
+}
+
+fn is_hidden(c: char) -> bool {
+    let directs =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    directs || (c.is_control() && c != '\t')
 }
 
 /// Length of the control character or escape sequence that `text` begins with (ECMA-48, sections 5.4 and 5.6).
@@ -162,6 +169,7 @@ mod tests {
         assert_eq!(visible("a\x1b"), "a");
         assert_eq!(visible("a\x1b[12"), "a");
         assert_eq!(visible("\u{9b}2Jé"), "2Jé");
+        assert_eq!(visible("a\u{202e}b"), "ab");
         assert_eq!(visible("\x1bé\x1b[é"), "éé");
     }
 

@@ -1,5 +1,7 @@
 //! The Travis API's entities, as far as the command line shows them. Missing keys are no error: servers differ.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -146,7 +148,7 @@ pub(crate) struct TokenRecord {
     #[serde(default)]
     pub(crate) admin: bool,
     #[serde(default)]
-    pub(crate) rights: Value,
+    pub(crate) rights: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) created_at: Option<String>,
     #[serde(default)]

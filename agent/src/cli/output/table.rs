@@ -184,7 +184,7 @@ mod tests {
         let style = Style {
             terminal: true,
             color: false,
-            width: Some(38),
+            width: Some(39),
             now: 0,
         };
         assert_eq!(

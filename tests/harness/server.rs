@@ -98,16 +98,21 @@ impl Server {
         });
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
         self.child = Some(child);
-        let mut line = String::new();
-        out.read_line(&mut line).expect("a ready line");
+        let (sender, ready) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = out.read_line(&mut line);
+            let _ = sender.send(line);
+            // Whatever else it prints must not block it.
+            let _ = std::io::copy(&mut out, &mut std::io::sink());
+        });
+        let line = ready.recv_timeout(super::DEADLINE).unwrap_or_default();
         let address = line
             .split_whitespace()
             .find(|word| word.starts_with("http"));
         self.address = address
             .unwrap_or_else(|| panic!("no ready line but {line:?}\n{}", self.log()))
             .to_owned();
-        // Whatever else it prints must not block it.
-        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     }
 
     /// What the daemon has logged so far.

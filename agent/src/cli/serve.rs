@@ -32,7 +32,7 @@ pub(crate) fn serve(args: args::Serve, global: &Global, screen: &Screen) -> Outc
         repositories: Vec::new(),
         install_hooks: false,
     };
-    run(options, |_, _| Ok(()))
+    run(options, |address, _| screen.line(&format!("ready: {address}")))
 }
 
 /// `assay up`

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -18,6 +19,8 @@ use crate::wire::{Failure, Part};
 pub(crate) struct Builder {
     opened: HashMap<PathBuf, OwnedFd>,
     root: Option<OwnedFd>,
+    /// The folder that the last step worked in: neighbours come one after the other.
+    parent: Option<(String, Rc<OwnedFd>)>,
 }
 
 impl Builder {
@@ -76,7 +79,7 @@ impl Builder {
         Ok(())
     }
 
-    fn folder(&self, path: &str, mode: u32) -> io::Result<()> {
+    fn folder(&mut self, path: &str, mode: u32) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -85,15 +88,23 @@ impl Builder {
     }
 
     /// Opens the folder that holds `path`, making it where it is missing. No link is followed.
-    fn parent<'p>(&self, path: &'p str) -> io::Result<(OwnedFd, &'p str)> {
+    fn parent<'p>(&mut self, path: &'p str) -> io::Result<(Rc<OwnedFd>, &'p str)> {
         let (folder, name) = path.rsplit_once('/').ok_or(Errno::INVAL)?;
-        match self.beneath(folder, OFlags::DIRECTORY) {
+        if let Some((last, fd)) = &self.parent
+            && last == folder
+        {
+            return Ok((Rc::clone(fd), name));
+        }
+        let fd = match self.beneath(folder, OFlags::DIRECTORY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.folder(folder, 0o755)?;
-                Ok((self.beneath(folder, OFlags::DIRECTORY)?, name))
+                self.beneath(folder, OFlags::DIRECTORY)?
             }
-            other => Ok((other?, name)),
-        }
+            other => other?,
+        };
+        let fd = Rc::new(fd);
+        self.parent = Some((folder.to_owned(), Rc::clone(&fd)));
+        Ok((fd, name))
     }
 
     fn beneath(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
@@ -106,7 +117,7 @@ impl Builder {
         Ok(rustix::fs::openat2(self.root()?, inside, flags, Mode::empty(), resolve)?)
     }
 
-    fn file(&self, path: &str, content: &[u8]) -> io::Result<()> {
+    fn file(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let fd = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
@@ -114,7 +125,7 @@ impl Builder {
     }
 
     /// A host file that vanished meanwhile, or that the job's user may not read, is left out: less is shown, not more.
-    fn copy(&self, path: &str) -> io::Result<()> {
+    fn copy(&mut self, path: &str) -> io::Result<()> {
         match std::fs::read(path) {
             Ok(content) => self.file(path, &content),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(()),
@@ -122,7 +133,7 @@ impl Builder {
         }
     }
 
-    fn link(&self, path: &str, target: &str) -> io::Result<()> {
+    fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         Ok(rustix::fs::symlinkat(target, &parent, name)?)
     }
@@ -138,6 +149,8 @@ impl Builder {
             rustix::fs::FileType::Directory => self.folder(target, 0o755)?,
             _ => self.file(target, b"")?,
         }
+        // What is below a mount is another folder than before.
+        self.parent = None;
         self.attach(&tree, target)
     }
 
@@ -147,7 +160,7 @@ impl Builder {
         Ok(rustix::mount::move_mount(tree, "", &place, "", flags)?)
     }
 
-    fn device(&self, name: &str) -> io::Result<()> {
+    fn device(&mut self, name: &str) -> io::Result<()> {
         let target = format!("/dev/{name}");
         self.file(&target, b"")?;
         let tree = clone_tree(CWD, Path::new(&target))?;
@@ -195,8 +208,7 @@ impl Builder {
         rustix::process::pivot_root(".", ".")?;
         rustix::mount::unmount(".", UnmountFlags::DETACH)?;
         rustix::process::chdir("/")?;
-        self.root = None;
-        self.opened.clear();
+        *self = Builder::default();
         Ok(())
     }
 }

@@ -26,30 +26,35 @@ pub(crate) struct Groups {
     memory: Option<Group>,
     processes: Option<Group>,
     cpu: Option<Group>,
-    unified: Option<PathBuf>,
-    accounting: Option<PathBuf>,
 }
 
 impl Groups {
-    /// Makes the groups of run `id`, with its limits. What can't be had is missing in the result.
-    pub(crate) fn make(base: &Base, id: &str, limits: &Limits) -> Groups {
+    /// Makes the groups called `id`, without limits yet. What can't be had is missing in the result.
+    pub(crate) fn make(base: &Base, id: &str) -> Groups {
         let mut groups = Groups::default();
         for place in &base.places {
             let Some(path) = groups.group(&place.parent, id) else { continue };
-            let group = Group { version: place.version, path };
-            let (limited, slot) = match place.controller {
-                "memory" => (limit_memory(&group, limits.memory), &mut groups.memory),
-                "pids" => (limit_processes(&group, limits.processes), &mut groups.processes),
-                _ => (weigh_cpu(&group, limits.cpu_weight), &mut groups.cpu),
-            };
-            match limited {
-                Ok(()) => *slot = Some(group),
-                Err(error) => tracing::warn!(group = %group.path.display(), %error, "control group can't be limited"),
+            let group = Some(Group { version: place.version, path });
+            match place.controller {
+                "memory" => groups.memory = group,
+                "pids" => groups.processes = group,
+                _ => groups.cpu = group,
             }
         }
-        groups.unified = base.unified.as_ref().and_then(|parent| groups.group(parent, id));
-        groups.accounting = base.accounting.as_ref().and_then(|parent| groups.group(parent, id));
         groups
+    }
+
+    /// Sets the limits. A group that can't be limited counts as not there.
+    pub(crate) fn limit(&mut self, limits: &Limits) {
+        let keep = |group: &mut Option<Group>, set: &dyn Fn(&Group) -> io::Result<()>| {
+            if let Some(Err(error)) = group.as_ref().map(set) {
+                tracing::warn!(?group, %error, "control group can't be limited");
+                *group = None;
+            }
+        };
+        keep(&mut self.memory, &|group| limit_memory(group, limits.memory));
+        keep(&mut self.processes, &|group| limit_processes(group, limits.processes));
+        keep(&mut self.cpu, &|group| weigh_cpu(group, limits.cpu_weight));
     }
 
     /// Makes one group, or takes it if it was made for another controller of the same hierarchy.
@@ -119,9 +124,13 @@ impl Groups {
 
     /// CPU time of the group in milliseconds, if something counts it.
     pub(crate) fn cpu_ms(&self) -> Option<u64> {
-        let unified = self.unified.as_ref().map(|path| counter(path, "cpu.stat", "usage_usec") / 1000);
-        let accounting = self.accounting.as_ref().map(|path| number(path, "cpuacct.usage") / 1_000_000);
-        unified.into_iter().chain(accounting).max().filter(|ms| *ms > 0)
+        let group = self.cpu.as_ref()?;
+        let ms = match group.version {
+            // Usually mounted together with the weights.
+            Version::One => number(&group.path, "cpuacct.usage") / 1_000_000,
+            Version::Two => counter(&group.path, "cpu.stat", "usage_usec") / 1000,
+        };
+        (ms > 0).then_some(ms)
     }
 
     /// Kills every process in the groups.
@@ -221,9 +230,8 @@ fn number(path: &Path, file: &str) -> u64 {
 
 /// Kills and removes the groups of runs whose id begins with `prefix`.
 pub(crate) fn clean_up(base: &Base, prefix: &str) {
-    let parents = base.places.iter().map(|place| &place.parent).chain(&base.unified).chain(&base.accounting);
     let begin = format!("{NAME}{prefix}");
-    for parent in parents {
+    for parent in base.places.iter().map(|place| &place.parent) {
         let Ok(entries) = std::fs::read_dir(parent) else { continue };
         for entry in entries.flatten() {
             let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(&begin));
@@ -253,11 +261,7 @@ mod tests {
 
     fn base_two(parent: &Path) -> Base {
         let place = |controller| Place { controller, version: Version::Two, parent: parent.to_owned() };
-        Base {
-            places: ["memory", "pids", "cpu"].map(place).to_vec(),
-            unified: Some(parent.to_owned()),
-            accounting: None,
-        }
+        Base { places: ["memory", "pids", "cpu"].map(place).to_vec() }
     }
 
     #[test]
@@ -265,7 +269,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut limits = sample().limits;
         limits.cpu_weight = 50;
-        let groups = Groups::make(&base_two(folder.path()), "b-1", &limits);
+        let mut groups = Groups::make(&base_two(folder.path()), "b-1");
+        groups.limit(&limits);
         let group = folder.path().join("assay-b-1");
         assert_eq!(groups.paths(), [group.clone()]);
         let read = |name: &str| std::fs::read_to_string(group.join(name)).unwrap();
@@ -294,7 +299,8 @@ mod tests {
             std::fs::create_dir(&parent).unwrap();
             base.places.push(Place { controller, version: Version::One, parent });
         }
-        let groups = Groups::make(&base, "b-2", &sample().limits);
+        let mut groups = Groups::make(&base, "b-2");
+        groups.limit(&sample().limits);
         assert_eq!(groups.paths().len(), 3);
         let memory = folder.path().join("memory/assay-b-2");
         let read = |path: &Path, name: &str| std::fs::read_to_string(path.join(name)).unwrap();
@@ -307,7 +313,8 @@ mod tests {
 
     #[test]
     fn without_a_place_nothing_is_limited() {
-        let groups = Groups::make(&Base::default(), "b-3", &sample().limits);
+        let mut groups = Groups::make(&Base::default(), "b-3");
+        groups.limit(&sample().limits);
         assert!(!groups.limits_memory() && !groups.limits_processes() && groups.paths().is_empty());
         assert_eq!((groups.memory_kills(), groups.process_refusals(), groups.cpu_ms()), (0, 0, None));
     }
@@ -318,7 +325,7 @@ mod tests {
         for name in ["assay-d1-5", "assay-d2-5", "other"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        let base = Base { unified: Some(folder.path().to_owned()), ..Base::default() };
+        let base = base_two(folder.path());
         clean_up(&base, "d2-");
         let left = |name: &str| folder.path().join(name).is_dir();
         assert_eq!((left("assay-d1-5"), left("assay-d2-5"), left("other")), (true, false, true));

@@ -76,10 +76,7 @@ pub(crate) fn landlock() -> io::Result<()> {
         .map_err(|e| other(&e))
 }
 
-/// Turns the filters on. The allow list first: of two refusals the kernel reports that of the filter added last.
-pub(crate) fn filter_calls(filters: &[BpfProgram; 2]) -> io::Result<()> {
-    for filter in filters {
-        seccompiler::apply_filter(filter).map_err(|error| io::Error::other(error.to_string()))?;
-    }
-    Ok(())
+/// Turns the system call filter on.
+pub(crate) fn filter_calls(filter: &BpfProgram) -> io::Result<()> {
+    seccompiler::apply_filter(filter).map_err(|error| io::Error::other(error.to_string()))
 }

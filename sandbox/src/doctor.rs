@@ -234,12 +234,12 @@ mod tests {
     #[test]
     fn missing_groups_degrade_with_the_right_advice() {
         let place = |version| Place { controller: "memory", version, parent: "/sys/fs/cgroup/a".into() };
-        let base = Base { places: vec![place(Version::Two)], ..Base::default() };
+        let base = Base { places: vec![place(Version::Two)] };
         let checks = cgroups(&base, false);
         assert_eq!(checks.iter().map(|check| check.state).collect::<Vec<_>>(), [Good, Degraded, Degraded]);
         assert!(checks[1].detail.contains("Delegate=yes"));
         assert_eq!(swap(true, &base).state, Good);
-        assert_eq!(swap(true, &Base { places: vec![place(Version::One)], ..Base::default() }).state, Degraded);
+        assert_eq!(swap(true, &Base { places: vec![place(Version::One)] }).state, Degraded);
         assert_eq!((landlock(0).state, landlock(7).state), (Degraded, Good));
     }
 

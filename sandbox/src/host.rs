@@ -8,44 +8,34 @@ use std::path::{Path, PathBuf};
 pub(crate) const TOPS: [&str; 6] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
 /// Files of `/etc` that programs need and that hold nothing of the host's users, keys or network.
-pub(crate) const ETC_FILES: [&str; 31] = [
+pub(crate) const ETC_FILES: [&str; 22] = [
     "/etc/alpine-release",
     "/etc/bash.bashrc",
     "/etc/debian_version",
-    "/etc/ethertypes",
-    "/etc/gai.conf",
     "/etc/host.conf",
     "/etc/inputrc",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
-    "/etc/locale.alias",
     "/etc/locale.conf",
     "/etc/localtime",
     "/etc/login.defs",
     "/etc/lsb-release",
-    "/etc/magic",
-    "/etc/magic.mime",
     "/etc/mime.types",
-    "/etc/networks",
     "/etc/os-release",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
     "/etc/profile",
     "/etc/protocols",
     "/etc/redhat-release",
-    "/etc/rpc",
     "/etc/services",
-    "/etc/shells",
     "/etc/ssl/openssl.cnf",
     "/etc/system-release",
     "/etc/timezone",
-    "/etc/wgetrc",
-    "/etc/pki/tls/openssl.cnf",
-    "/etc/pki/tls/cert.pem",
 ];
 
-/// Folders of `/etc` of the same kind; shown whole.
-pub(crate) const ETC_FOLDERS: [&str; 7] = [
+/// Folders of `/etc` of the same kind; shown whole. Each costs a mount, so they are few.
+pub(crate) const ETC_FOLDERS: [&str; 6] = [
     "/etc/alternatives",
-    "/etc/ca-certificates",
     "/etc/crypto-policies",
     "/etc/ld.so.conf.d",
     "/etc/pki/ca-trust",

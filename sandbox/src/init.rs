@@ -29,9 +29,9 @@ pub(crate) fn run(
     tree: OwnedFd,
     builder: Builder,
     plan: &Plan,
-    filters: &[BpfProgram; 2],
+    filter: &BpfProgram,
 ) -> ExitCode {
-    match prepare(control, tree, builder, plan).and_then(|terminal| start(control, terminal, &plan.job, filters)) {
+    match prepare(control, tree, builder, plan).and_then(|terminal| start(control, terminal, &plan.job, filter)) {
         Ok(Some(running)) => running.supervise(control),
         // The forked child, whose exec failed; it has reported.
         Ok(None) => ExitCode::FAILURE,
@@ -85,13 +85,13 @@ fn start(
     control: &OwnedFd,
     terminal: OwnedFd,
     job: &Job,
-    filters: &[BpfProgram; 2],
+    filter: &BpfProgram,
 ) -> Result<Option<Running>, Failure> {
     let children = sys::child_events().map_err(step("processes", "watch children"))?;
     match sys::fork().map_err(step("processes", "start the command"))? {
         Some(main) => Ok(Some(Running { terminal, children, main })),
         None => {
-            let failure = match become_command(control, &terminal, job, filters) {
+            let failure = match become_command(control, &terminal, job, filter) {
                 Ok(error) => Failure::new(Part::Command, job.argv.first().cloned().unwrap_or_default(), &error),
                 Err(failure) => failure,
             };
@@ -106,7 +106,7 @@ fn become_command(
     control: &OwnedFd,
     terminal: &OwnedFd,
     job: &Job,
-    filters: &[BpfProgram; 2],
+    filter: &BpfProgram,
 ) -> Result<io::Error, Failure> {
     sys::default_signals();
     settle(terminal).map_err(step("processes", "hand over the terminal"))?;
@@ -125,7 +125,7 @@ fn become_command(
     confine::landlock().map_err(step("files", "apply Landlock"))?;
     wire::report(control.as_fd(), &Report::Started, &[]).map_err(step("processes", "report the start"))?;
     sys::close_on_exec_from(3).map_err(step("files", "close descriptors"))?;
-    confine::filter_calls(filters).map_err(step("privileges", "filter system calls"))?;
+    confine::filter_calls(filter).map_err(step("privileges", "filter system calls"))?;
     Ok(command.exec())
 }
 

@@ -1,23 +1,24 @@
 //! The daemon's side of a run that is going on: limits, output, cancelling, and the order of the end.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::RecvFlags;
+use rustix::process::{Pid, PidfdFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::process::Child;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::cgroup::Groups;
 use crate::error::RunError;
+use crate::process::Process;
 use crate::run::{Outcome, RunEvent, Usage};
 use crate::spec::Limits;
 use crate::terminal::{Chunk, Terminal};
-use crate::sys;
+use crate::{sys, warm};
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
 
 /// From an order to kill until the launcher is told to kill the first process.
@@ -51,6 +52,8 @@ pub(crate) struct Supervisor {
     limits: Limits,
     control: AsyncFd<OwnedFd>,
     child: Child,
+    /// Becomes readable when the launcher has ended.
+    ending: AsyncFd<OwnedFd>,
     groups: Groups,
     events: mpsc::Sender<RunEvent>,
     cancel: Arc<Notify>,
@@ -82,7 +85,7 @@ struct Progress {
 enum Wake {
     Message(std::io::Result<(Vec<u8>, Vec<OwnedFd>)>),
     Output(Chunk),
-    Exit(std::io::Result<ExitStatus>),
+    Exit,
     Cancel,
     Dropped,
     Deadline,
@@ -92,13 +95,15 @@ enum Wake {
 impl Supervisor {
     pub(crate) fn new(
         limits: Limits,
-        control: OwnedFd,
-        child: Child,
-        groups: Groups,
+        process: Process,
         events: mpsc::Sender<RunEvent>,
         cancel: Arc<Notify>,
     ) -> Result<Supervisor, RunError> {
+        let Process { control, child, groups } = process;
         let control = sys::watch(control).map_err(RunError::io("watching a socket"))?;
+        let ending = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+        let ending = ending.map_err(std::io::Error::from).and_then(sys::watch);
+        let ending = ending.map_err(RunError::io("watching a process"))?;
         let now = Instant::now();
         let progress = Progress {
             stage: Stage::Running,
@@ -114,7 +119,7 @@ impl Supervisor {
             talking: true,
             exit: None,
         };
-        Ok(Supervisor { limits, control, child, groups, events, cancel, terminal: None, progress })
+        Ok(Supervisor { limits, control, child, ending, groups, events, cancel, terminal: None, progress })
     }
 
     /// Until everything of the run is dead and gone.
@@ -123,7 +128,7 @@ impl Supervisor {
             match self.wake().await {
                 Wake::Message(message) => self.message(message).await,
                 Wake::Output(chunk) => self.output(chunk),
-                Wake::Exit(status) => self.exited(status),
+                Wake::Exit => self.exited(),
                 Wake::Cancel => self.stop(Outcome::Canceled, true),
                 Wake::Dropped => {
                     self.progress.muted = true;
@@ -157,7 +162,7 @@ impl Supervisor {
         tokio::select! {
             message = next_message(&self.control), if progress.talking => Wake::Message(message),
             chunk = next_output(self.terminal.as_ref(), events), if reading && self.terminal.is_some() => Wake::Output(chunk),
-            status = self.child.wait(), if progress.exit.is_none() => Wake::Exit(status),
+            _ = self.ending.readable(), if progress.exit.is_none() => Wake::Exit,
             () = self.cancel.notified(), if progress.cause.is_none() => Wake::Cancel,
             () = self.events.closed(), if !progress.muted => Wake::Dropped,
             () = tokio::time::sleep_until(deadline) => Wake::Deadline,
@@ -198,7 +203,7 @@ impl Supervisor {
             Stage::Asked(_) => self.kill(),
             Stage::Killed(_) => self.cut(),
             Stage::Cut(_) => {
-                drop(self.child.start_kill());
+                drop(self.child.kill());
                 self.groups.kill();
                 self.progress.stage = Stage::Forced(now + GIVE_UP);
             }
@@ -266,12 +271,14 @@ impl Supervisor {
                 self.progress.began = Instant::now();
                 self.progress.last_output = self.progress.began;
                 drop(self.events.send(RunEvent::Started).await);
+                drop(tokio::task::spawn_blocking(warm::refill));
             }
             Ok(Report::Failed(failure)) => self.fail(error_of(failure)),
             Ok(Report::Ended { status, full }) => {
                 self.progress.ended = Some((status, full));
                 self.progress.stage = Stage::Killed(Instant::now() + OBEY);
             }
+            Ok(Report::Ready) => {}
             Ok(Report::Gone { cpu_us }) => self.progress.cpu_us = cpu_us,
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),
         }
@@ -301,8 +308,9 @@ impl Supervisor {
         }
     }
 
-    fn exited(&mut self, status: std::io::Result<ExitStatus>) {
-        self.progress.exit = Some(status.unwrap_or_default());
+    fn exited(&mut self) {
+        // It is a zombie by now, so this doesn't wait.
+        self.progress.exit = Some(self.child.wait().unwrap_or_default());
         self.progress.last_output = Instant::now();
     }
 

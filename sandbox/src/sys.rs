@@ -4,6 +4,7 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 
 use rustix::process::Pid;
@@ -22,7 +23,8 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 
 /// Splits the process. `None` in the child. Refused when other threads exist: the child would inherit their locks.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
+    // The folder of threads has two links of its own and one for each thread.
+    if std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() != 3) {
         return Err(io::Error::other("process has threads"));
     }
     // SAFETY: the process has a single thread, so the child's copy of memory and locks is consistent.

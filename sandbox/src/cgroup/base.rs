@@ -29,10 +29,6 @@ pub(crate) struct Place {
 pub(crate) struct Base {
     /// At most one per controller.
     pub(crate) places: Vec<Place>,
-    /// Parent in the version 2 hierarchy, which can kill and count time even without controllers.
-    pub(crate) unified: Option<PathBuf>,
-    /// Parent in the version 1 hierarchy that counts CPU time.
-    pub(crate) accounting: Option<PathBuf>,
 }
 
 /// The base of this process; looked up, and its group prepared as a parent, once.
@@ -42,8 +38,6 @@ pub(crate) fn base() -> &'static Base {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let mut base = find(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"), prepare);
         base.places.retain(|place| may_make(&place.parent));
-        base.unified = base.unified.filter(|parent| may_make(parent));
-        base.accounting = base.accounting.filter(|parent| may_make(parent));
         base
     })
 }
@@ -71,7 +65,6 @@ fn find(cgroup: &str, mountinfo: &str, prepare: impl Fn(&Path, &Path) -> (PathBu
         for controller in controllers {
             base.places.push(Place { controller, version: Version::Two, parent: parent.clone() });
         }
-        base.unified = Some(parent);
     }
     for one in hierarchies.iter().filter(|h| h.version == Version::One) {
         for controller in CONTROLLERS {
@@ -79,9 +72,6 @@ fn find(cgroup: &str, mountinfo: &str, prepare: impl Fn(&Path, &Path) -> (PathBu
             if one.options.contains(&controller) && !taken {
                 base.places.push(Place { controller, version: Version::One, parent: one.own.clone() });
             }
-        }
-        if one.options.contains(&"cpuacct") {
-            base.accounting = Some(one.own.clone());
         }
     }
     base
@@ -196,8 +186,6 @@ mod tests {
                 place("pids", "/sys/fs/cgroup/pids/a"),
             ]
         );
-        assert_eq!(base.unified, Some("/sys/fs/cgroup/unified".into()));
-        assert_eq!(base.accounting, Some("/sys/fs/cgroup/cpu".into()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::world::{World, go, spec};
 pub fn main() -> ExitCode {
     let Ok(world) = World::new() else { return ExitCode::FAILURE };
     let runs = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(50);
+    let _warm = std::env::args().nth(3).map(|_| assay_sandbox::keep_warm(&world.launcher, "bench-", 2));
     let mut times: Vec<u128> = Vec::new();
     for _ in 0..runs {
         let mut job = spec("");

@@ -135,7 +135,7 @@ fn other_abi(world: &World) -> Tried {
 }
 
 fn log_and_addresses(world: &World) -> Tried {
-    let done = world.job("dmesg && echo READ; wc -c </proc/kallsyms; wc -c </proc/keys; wc -c </proc/timer_list")?;
+    let done = world.job("dmesg && echo READ; wc -c </proc/kallsyms; wc -c </proc/keys; head -c 1 /proc/timer_list && echo READ; true")?;
     expect(!done.output.contains("READ") && !done.output.lines().any(|line| line.parse::<u32>().is_ok_and(|n| n > 0)), &done)
 }
 
@@ -158,7 +158,7 @@ fn core_dump(world: &World) -> Tried {
 
 fn filter(world: &World) -> Tried {
     let done = world.job("sed -n '/^Seccomp/p' /proc/self/status")?;
-    expect(done.output.contains("Seccomp:\t2\n") && done.output.contains("Seccomp_filters:\t2\n"), &done)
+    expect(done.output.contains("Seccomp:\t2\n") && done.output.contains("Seccomp_filters:\t1\n"), &done)
 }
 
 fn priority(world: &World) -> Tried {

@@ -60,7 +60,11 @@ pub(crate) type Host = BTreeMap<String, Kind>;
 /// Looks at the real host.
 pub(crate) fn look() -> Host {
     let mut host = Host::new();
-    let fixed = ["/usr"].iter().chain(&TOPS).chain(&ETC_FILES).chain(&ETC_FOLDERS);
+    let fixed = ["/usr"]
+        .iter()
+        .chain(&TOPS)
+        .chain(&ETC_FILES)
+        .chain(&ETC_FOLDERS);
     for path in fixed {
         if let Some(kind) = kind_of(Path::new(path)) {
             host.insert((*path).to_owned(), kind);
@@ -90,9 +94,15 @@ fn kind_of(path: &Path) -> Option<Kind> {
 }
 
 fn runtimes() -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir("/etc") else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/etc") else {
+        return Vec::new();
+    };
     let wanted = |name: &str| ETC_RUNTIMES.iter().any(|runtime| name.starts_with(runtime));
-    entries.flatten().filter(|e| e.file_name().to_str().is_some_and(wanted)).map(|e| e.path()).collect()
+    entries
+        .flatten()
+        .filter(|e| e.file_name().to_str().is_some_and(wanted))
+        .map(|e| e.path())
+        .collect()
 }
 
 #[cfg(test)]
@@ -102,7 +112,17 @@ mod tests {
     #[test]
     fn the_lists_name_nothing_private() {
         let lists = ETC_FILES.iter().chain(&ETC_FOLDERS);
-        for word in ["shadow", "ssh", "private", "sudo", "krb5", "machine-id", "environment", "fstab", "git"] {
+        for word in [
+            "shadow",
+            "ssh",
+            "private",
+            "sudo",
+            "krb5",
+            "machine-id",
+            "environment",
+            "fstab",
+            "git",
+        ] {
             assert!(lists.clone().all(|path| !path.contains(word)), "{word}");
         }
     }

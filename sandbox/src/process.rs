@@ -29,8 +29,15 @@ impl Process {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()
-            .map_err(|source| RunError::Launcher { program: launcher.program.clone(), source })?;
-        Ok(Process { control, child, groups })
+            .map_err(|source| RunError::Launcher {
+                program: launcher.program.clone(),
+                source,
+            })?;
+        Ok(Process {
+            control,
+            child,
+            groups,
+        })
     }
 
     /// Ends a launcher that has no plan yet.

@@ -93,7 +93,9 @@ impl Run {
         let launcher = launcher.clone();
         // Starting a process and making groups block for a millisecond or two.
         let launched = tokio::task::spawn_blocking(move || launch(&launcher, spec));
-        let launched = launched.await.map_err(|error| RunError::Lost(error.to_string()))??;
+        let launched = launched
+            .await
+            .map_err(|error| RunError::Lost(error.to_string()))??;
         let (sender, events) = mpsc::channel(EVENTS);
         for notice in launched.notices {
             // Never full: the channel is new, and there are fewer notices than places.
@@ -107,7 +109,14 @@ impl Run {
             Arc::clone(&cancel),
         )?;
         let end = tokio::spawn(supervisor.run());
-        Ok((Run { events, end, cancel }, TreeWriter::new(launched.tree)))
+        Ok((
+            Run {
+                events,
+                end,
+                cancel,
+            },
+            TreeWriter::new(launched.tree),
+        ))
     }
 
     /// The next event, `None` when the run is over.
@@ -122,12 +131,16 @@ impl Run {
     /// The step of the jail, the file of the tree or the command that failed, if nothing was run.
     pub async fn finish(mut self) -> Result<(Outcome, Usage), RunError> {
         while self.events.recv().await.is_some() {}
-        self.end.await.unwrap_or_else(|error| Err(RunError::Lost(error.to_string())))
+        self.end
+            .await
+            .unwrap_or_else(|error| Err(RunError::Lost(error.to_string())))
     }
 
     /// Something to cancel the run with from elsewhere (polite signal, grace, kill).
     pub fn canceler(&self) -> Canceler {
-        Canceler { cancel: Arc::clone(&self.cancel) }
+        Canceler {
+            cancel: Arc::clone(&self.cancel),
+        }
     }
 }
 
@@ -159,7 +172,12 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
     };
     process.groups.limit(&spec.limits);
     match instruct(&process, &spec, joined) {
-        Ok(tree) => Ok(Launched { notices: notices(&process.groups), spec, process, tree }),
+        Ok(tree) => Ok(Launched {
+            notices: notices(&process.groups),
+            spec,
+            process,
+            tree,
+        }),
         Err(error) => {
             process.dismiss();
             Err(error)
@@ -172,7 +190,11 @@ fn instruct(process: &Process, spec: &RunSpec, joined: bool) -> Result<OwnedFd, 
     required(spec, &process.groups)?;
     let facts = Facts {
         root: rustix::process::geteuid().is_root(),
-        groups: if joined { Vec::new() } else { process.groups.paths().to_vec() },
+        groups: if joined {
+            Vec::new()
+        } else {
+            process.groups.paths().to_vec()
+        },
         counted_processes: process.groups.limits_processes(),
         counted_memory: process.groups.limits_memory(),
     };
@@ -181,8 +203,12 @@ fn instruct(process: &Process, spec: &RunSpec, joined: bool) -> Result<OwnedFd, 
     let (reader, tree) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
     // A smaller pipe works too, only slower.
     let _ = rustix::pipe::fcntl_setpipe_size(&tree, PIPE);
-    wire::send(process.control.as_fd(), &[wire::ORDER_PLAN], &[packed.as_fd(), reader.as_fd()])
-        .map_err(RunError::io("sending the plan"))?;
+    wire::send(
+        process.control.as_fd(),
+        &[wire::ORDER_PLAN],
+        &[packed.as_fd(), reader.as_fd()],
+    )
+    .map_err(RunError::io("sending the plan"))?;
     Ok(tree.into())
 }
 
@@ -194,7 +220,10 @@ fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
         };
         if !kept {
             let reason = "no control group with this controller can be made here".to_owned();
-            return Err(RunError::Required { resource: *resource, reason });
+            return Err(RunError::Required {
+                resource: *resource,
+                reason,
+            });
         }
     }
     Ok(())

@@ -101,7 +101,10 @@ mod tests {
     #[test]
     fn calls_with_closed_arguments_are_in_the_list() {
         for (number, _) in TESTED {
-            assert!(table::allowed().any(|allowed| allowed == number), "{number}");
+            assert!(
+                table::allowed().any(|allowed| allowed == number),
+                "{number}"
+            );
         }
     }
 
@@ -122,6 +125,11 @@ mod tests {
             libc::CLONE_NEWPID,
             libc::CLONE_NEWNET,
         ];
-        assert_eq!(CLONE_NAMESPACES, flags.into_iter().fold(0, |all, flag| all | flag.cast_unsigned()));
+        assert_eq!(
+            CLONE_NAMESPACES,
+            flags
+                .into_iter()
+                .fold(0, |all, flag| all | flag.cast_unsigned())
+        );
     }
 }

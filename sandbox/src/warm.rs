@@ -13,11 +13,14 @@ use rustix::net::RecvFlags;
 
 use crate::process::Process;
 use crate::run::Launcher;
-use crate::wire::{self, ORDER_JOIN, Report};
 use crate::sys;
+use crate::wire::{self, ORDER_JOIN, Report};
 
 /// How long a run waits for a launcher that is still joining; starting another one takes as long.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
@@ -78,12 +81,22 @@ pub(crate) fn refill() {
     loop {
         let (launcher, id) = {
             let mut pool = pool();
-            let Some(pool) = pool.as_mut().filter(|pool| pool.waiting.len() + pool.coming < pool.most) else { return };
+            let Some(pool) = pool
+                .as_mut()
+                .filter(|pool| pool.waiting.len() + pool.coming < pool.most)
+            else {
+                return;
+            };
             pool.coming += 1;
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            (pool.launcher.clone(), format!("{}warm-{}-{number}", pool.prefix, std::process::id()))
+            (
+                pool.launcher.clone(),
+                format!("{}warm-{}-{number}", pool.prefix, std::process::id()),
+            )
         };
-        let made = Process::start(&launcher, &id).ok().filter(|process| order_to_join(process).is_ok());
+        let made = Process::start(&launcher, &id)
+            .ok()
+            .filter(|process| order_to_join(process).is_ok());
         let mut pool = pool();
         match (pool.as_mut(), made) {
             (Some(pool), Some(process)) if pool.launcher == launcher => {
@@ -113,7 +126,11 @@ fn order_to_join(process: &Process) -> std::io::Result<()> {
 /// A launcher that is in its groups and waits for its plan.
 pub(crate) fn take(launcher: &Launcher) -> Option<Process> {
     loop {
-        let process = pool().as_mut().filter(|pool| pool.launcher == *launcher)?.waiting.pop()?;
+        let process = pool()
+            .as_mut()
+            .filter(|pool| pool.launcher == *launcher)?
+            .waiting
+            .pop()?;
         if is_ready(&process) {
             return Some(process);
         }
@@ -127,6 +144,7 @@ fn is_ready(process: &Process) -> bool {
     if !rustix::event::poll(&mut fds, Some(&PATIENCE)).is_ok_and(|ready| ready > 0) {
         return false;
     }
-    wire::receive(process.control.as_fd(), RecvFlags::DONTWAIT)
-        .is_ok_and(|(bytes, _)| serde_json::from_slice(&bytes).is_ok_and(|report: Report| report == Report::Ready))
+    wire::receive(process.control.as_fd(), RecvFlags::DONTWAIT).is_ok_and(|(bytes, _)| {
+        serde_json::from_slice(&bytes).is_ok_and(|report: Report| report == Report::Ready)
+    })
 }

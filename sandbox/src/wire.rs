@@ -8,7 +8,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
 };
 use seccompiler::{BpfProgram, sock_filter};
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,12 @@ pub(crate) enum Part {
 
 impl Failure {
     pub(crate) fn new(part: Part, name: impl Into<String>, error: &io::Error) -> Failure {
-        Failure { part, name: name.into(), errno: error.raw_os_error().unwrap_or(0), detail: error.to_string() }
+        Failure {
+            part,
+            name: name.into(),
+            errno: error.raw_os_error().unwrap_or(0),
+            detail: error.to_string(),
+        }
     }
 
     /// The error as the daemon shows it.
@@ -122,22 +128,39 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>])
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::Error::other("too many descriptors in one message"));
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
     Ok(())
 }
 
 /// Sends a report.
-pub(crate) fn report(socket: BorrowedFd<'_>, report: &Report, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(crate) fn report(
+    socket: BorrowedFd<'_>,
+    report: &Report,
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     send(socket, &serde_json::to_vec(report)?, fds)
 }
 
 /// Receives one message and its descriptors; no bytes mean that the other side is gone.
-pub(crate) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    flags: RecvFlags,
+) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut bytes = vec![0; LARGEST];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = flags.union(RecvFlags::CMSG_CLOEXEC);
-    let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
+    let got = rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut control,
+        flags,
+    )?;
     let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -175,18 +198,27 @@ pub(crate) fn unpack(fd: OwnedFd) -> io::Result<(Plan, BpfProgram)> {
     let (length, rest) = bytes.split_first_chunk().ok_or_else(short)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
     let (json, rest) = rest.split_at_checked(length).ok_or_else(short)?;
-    let (instructions, []) = rest.as_chunks::<8>() else { return Err(short()) };
-    let filter = instructions.iter().map(|[c0, c1, jt, jf, k0, k1, k2, k3]| sock_filter {
-        code: u16::from_le_bytes([*c0, *c1]),
-        jt: *jt,
-        jf: *jf,
-        k: u32::from_le_bytes([*k0, *k1, *k2, *k3]),
-    });
+    let (instructions, []) = rest.as_chunks::<8>() else {
+        return Err(short());
+    };
+    let filter = instructions
+        .iter()
+        .map(|[c0, c1, jt, jf, k0, k1, k2, k3]| sock_filter {
+            code: u16::from_le_bytes([*c0, *c1]),
+            jt: *jt,
+            jf: *jf,
+            k: u32::from_le_bytes([*k0, *k1, *k2, *k3]),
+        });
     Ok((serde_json::from_slice(json)?, filter.collect()))
 }
 
 /// A connected pair for messages; both ends close on exec.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType};
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    Ok(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
 }

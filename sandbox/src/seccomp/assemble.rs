@@ -84,7 +84,10 @@ fn search(runs: &[(u32, Verdict)]) -> BpfProgram {
     let mut program = match u8::try_from(left.len()) {
         Ok(distance) => vec![op(AT_LEAST, middle, distance, 0)],
         Err(_) => {
-            vec![op(AT_LEAST, middle, 0, 1), op(JUMP, u32::try_from(left.len()).unwrap_or(u32::MAX), 0, 0)]
+            vec![
+                op(AT_LEAST, middle, 0, 1),
+                op(JUMP, u32::try_from(left.len()).unwrap_or(u32::MAX), 0, 0),
+            ]
         }
     };
     program.extend(left);
@@ -128,7 +131,15 @@ fn test(test: &Test) -> BpfProgram {
         }
         Test::WithNoneOf(argument, number, other, values) => {
             let rest = self::test(&Test::NoneOf(other, values));
-            let mut program = vec![load(argument), op(EQUAL, number, 0, u8::try_from(rest.len()).unwrap_or(u8::MAX))];
+            let mut program = vec![
+                load(argument),
+                op(
+                    EQUAL,
+                    number,
+                    0,
+                    u8::try_from(rest.len()).unwrap_or(u8::MAX),
+                ),
+            ];
             program.extend(rest);
             program
         }
@@ -166,7 +177,12 @@ mod tests {
     }
 
     fn call(number: libc::c_long, arguments: [u32; 6]) -> u32 {
-        answer(filter(), ARCHITECTURE, u32::try_from(number).unwrap(), arguments)
+        answer(
+            filter(),
+            ARCHITECTURE,
+            u32::try_from(number).unwrap(),
+            arguments,
+        )
     }
 
     #[test]
@@ -179,7 +195,11 @@ mod tests {
                 Some(Verdict::Allowed([])) => ALLOW,
                 Some(Verdict::Allowed(_)) => continue,
             };
-            assert_eq!(answer(filter(), ARCHITECTURE, number, [0; 6]), expected, "{number}");
+            assert_eq!(
+                answer(filter(), ARCHITECTURE, number, [0; 6]),
+                expected,
+                "{number}"
+            );
         }
     }
 
@@ -196,7 +216,10 @@ mod tests {
         assert_eq!(call(libc::SYS_unshare, first(0x200)), ALLOW);
         assert_eq!(call(libc::SYS_unshare, first(0x80)), NOT_PERMITTED);
         assert_eq!(call(libc::SYS_ioctl, [0, 0x5413, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(call(libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), NOT_PERMITTED);
+        assert_eq!(
+            call(libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]),
+            NOT_PERMITTED
+        );
         assert_eq!(call(libc::SYS_personality, first(u32::MAX)), ALLOW);
         assert_eq!(call(libc::SYS_personality, first(3)), NOT_PERMITTED);
     }
@@ -205,21 +228,39 @@ mod tests {
     fn sockets_by_family_and_protocol() {
         for number in [libc::SYS_socket, libc::SYS_socketpair] {
             let socket = |family, protocol| call(number, [family, 1, protocol, 0, 0, 0]);
-            for (family, protocol) in [(1, 0), (1, 9), (2, 0), (2, 6), (2, 262), (10, 58), (16, 0)] {
+            for (family, protocol) in [(1, 0), (1, 9), (2, 0), (2, 6), (2, 262), (10, 58), (16, 0)]
+            {
                 assert_eq!(socket(family, protocol), ALLOW, "{family} {protocol}");
             }
-            for (family, protocol) in [(0, 0), (17, 0), (40, 0), (2, 132), (10, 33), (16, 12), (u32::MAX, 0)] {
-                assert_eq!(socket(family, protocol), NOT_PERMITTED, "{family} {protocol}");
+            for (family, protocol) in [
+                (0, 0),
+                (17, 0),
+                (40, 0),
+                (2, 132),
+                (10, 33),
+                (16, 12),
+                (u32::MAX, 0),
+            ] {
+                assert_eq!(
+                    socket(family, protocol),
+                    NOT_PERMITTED,
+                    "{family} {protocol}"
+                );
             }
         }
     }
 
     #[test]
     fn far_jumps_reach() {
-        let policy: BTreeMap<u32, Verdict> = (0..2000).step_by(2).map(|n| (n, Verdict::Closed)).collect();
+        let policy: BTreeMap<u32, Verdict> =
+            (0..2000).step_by(2).map(|n| (n, Verdict::Closed)).collect();
         let program = program(&policy);
         for number in 0..2002 {
-            let expected = if number % 2 == 0 && number < 2000 { NOT_PERMITTED } else { NO_SUCH_CALL };
+            let expected = if number % 2 == 0 && number < 2000 {
+                NOT_PERMITTED
+            } else {
+                NO_SUCH_CALL
+            };
             assert_eq!(answer(&program, ARCHITECTURE, number, [0; 6]), expected);
         }
     }

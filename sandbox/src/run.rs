@@ -166,21 +166,29 @@ struct Launched {
 }
 
 fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
-    let (mut process, joined) = match warm::take(launcher) {
-        Some(process) => (process, true),
-        None => (Process::start(launcher, &spec.id)?, false),
-    };
-    process.groups.limit(&spec.limits);
-    match instruct(&process, &spec, joined) {
-        Ok(tree) => Ok(Launched {
-            notices: notices(&process.groups),
-            spec,
-            process,
-            tree,
-        }),
-        Err(error) => {
-            process.dismiss();
-            Err(error)
+    loop {
+        let (mut process, joined) = match warm::take(launcher) {
+            Some(process) => (process, true),
+            None => (Process::start(launcher, &spec.id)?, false),
+        };
+        process.groups.limit(&spec.limits);
+        match instruct(&process, &spec, joined) {
+            Ok(tree) => {
+                let notices = notices(&process.groups);
+                return Ok(Launched {
+                    spec,
+                    process,
+                    tree,
+                    notices,
+                });
+            }
+            Err(error) => {
+                process.dismiss();
+                // One that died while it waited is no reason to fail; the next one may be alive, or is new.
+                if !(joined && matches!(error, RunError::Io { .. })) {
+                    return Err(error);
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::event::Timespec;
+use rustix::event::{PollFlags, Timespec};
 use rustix::net::RecvFlags;
 
 use crate::process::Process;
@@ -142,6 +142,9 @@ pub(crate) fn take(launcher: &Launcher) -> Option<Process> {
 fn is_ready(process: &Process) -> bool {
     let mut fds = [sys::readable(&process.control)];
     if !rustix::event::poll(&mut fds, Some(&PATIENCE)).is_ok_and(|ready| ready > 0) {
+        return false;
+    }
+    if fds[0].revents().contains(PollFlags::HUP) {
         return false;
     }
     wire::receive(process.control.as_fd(), RecvFlags::DONTWAIT).is_ok_and(|(bytes, _)| {

@@ -1,10 +1,12 @@
 //! Section C: processes, memory, disk, time, output.
 
+use std::os::fd::OwnedFd;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use assay_sandbox::{Outcome, Resource, Run, RunError, RunEvent, clean_up};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags};
 
 use crate::world::{Case, Done, Needs, Tried, World, expect, go, launcher, processes_with, spec};
 
@@ -48,6 +50,8 @@ pub(crate) const CASES: &[Case] = &[
     case("output is whole to the last byte", whole_output),
     case("dropping a run kills it", dropped),
     case("required limits", required),
+    case("launchers kept warm", warm),
+    case("slow reader loses nothing", slow_reader),
 ];
 
 fn seconds(number: f64) -> Duration {
@@ -370,27 +374,13 @@ fn daemon_killed(world: &World) -> Tried {
         .into_iter()
         .filter(|pid| pid.as_raw_pid().cast_unsigned() != daemon)
         .collect();
-    let watched: Vec<_> = alive
-        .iter()
-        .filter_map(|pid| {
-            rustix::process::pidfd_open(*pid, rustix::process::PidfdFlags::empty()).ok()
-        })
-        .collect();
+    let watched = watch(&alive);
     child
         .kill()
         .and_then(|()| child.wait())
         .map_err(|e| e.to_string())?;
     expect(line == "up\n" && alive.len() >= 4, &(line, alive))?;
-    let until = Instant::now() + seconds(5.0);
-    for process in &watched {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: left.as_secs().cast_signed(),
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        let mut fds = [PollFd::new(process, PollFlags::IN)];
-        rustix::event::poll(&mut fds, Some(&timeout)).map_err(|e| e.to_string())?;
-    }
+    wait_for_end(&watched)?;
     let left = processes_with(&mark);
     expect(left.is_empty(), &left)?;
     clean_up("dead-");
@@ -399,7 +389,26 @@ fn daemon_killed(world: &World) -> Tried {
     expect(!world.who.is_empty(), &"world")
 }
 
-/// Control groups of this name anywhere.
+fn watch(pids: &[Pid]) -> Vec<OwnedFd> {
+    pids.iter()
+        .filter_map(|pid| rustix::process::pidfd_open(*pid, PidfdFlags::empty()).ok())
+        .collect()
+}
+
+fn wait_for_end(processes: &[OwnedFd]) -> Tried {
+    for process in processes {
+        let mut fds = [PollFd::new(process, PollFlags::IN)];
+        let timeout = Timespec {
+            tv_sec: 5,
+            tv_nsec: 0,
+        };
+        let ready = rustix::event::poll(&mut fds, Some(&timeout)).map_err(|e| e.to_string())?;
+        expect(ready == 1, &"a process is still alive")?;
+    }
+    Ok(())
+}
+
+/// Control groups whose names begin like this, anywhere.
 fn leftover_groups(name: &str) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![(std::path::PathBuf::from("/sys/fs/cgroup"), 0)];
@@ -411,7 +420,7 @@ fn leftover_groups(name: &str) -> Vec<std::path::PathBuf> {
             .flatten()
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         {
-            if entry.file_name().to_string_lossy() == name {
+            if entry.file_name().to_string_lossy().starts_with(name) {
                 found.push(entry.path());
             } else if depth < 4 {
                 open.push((entry.path(), depth + 1));
@@ -496,23 +505,9 @@ fn dropped(world: &World) -> Tried {
             Ok(processes_with(&mark))
         })
         .map_err(|error: RunError| error.to_string())?;
-    let watched: Vec<_> = pids
-        .iter()
-        .filter_map(|pid| {
-            rustix::process::pidfd_open(*pid, rustix::process::PidfdFlags::empty()).ok()
-        })
-        .collect();
+    let watched = watch(&pids);
     expect(watched.len() >= 2, &pids)?;
-    for process in &watched {
-        let mut fds = [PollFd::new(process, PollFlags::IN)];
-        let timeout = Timespec {
-            tv_sec: 5,
-            tv_nsec: 0,
-        };
-        let ready = rustix::event::poll(&mut fds, Some(&timeout)).map_err(|e| e.to_string())?;
-        expect(ready == 1, &"still alive")?;
-    }
-    Ok(())
+    wait_for_end(&watched)
 }
 
 fn required(world: &World) -> Tried {
@@ -533,4 +528,74 @@ fn required(world: &World) -> Tried {
     }
     let done = world.run(with)?;
     expect(done.output == "RAN\n" && done.usage.memory_peak > 0, &done)
+}
+
+fn warm(world: &World) -> Tried {
+    let prefix = format!("warm-{}-", std::process::id());
+    let marked = launcher(&["launch", &prefix]);
+    let stock = assay_sandbox::keep_warm(&marked, &prefix, 1);
+    for round in 0..3 {
+        let mut bomb = spec(&format!("{}; exit 9", hog(400)));
+        bomb.limits.memory = 128 << 20;
+        let done = world.runtime.block_on(go(&marked, bomb, |_| Ok(())));
+        let done = done.map_err(|e| e.to_string())?;
+        let held = if world.has_groups() {
+            done.outcome == Outcome::Memory
+        } else {
+            done.outcome == Outcome::Exited(9)
+        };
+        expect(held, &(round, done))?;
+    }
+    // Those are gone, and one more is waiting.
+    let waiting = processes_with(&prefix);
+    expect(waiting.len() == 1, &waiting)?;
+    // One that was killed while it waited is passed over.
+    let watched = watch(&waiting);
+    for pid in &waiting {
+        let _ = rustix::process::kill_process(*pid, rustix::process::Signal::KILL);
+    }
+    wait_for_end(&watched)?;
+    let done = world
+        .runtime
+        .block_on(go(&marked, spec("echo fine"), |_| Ok(())));
+    expect(
+        done.as_ref().is_ok_and(|done| done.output == "fine\n"),
+        &done,
+    )?;
+    drop(stock);
+    let left = (
+        processes_with(&prefix),
+        leftover_groups(&format!("assay-{prefix}")),
+    );
+    expect(left.0.is_empty() && left.1.is_empty(), &left)
+}
+
+fn slow_reader(world: &World) -> Tried {
+    let mut chatty = spec("seq 1 200000; echo LAST");
+    chatty.limits.output = 10 << 20;
+    chatty.limits.silence = seconds(0.3);
+    let length = world
+        .runtime
+        .block_on(async {
+            let (mut run, tree) = Run::start(&world.launcher, chatty).await?;
+            drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+            let (mut bytes, mut waits) = (0, 0);
+            while let Some(event) = run.event().await {
+                if let RunEvent::Output(chunk) = event {
+                    bytes += chunk.len();
+                    // Longer than the job may be silent: it isn't, it is kept waiting.
+                    if waits < 3 {
+                        tokio::time::sleep(seconds(0.5)).await;
+                        waits += 1;
+                    }
+                }
+            }
+            run.finish().await.map(|(outcome, _)| (outcome, bytes))
+        })
+        .map_err(|error: RunError| error.to_string())?;
+    // Numbers, their line ends of two bytes, and the last line.
+    expect(
+        length == (Outcome::Exited(0), 1_088_895 + 2 * 200_000 + 6),
+        &length,
+    )
 }

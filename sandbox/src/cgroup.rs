@@ -26,30 +26,44 @@ pub(crate) struct Groups {
     memory: Option<Group>,
     processes: Option<Group>,
     cpu: Option<Group>,
-    unified: Option<PathBuf>,
-    accounting: Option<PathBuf>,
 }
 
 impl Groups {
-    /// Makes the groups of run `id`, with its limits. What can't be had is missing in the result.
-    pub(crate) fn make(base: &Base, id: &str, limits: &Limits) -> Groups {
+    /// Makes the groups called `id`, without limits yet. What can't be had is missing in the result.
+    pub(crate) fn make(base: &Base, id: &str) -> Groups {
         let mut groups = Groups::default();
         for place in &base.places {
-            let Some(path) = groups.group(&place.parent, id) else { continue };
-            let group = Group { version: place.version, path };
-            let (limited, slot) = match place.controller {
-                "memory" => (limit_memory(&group, limits.memory), &mut groups.memory),
-                "pids" => (limit_processes(&group, limits.processes), &mut groups.processes),
-                _ => (weigh_cpu(&group, limits.cpu_weight), &mut groups.cpu),
+            let Some(path) = groups.group(&place.parent, id) else {
+                continue;
             };
-            match limited {
-                Ok(()) => *slot = Some(group),
-                Err(error) => tracing::warn!(group = %group.path.display(), %error, "control group can't be limited"),
+            let group = Some(Group {
+                version: place.version,
+                path,
+            });
+            match place.controller {
+                "memory" => groups.memory = group,
+                "pids" => groups.processes = group,
+                _ => groups.cpu = group,
             }
         }
-        groups.unified = base.unified.as_ref().and_then(|parent| groups.group(parent, id));
-        groups.accounting = base.accounting.as_ref().and_then(|parent| groups.group(parent, id));
         groups
+    }
+
+    /// Sets the limits. A group that can't be limited counts as not there.
+    pub(crate) fn limit(&mut self, limits: &Limits) {
+        let keep = |group: &mut Option<Group>, set: &dyn Fn(&Group) -> io::Result<()>| {
+            if let Some(Err(error)) = group.as_ref().map(set) {
+                tracing::warn!(?group, %error, "control group can't be limited");
+                *group = None;
+            }
+        };
+        keep(&mut self.memory, &|group| {
+            limit_memory(group, limits.memory)
+        });
+        keep(&mut self.processes, &|group| {
+            limit_processes(group, limits.processes)
+        });
+        keep(&mut self.cpu, &|group| weigh_cpu(group, limits.cpu_weight));
     }
 
     /// Makes one group, or takes it if it was made for another controller of the same hierarchy.
@@ -60,7 +74,9 @@ impl Groups {
         }
         let made = std::fs::create_dir(&path).or_else(|error| match error.kind() {
             // Left by a run of the same name that is over: an empty group can be removed.
-            io::ErrorKind::AlreadyExists => std::fs::remove_dir(&path).and_then(|()| std::fs::create_dir(&path)),
+            io::ErrorKind::AlreadyExists => {
+                std::fs::remove_dir(&path).and_then(|()| std::fs::create_dir(&path))
+            }
             _ => Err(error),
         });
         match made {
@@ -93,7 +109,9 @@ impl Groups {
 
     /// Whether the group can be kept out of swap for certain.
     pub(crate) fn denies_swap(&self) -> bool {
-        self.memory.as_ref().is_some_and(|group| group.version == Version::Two)
+        self.memory
+            .as_ref()
+            .is_some_and(|group| group.version == Version::Two)
     }
 
     /// How many processes the kernel has killed because the group's memory was used up.
@@ -106,7 +124,9 @@ impl Groups {
 
     /// How often a new process was refused.
     pub(crate) fn process_refusals(&self) -> u64 {
-        self.processes.as_ref().map_or(0, |group| counter(&group.path, "pids.events", "max"))
+        self.processes
+            .as_ref()
+            .map_or(0, |group| counter(&group.path, "pids.events", "max"))
     }
 
     /// Highest memory of the group, bytes.
@@ -119,9 +139,13 @@ impl Groups {
 
     /// CPU time of the group in milliseconds, if something counts it.
     pub(crate) fn cpu_ms(&self) -> Option<u64> {
-        let unified = self.unified.as_ref().map(|path| counter(path, "cpu.stat", "usage_usec") / 1000);
-        let accounting = self.accounting.as_ref().map(|path| number(path, "cpuacct.usage") / 1_000_000);
-        unified.into_iter().chain(accounting).max().filter(|ms| *ms > 0)
+        let group = self.cpu.as_ref()?;
+        let ms = match group.version {
+            // Usually mounted together with the weights.
+            Version::One => number(&group.path, "cpuacct.usage") / 1_000_000,
+            Version::Two => counter(&group.path, "cpu.stat", "usage_usec") / 1000,
+        };
+        (ms > 0).then_some(ms)
     }
 
     /// Kills every process in the groups.
@@ -166,12 +190,18 @@ fn removed(path: &Path) -> bool {
 
 fn kill_group(path: &Path) {
     use std::io::Write;
-    let switch = std::fs::OpenOptions::new().write(true).open(path.join("cgroup.kill"));
+    let switch = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path.join("cgroup.kill"));
     if switch.and_then(|mut file| file.write_all(b"1")).is_ok() {
         return;
     }
     let members = std::fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-    for pid in members.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw) {
+    for pid in members
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .filter_map(rustix::process::Pid::from_raw)
+    {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
@@ -197,36 +227,57 @@ fn limit_memory(group: &Group, bytes: u64) -> io::Result<()> {
 
 /// The launcher and the namespace's first process are in the group too.
 fn limit_processes(group: &Group, count: u64) -> io::Result<()> {
-    std::fs::write(group.path.join("pids.max"), count.saturating_add(2).to_string())
+    std::fs::write(
+        group.path.join("pids.max"),
+        count.saturating_add(2).to_string(),
+    )
 }
 
 fn weigh_cpu(group: &Group, per_cent: u32) -> io::Result<()> {
     let per_cent = u64::from(per_cent);
     match group.version {
-        Version::One => std::fs::write(group.path.join("cpu.shares"), (per_cent * 1024 / 100).max(2).to_string()),
-        Version::Two => std::fs::write(group.path.join("cpu.weight"), per_cent.clamp(1, 10_000).to_string()),
+        Version::One => std::fs::write(
+            group.path.join("cpu.shares"),
+            (per_cent * 1024 / 100).max(2).to_string(),
+        ),
+        Version::Two => std::fs::write(
+            group.path.join("cpu.weight"),
+            per_cent.clamp(1, 10_000).to_string(),
+        ),
     }
 }
 
 /// A number on a line of its own beginning with `name`; 0 if it isn't there.
 fn counter(path: &Path, file: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(path.join(file)).unwrap_or_default();
-    let mut values = text.lines().filter_map(|line| line.split_once(' ')).filter(|(key, _)| *key == name);
-    values.find_map(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(key, _)| *key == name);
+    values
+        .find_map(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 fn number(path: &Path, file: &str) -> u64 {
-    std::fs::read_to_string(path.join(file)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    std::fs::read_to_string(path.join(file))
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 /// Kills and removes the groups of runs whose id begins with `prefix`.
 pub(crate) fn clean_up(base: &Base, prefix: &str) {
-    let parents = base.places.iter().map(|place| &place.parent).chain(&base.unified).chain(&base.accounting);
     let begin = format!("{NAME}{prefix}");
-    for parent in parents {
-        let Ok(entries) = std::fs::read_dir(parent) else { continue };
+    for parent in base.places.iter().map(|place| &place.parent) {
+        let Ok(entries) = std::fs::read_dir(parent) else {
+            continue;
+        };
         for entry in entries.flatten() {
-            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(&begin));
+            let ours = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(&begin));
             if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 remove_now(&entry.path());
             }
@@ -252,11 +303,13 @@ mod tests {
     use crate::spec::tests::sample;
 
     fn base_two(parent: &Path) -> Base {
-        let place = |controller| Place { controller, version: Version::Two, parent: parent.to_owned() };
+        let place = |controller| Place {
+            controller,
+            version: Version::Two,
+            parent: parent.to_owned(),
+        };
         Base {
             places: ["memory", "pids", "cpu"].map(place).to_vec(),
-            unified: Some(parent.to_owned()),
-            accounting: None,
         }
     }
 
@@ -265,16 +318,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut limits = sample().limits;
         limits.cpu_weight = 50;
-        let groups = Groups::make(&base_two(folder.path()), "b-1", &limits);
+        let mut groups = Groups::make(&base_two(folder.path()), "b-1");
+        groups.limit(&limits);
         let group = folder.path().join("assay-b-1");
-        assert_eq!(groups.paths(), [group.clone()]);
+        assert_eq!(groups.paths(), std::slice::from_ref(&group));
         let read = |name: &str| std::fs::read_to_string(group.join(name)).unwrap();
         assert_eq!(read("memory.max"), (1u64 << 30).to_string());
-        assert_eq!((read("memory.swap.max"), read("memory.oom.group")), ("0".into(), "1".into()));
-        assert_eq!((read("pids.max"), read("cpu.weight")), ("102".into(), "50".into()));
+        assert_eq!(
+            (read("memory.swap.max"), read("memory.oom.group")),
+            ("0".into(), "1".into())
+        );
+        assert_eq!(
+            (read("pids.max"), read("cpu.weight")),
+            ("102".into(), "50".into())
+        );
         assert!(groups.limits_memory() && groups.limits_processes() && groups.denies_swap());
 
-        std::fs::write(group.join("memory.events"), "low 0\noom 3\noom_kill 2\noom_group_kill 1\n").unwrap();
+        std::fs::write(
+            group.join("memory.events"),
+            "low 0\noom 3\noom_kill 2\noom_group_kill 1\n",
+        )
+        .unwrap();
         std::fs::write(group.join("pids.events"), "max 7\n").unwrap();
         std::fs::write(group.join("memory.peak"), "4096\n").unwrap();
         std::fs::write(group.join("cpu.stat"), "usage_usec 5000\nuser_usec 1\n").unwrap();
@@ -292,24 +356,44 @@ mod tests {
         let mut base = Base::default();
         for (controller, parent) in parents {
             std::fs::create_dir(&parent).unwrap();
-            base.places.push(Place { controller, version: Version::One, parent });
+            base.places.push(Place {
+                controller,
+                version: Version::One,
+                parent,
+            });
         }
-        let groups = Groups::make(&base, "b-2", &sample().limits);
+        let mut groups = Groups::make(&base, "b-2");
+        groups.limit(&sample().limits);
         assert_eq!(groups.paths().len(), 3);
         let memory = folder.path().join("memory/assay-b-2");
         let read = |path: &Path, name: &str| std::fs::read_to_string(path.join(name)).unwrap();
         assert_eq!(read(&memory, "memory.swappiness"), "0");
-        assert_eq!(read(&folder.path().join("cpu/assay-b-2"), "cpu.shares"), "1024");
-        std::fs::write(memory.join("memory.oom_control"), "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n").unwrap();
+        assert_eq!(
+            read(&folder.path().join("cpu/assay-b-2"), "cpu.shares"),
+            "1024"
+        );
+        std::fs::write(
+            memory.join("memory.oom_control"),
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
+        )
+        .unwrap();
         assert_eq!(groups.memory_kills(), 1);
         assert!(!groups.denies_swap());
     }
 
     #[test]
     fn without_a_place_nothing_is_limited() {
-        let groups = Groups::make(&Base::default(), "b-3", &sample().limits);
+        let mut groups = Groups::make(&Base::default(), "b-3");
+        groups.limit(&sample().limits);
         assert!(!groups.limits_memory() && !groups.limits_processes() && groups.paths().is_empty());
-        assert_eq!((groups.memory_kills(), groups.process_refusals(), groups.cpu_ms()), (0, 0, None));
+        assert_eq!(
+            (
+                groups.memory_kills(),
+                groups.process_refusals(),
+                groups.cpu_ms()
+            ),
+            (0, 0, None)
+        );
     }
 
     #[test]
@@ -318,9 +402,12 @@ mod tests {
         for name in ["assay-d1-5", "assay-d2-5", "other"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        let base = Base { unified: Some(folder.path().to_owned()), ..Base::default() };
+        let base = base_two(folder.path());
         clean_up(&base, "d2-");
         let left = |name: &str| folder.path().join(name).is_dir();
-        assert_eq!((left("assay-d1-5"), left("assay-d2-5"), left("other")), (true, false, true));
+        assert_eq!(
+            (left("assay-d1-5"), left("assay-d2-5"), left("other")),
+            (true, false, true)
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::io;
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, Compatible, CompatLevel, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, Scope,
 };
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -18,7 +18,12 @@ const FILES: u64 = 16_384;
 /// Empties all five capability sets and makes sure that exec can't fill them.
 pub(crate) fn drop_capabilities() -> io::Result<()> {
     for number in 0..64 {
-        let Some(one) = 1u64.checked_shl(number).map(CapabilitySet::from_bits_retain) else { break };
+        let Some(one) = 1u64
+            .checked_shl(number)
+            .map(CapabilitySet::from_bits_retain)
+        else {
+            break;
+        };
         match rustix::thread::remove_capability_from_bounding_set(one) {
             Ok(()) => {}
             // Beyond the last one this kernel knows.
@@ -26,11 +31,20 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+    drop_present_capabilities()
+}
+
+/// Empties the sets that count now, for a process that will execute nothing.
+pub(crate) fn drop_present_capabilities() -> io::Result<()> {
     rustix::thread::clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(
         None,
-        CapabilitySets { effective: none, permitted: none, inheritable: none },
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
     )?;
     Ok(rustix::thread::set_no_new_privs(true)?)
 }
@@ -40,7 +54,13 @@ pub(crate) fn limit_resources(job: &Job) -> io::Result<()> {
     limit(Resource::Core, 0)?;
     let files = rustix::process::getrlimit(Resource::Nofile);
     let soft = files.maximum.map_or(FILES, |hard| hard.min(FILES));
-    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: files.maximum })?;
+    rustix::process::setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(soft),
+            maximum: files.maximum,
+        },
+    )?;
     if let Some(bytes) = job.memory {
         limit(Resource::Data, bytes)?;
     }
@@ -55,7 +75,13 @@ pub(crate) fn limit_resources(job: &Job) -> io::Result<()> {
 fn limit(resource: Resource, value: u64) -> io::Result<()> {
     let hard = rustix::process::getrlimit(resource).maximum;
     let value = hard.map_or(value, |hard| hard.min(value));
-    Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+    Ok(rustix::process::setrlimit(
+        resource,
+        Rlimit {
+            current: Some(value),
+            maximum: Some(value),
+        },
+    )?)
 }
 
 /// A second lock beside the others, as far as the kernel has it: no mounts, no device files, no signals and no abstract
@@ -76,10 +102,7 @@ pub(crate) fn landlock() -> io::Result<()> {
         .map_err(|e| other(&e))
 }
 
-/// Turns the filters on. The allow list first: of two refusals the kernel reports that of the filter added last.
-pub(crate) fn filter_calls(filters: &[BpfProgram; 2]) -> io::Result<()> {
-    for filter in filters {
-        seccompiler::apply_filter(filter).map_err(|error| io::Error::other(error.to_string()))?;
-    }
-    Ok(())
+/// Turns the system call filter on.
+pub(crate) fn filter_calls(filter: &BpfProgram) -> io::Result<()> {
+    seccompiler::apply_filter(filter).map_err(|error| io::Error::other(error.to_string()))
 }

@@ -29,9 +29,11 @@ pub(crate) fn run(
     tree: OwnedFd,
     builder: Builder,
     plan: &Plan,
-    filters: &[BpfProgram; 2],
+    filter: &BpfProgram,
 ) -> ExitCode {
-    match prepare(control, tree, builder, plan).and_then(|terminal| start(control, terminal, &plan.job, filters)) {
+    match prepare(control, tree, builder, plan)
+        .and_then(|terminal| start(control, terminal, &plan.job, filter))
+    {
         Ok(Some(running)) => running.supervise(control),
         // The forked child, whose exec failed; it has reported.
         Ok(None) => ExitCode::FAILURE,
@@ -40,12 +42,26 @@ pub(crate) fn run(
 }
 
 /// For `map_err`: a step that isn't in the plan, with its promise.
-fn step<E: Into<io::Error>>(promise: &'static str, name: &'static str) -> impl FnOnce(E) -> Failure {
-    move |error| Failure::new(Part::Jail(format!("isolation of {promise}")), name, &error.into())
+fn step<E: Into<io::Error>>(
+    promise: &'static str,
+    name: &'static str,
+) -> impl FnOnce(E) -> Failure {
+    move |error| {
+        Failure::new(
+            Part::Jail(format!("isolation of {promise}")),
+            name,
+            &error.into(),
+        )
+    }
 }
 
 /// Builds the jail, drops every right, opens the terminal, lays out the source. Returns the terminal's inner side.
-fn prepare(control: &OwnedFd, tree: OwnedFd, mut builder: Builder, plan: &Plan) -> Result<OwnedFd, Failure> {
+fn prepare(
+    control: &OwnedFd,
+    tree: OwnedFd,
+    mut builder: Builder,
+    plan: &Plan,
+) -> Result<OwnedFd, Failure> {
     builder.apply(&plan.inner)?;
     drop(builder);
     confine::drop_capabilities().map_err(step("privileges", "drop capabilities"))?;
@@ -73,7 +89,15 @@ fn open_terminal(control: &OwnedFd, job: &Job) -> io::Result<OwnedFd> {
     let inner_flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let inner = rustix::pty::ioctl_tiocgptpeer(&outer, inner_flags)?;
     let (columns, rows) = job.terminal;
-    rustix::termios::tcsetwinsize(&inner, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
+    rustix::termios::tcsetwinsize(
+        &inner,
+        Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        },
+    )?;
     wire::report(control.as_fd(), &Report::Terminal, &[outer.as_fd()])?;
     rustix::process::setsid()?;
     rustix::process::ioctl_tiocsctty(&inner)?;
@@ -85,14 +109,22 @@ fn start(
     control: &OwnedFd,
     terminal: OwnedFd,
     job: &Job,
-    filters: &[BpfProgram; 2],
+    filter: &BpfProgram,
 ) -> Result<Option<Running>, Failure> {
     let children = sys::child_events().map_err(step("processes", "watch children"))?;
     match sys::fork().map_err(step("processes", "start the command"))? {
-        Some(main) => Ok(Some(Running { terminal, children, main })),
+        Some(main) => Ok(Some(Running {
+            terminal,
+            children,
+            main,
+        })),
         None => {
-            let failure = match become_command(control, &terminal, job, filters) {
-                Ok(error) => Failure::new(Part::Command, job.argv.first().cloned().unwrap_or_default(), &error),
+            let failure = match become_command(control, &terminal, job, filter) {
+                Ok(error) => Failure::new(
+                    Part::Command,
+                    job.argv.first().cloned().unwrap_or_default(),
+                    &error,
+                ),
                 Err(failure) => failure,
             };
             drop(wire::report(control.as_fd(), &Report::Failed(failure), &[]));
@@ -106,10 +138,10 @@ fn become_command(
     control: &OwnedFd,
     terminal: &OwnedFd,
     job: &Job,
-    filters: &[BpfProgram; 2],
+    filter: &BpfProgram,
 ) -> Result<io::Error, Failure> {
-    sys::default_signals();
     settle(terminal).map_err(step("processes", "hand over the terminal"))?;
+    sys::default_signals();
     // Readable by its own user, as every program; only the first process is not.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
         .map_err(step("processes", "be an ordinary process"))?;
@@ -118,14 +150,22 @@ fn become_command(
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::process::chdir(&job.cwd).map_err(step("files", "enter the working folder"))?;
     let (program, arguments) = job.argv.split_first().ok_or_else(|| {
-        Failure::new(Part::Command, "", &io::Error::from(io::ErrorKind::InvalidInput))
+        Failure::new(
+            Part::Command,
+            "",
+            &io::Error::from(io::ErrorKind::InvalidInput),
+        )
     })?;
     let mut command = std::process::Command::new(program);
-    command.args(arguments).env_clear().envs(job.env.iter().map(|(name, value)| (name, value)));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(job.env.iter().map(|(name, value)| (name, value)));
     confine::landlock().map_err(step("files", "apply Landlock"))?;
-    wire::report(control.as_fd(), &Report::Started, &[]).map_err(step("processes", "report the start"))?;
+    wire::report(control.as_fd(), &Report::Started, &[])
+        .map_err(step("processes", "report the start"))?;
     sys::close_on_exec_from(3).map_err(step("files", "close descriptors"))?;
-    confine::filter_calls(filters).map_err(step("privileges", "filter system calls"))?;
+    confine::filter_calls(filter).map_err(step("privileges", "filter system calls"))?;
     Ok(command.exec())
 }
 
@@ -135,7 +175,6 @@ fn settle(terminal: &OwnedFd) -> io::Result<()> {
     // From the background this would stop us with a signal that is ignored for the moment.
     sys::ignore_terminal_stop();
     rustix::termios::tcsetpgrp(terminal, rustix::process::getpid())?;
-    sys::default_signals();
     rustix::stdio::dup2_stdin(terminal)?;
     rustix::stdio::dup2_stdout(terminal)?;
     Ok(rustix::stdio::dup2_stderr(terminal)?)
@@ -164,7 +203,9 @@ impl Running {
                 obeying = obey(control);
             }
             let mut seen = [0; 128];
-            while !fds[0].revents().is_empty() && rustix::io::read(&self.children, &mut seen).is_ok() {}
+            while !fds[0].revents().is_empty()
+                && rustix::io::read(&self.children, &mut seen).is_ok()
+            {}
         }
     }
 
@@ -187,14 +228,20 @@ impl Running {
         sys::signal_everyone(libc::SIGKILL);
         drop(sys::leave_terminal(self.terminal.as_fd()));
         drop(self.terminal);
-        drop(wire::report(control.as_fd(), &Report::Ended { status, full }, &[]));
+        drop(wire::report(
+            control.as_fd(),
+            &Report::Ended { status, full },
+            &[],
+        ));
         ExitCode::SUCCESS
     }
 }
 
 /// Carries out one order; `false` when there will be no more.
 fn obey(control: &OwnedFd) -> bool {
-    let order = wire::receive(control.as_fd(), RecvFlags::DONTWAIT).unwrap_or_default().0;
+    let order = wire::receive(control.as_fd(), RecvFlags::DONTWAIT)
+        .unwrap_or_default()
+        .0;
     match order.first() {
         Some(&ORDER_TERMINATE) => {
             sys::signal_everyone(libc::SIGTERM);

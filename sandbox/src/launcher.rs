@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags};
@@ -13,7 +14,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use seccompiler::BpfProgram;
 
 use crate::apply::Builder;
-use crate::wire::{Failure, ORDER_PLAN, Part, Plan, Report};
+use crate::jail::Step;
+use crate::wire::{Failure, ORDER_JOIN, ORDER_PLAN, Part, Plan, Report};
 use crate::{confine, init, sys, wire};
 
 /// The launcher: reads its plan from the inherited socket, builds the jail, runs the command. Call it first thing in
@@ -30,31 +32,55 @@ struct Start {
     control: OwnedFd,
     tree: OwnedFd,
     plan: Plan,
-    filters: [BpfProgram; 2],
+    filter: BpfProgram,
 }
 
 fn take_plan() -> io::Result<Start> {
     sys::close_from(3)?;
     let control = sys::inherited(0)?;
-    let (order, fds) = wire::receive(control.as_fd(), RecvFlags::empty())?;
-    let Ok([plan, tree]) = <[OwnedFd; 2]>::try_from(fds) else {
-        return Err(io::Error::other("no plan"));
-    };
-    if order != [ORDER_PLAN] {
-        return Err(io::Error::other("no plan"));
+    loop {
+        let (order, fds) = wire::receive(control.as_fd(), RecvFlags::empty())?;
+        match (order.split_first(), <[OwnedFd; 2]>::try_from(fds)) {
+            (Some((&ORDER_PLAN, [])), Ok([plan, tree])) => {
+                let (plan, filter) = wire::unpack(plan)?;
+                return Ok(Start {
+                    control,
+                    tree,
+                    plan,
+                    filter,
+                });
+            }
+            (Some((&ORDER_JOIN, paths)), _) => join(&control, paths)?,
+            _ => return Err(io::Error::other("no plan")),
+        }
     }
-    let (plan, filters) = wire::unpack(plan)?;
-    Ok(Start { control, tree, plan, filters })
+}
+
+/// Ahead of the plan: joining is what takes longest, because the kernel waits for all others to notice.
+fn join(control: &OwnedFd, paths: &[u8]) -> io::Result<()> {
+    let paths: Vec<PathBuf> = serde_json::from_slice(paths)?;
+    let steps: Vec<Step> = paths.into_iter().map(Step::Join).collect();
+    let report = Builder::default()
+        .apply(&steps)
+        .map_or_else(Report::Failed, |()| Report::Ready);
+    wire::report(control.as_fd(), &report, &[])
 }
 
 fn run(start: Start) -> ExitCode {
-    let Start { control, tree, plan, filters } = start;
+    let Start {
+        control,
+        tree,
+        plan,
+        filter,
+    } = start;
     // The modes of what is made inside are given in full.
     rustix::process::umask(rustix::fs::Mode::empty());
     let mut builder = Builder::default();
-    let split = builder.apply(&plan.outer).and_then(|()| sys::fork().map_err(|error| failed("start first process", &error)));
+    let split = builder
+        .apply(&plan.outer)
+        .and_then(|()| sys::fork().map_err(|error| failed("start first process", &error)));
     match split {
-        Ok(None) => init::run(&control, tree, builder, &plan, &filters),
+        Ok(None) => init::run(&control, tree, builder, &plan, &filter),
         Ok(Some(child)) => {
             drop((tree, builder));
             watch(&control, child)
@@ -76,14 +102,23 @@ fn failed(step: &str, error: &io::Error) -> Failure {
 /// Waits for the first process; kills it, and with it everything inside, when the daemon hangs up.
 fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
     // It has done its work: from here it needs no right at all, and nobody may look into it.
-    let dropped = confine::drop_capabilities()
-        .and_then(|()| Ok(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?));
+    let dropped = confine::drop_present_capabilities().and_then(|()| {
+        Ok(rustix::process::set_dumpable_behavior(
+            rustix::process::DumpableBehavior::NotDumpable,
+        )?)
+    });
     let killed = dropped.and_then(|()| wait_or_hang_up(control, child));
     if let Err(error) = &killed {
         let _ = rustix::process::kill_process(child, Signal::KILL);
-        drop(wire::report(control.as_fd(), &Report::Failed(failed("watch first process", error)), &[]));
+        drop(wire::report(
+            control.as_fd(),
+            &Report::Failed(failed("watch first process", error)),
+            &[],
+        ));
     }
-    let Ok(cpu_us) = sys::wait_for(child) else { return ExitCode::FAILURE };
+    let Ok(cpu_us) = sys::wait_for(child) else {
+        return ExitCode::FAILURE;
+    };
     drop(wire::report(control.as_fd(), &Report::Gone { cpu_us }, &[]));
     ExitCode::SUCCESS
 }
@@ -91,7 +126,10 @@ fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
 fn wait_or_hang_up(control: &OwnedFd, child: Pid) -> io::Result<()> {
     let ended = rustix::process::pidfd_open(child, PidfdFlags::empty())?;
     loop {
-        let mut fds = [sys::readable(&ended), PollFd::new(control, PollFlags::RDHUP)];
+        let mut fds = [
+            sys::readable(&ended),
+            PollFd::new(control, PollFlags::RDHUP),
+        ];
         match rustix::event::poll(&mut fds, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,

@@ -60,20 +60,29 @@ struct Layout {
 impl Layout {
     fn new(home: &str, cwd: &str) -> Result<Layout, Failure> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(home, flags, Mode::empty()).map_err(|error| failed(home, &error.into()))?;
+        let fd = rustix::fs::open(home, flags, Mode::empty())
+            .map_err(|error| failed(home, &error.into()))?;
         let prefix = match cwd.strip_prefix(home) {
             Some("") => Some(Vec::new()),
-            Some(rest) => rest.strip_prefix('/').map(|rest| format!("{rest}/").into_bytes()),
+            Some(rest) => rest
+                .strip_prefix('/')
+                .map(|rest| format!("{rest}/").into_bytes()),
             None => None,
         };
-        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        };
         Ok(Layout {
             home: fd,
             prefix,
             home_path: home.as_bytes().to_vec(),
             path: Vec::new(),
             parent: None,
-            time: Timestamps { last_access: now, last_modification: now },
+            time: Timestamps {
+                last_access: now,
+                last_modification: now,
+            },
         })
     }
 
@@ -101,14 +110,21 @@ impl Layout {
     }
 
     fn set_time(&mut self, bits: u64) {
-        let time = Timespec { tv_sec: bits.cast_signed(), tv_nsec: 0 };
-        self.time = Timestamps { last_access: time, last_modification: time };
+        let time = Timespec {
+            tv_sec: bits.cast_signed(),
+            tv_nsec: 0,
+        };
+        self.time = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
     }
 
     fn file(&mut self, program: bool, mut length: u64, input: &mut impl BufRead) -> io::Result<()> {
         let mode = Mode::from_raw_mode(if program { 0o755 } else { 0o644 });
         let name = self.enter()?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(self.parent_fd(), OsStr::from_bytes(&name), flags, mode)?;
         let mut file = std::fs::File::from(fd);
         while length > 0 {
@@ -125,23 +141,36 @@ impl Layout {
     }
 
     fn link(&mut self, length: u64, input: &mut impl Read) -> io::Result<()> {
-        let length = usize::try_from(length).ok().filter(|length| *length <= LONGEST_PATH);
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= LONGEST_PATH);
         let mut target = vec![0; length.ok_or(Errno::NAMETOOLONG)?];
         input.read_exact(&mut target)?;
         let name = self.enter()?;
         let name = OsStr::from_bytes(&name);
         rustix::fs::symlinkat(OsStr::from_bytes(&target), self.parent_fd(), name)?;
-        Ok(rustix::fs::utimensat(self.parent_fd(), name, &self.time, AtFlags::SYMLINK_NOFOLLOW)?)
+        Ok(rustix::fs::utimensat(
+            self.parent_fd(),
+            name,
+            &self.time,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
     }
 
     fn folder(&mut self) -> io::Result<()> {
         let name = self.enter()?;
-        rustix::fs::mkdirat(self.parent_fd(), OsStr::from_bytes(&name), Mode::from_raw_mode(0o755))?;
+        rustix::fs::mkdirat(
+            self.parent_fd(),
+            OsStr::from_bytes(&name),
+            Mode::from_raw_mode(0o755),
+        )?;
         Ok(())
     }
 
     fn parent_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.parent.as_ref().map_or(self.home.as_fd(), |(_, fd)| fd.as_fd())
+        self.parent
+            .as_ref()
+            .map_or_else(|| self.home.as_fd(), |(_, fd)| fd.as_fd())
     }
 
     /// Opens the parent folder of the present entry and returns the entry's own name.
@@ -163,14 +192,18 @@ impl Layout {
     fn inside_home(&self) -> io::Result<Vec<u8>> {
         let refused = || io::Error::from(Errno::ACCESS);
         let inside = if self.path.starts_with(b"/") {
-            let rest = self.path.strip_prefix(self.home_path.as_slice()).ok_or_else(refused)?;
+            let rest = self
+                .path
+                .strip_prefix(self.home_path.as_slice())
+                .ok_or_else(refused)?;
             rest.strip_prefix(b"/").ok_or_else(refused)?.to_vec()
         } else {
             let mut whole = self.prefix.clone().ok_or_else(refused)?;
             whole.extend_from_slice(&self.path);
             whole
         };
-        let odd = |part: &[u8]| part.is_empty() || part == b"." || part == b".." || part.contains(&0);
+        let odd =
+            |part: &[u8]| part.is_empty() || part == b"." || part == b".." || part.contains(&0);
         if inside.split(|byte| *byte == b'/').any(odd) {
             return Err(refused());
         }
@@ -183,18 +216,30 @@ impl Layout {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             // Nor across a mount: what is shown from the host stays as it is.
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-            rustix::fs::openat2(&self.home, OsStr::from_bytes(path), flags, Mode::empty(), resolve)
+            rustix::fs::openat2(
+                &self.home,
+                OsStr::from_bytes(path),
+                flags,
+                Mode::empty(),
+                resolve,
+            )
         };
         match open(folder) {
             Err(Errno::NOENT) => {}
             other => return Ok(other?),
         }
-        let ends = folder.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let ends = folder
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(at, _)| at);
         let mut parent = None;
         for end in ends.chain([folder.len()]) {
             let path = &folder[..end];
             let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-            let at = parent.as_ref().map_or(self.home.as_fd(), OwnedFd::as_fd);
+            let at = parent
+                .as_ref()
+                .map_or_else(|| self.home.as_fd(), OwnedFd::as_fd);
             match rustix::fs::mkdirat(at, OsStr::from_bytes(name), Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
@@ -210,7 +255,9 @@ mod tests {
     use super::*;
     use crate::tree::TreeWriter;
 
-    fn write(fill: impl FnOnce(&mut TreeWriter) -> io::Result<()>) -> (tempfile::TempDir, Result<(), Failure>) {
+    fn write(
+        fill: impl FnOnce(&mut TreeWriter) -> io::Result<()>,
+    ) -> (tempfile::TempDir, Result<(), Failure>) {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
         std::fs::create_dir_all(home.join("w")).unwrap();
@@ -225,7 +272,10 @@ mod tests {
             let _ = fill(&mut writer).and_then(|()| writer.finish());
             done.join().unwrap()
         });
-        assert_eq!(std::fs::read_to_string(folder.path().join("canary")).unwrap(), "same");
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("canary")).unwrap(),
+            "same"
+        );
         (folder, result)
     }
 
@@ -241,18 +291,41 @@ mod tests {
         });
         assert_eq!(result, Ok(()));
         let work = folder.path().join("home/w");
-        assert_eq!(std::fs::read_to_string(work.join("a/b/c.txt")).unwrap(), "hello");
+        assert_eq!(
+            std::fs::read_to_string(work.join("a/b/c.txt")).unwrap(),
+            "hello"
+        );
         let meta = std::fs::metadata(work.join("a/run")).unwrap();
-        assert_eq!((meta.len(), meta.permissions().mode() & 0o777, meta.mtime()), (700_000, 0o755, 1_000_000_000));
-        assert_eq!(std::fs::read_link(work.join("a/link")).unwrap().to_str(), Some("../nowhere"));
-        assert_eq!(std::fs::symlink_metadata(work.join("a/link")).unwrap().mtime(), 1_000_000_000);
+        assert_eq!(
+            (meta.len(), meta.permissions().mode() & 0o777, meta.mtime()),
+            (700_000, 0o755, 1_000_000_000)
+        );
+        assert_eq!(
+            std::fs::read_link(work.join("a/link")).unwrap().to_str(),
+            Some("../nowhere")
+        );
+        assert_eq!(
+            std::fs::symlink_metadata(work.join("a/link"))
+                .unwrap()
+                .mtime(),
+            1_000_000_000
+        );
         assert!(work.join("empty").is_dir());
     }
 
     #[test]
     fn refuses_names_that_lead_out() {
-        let paths: [&[u8]; 9] =
-            [b"../../canary", b"a/../../x", b"a//b", b"./a", b"", b"/etc/x", b"/", b"a/..", b"nul\0byte"];
+        let paths: [&[u8]; 9] = [
+            b"../../canary",
+            b"a/../../x",
+            b"a//b",
+            b"./a",
+            b"",
+            b"/etc/x",
+            b"/",
+            b"a/..",
+            b"nul\0byte",
+        ];
         for path in paths {
             let (_, result) = write(|tree| tree.file(path, false, b"bad"));
             let failure = result.expect_err(&String::from_utf8_lossy(path));
@@ -277,7 +350,10 @@ mod tests {
     #[test]
     fn an_absolute_path_below_home_is_taken_and_a_cut_stream_is_an_error() {
         let (folder, result) = write(|tree| tree.file(b"out/etc/x", false, b""));
-        assert!(result.is_ok(), "relative to the working folder, not to home");
+        assert!(
+            result.is_ok(),
+            "relative to the working folder, not to home"
+        );
         let home = folder.path().join("home");
         assert!(home.join("w/out/etc/x").is_file());
 

@@ -12,6 +12,7 @@ mod init;
 mod jail;
 mod launcher;
 mod layout;
+mod process;
 mod run;
 mod seccomp;
 mod spec;
@@ -19,6 +20,7 @@ mod supervise;
 mod sys;
 mod terminal;
 mod tree;
+mod warm;
 mod wire;
 
 pub use doctor::{Check, CheckState, doctor};
@@ -27,6 +29,7 @@ pub use launcher::launcher_main;
 pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
 pub use spec::{Bind, Image, Limits, Resource, RunSpec};
 pub use tree::TreeWriter;
+pub use warm::{Warm, keep_warm};
 
 /// Kills and removes what runs of a dead daemon left behind (cgroups whose id begins with `prefix`).
 pub fn clean_up(prefix: &str) {

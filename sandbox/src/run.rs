@@ -2,20 +2,19 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 
-use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::cgroup::{Groups, base};
+use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::jail::{self, Facts};
+use crate::process::Process;
 use crate::spec::{Resource, RunSpec};
 use crate::supervise::Supervisor;
 use crate::tree::TreeWriter;
-use crate::{host, seccomp, wire};
+use crate::{host, seccomp, warm, wire};
 
 /// Events on their way to the caller; when it is full, the job's terminal is not read.
 const EVENTS: usize = 16;
@@ -67,7 +66,7 @@ pub struct Usage {
 
 /// How to start the launcher: program and arguments of the hidden subcommand that calls
 /// [`launcher_main`](crate::launcher_main).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launcher {
     /// Program.
     pub program: PathBuf,
@@ -94,7 +93,9 @@ impl Run {
         let launcher = launcher.clone();
         // Starting a process and making groups block for a millisecond or two.
         let launched = tokio::task::spawn_blocking(move || launch(&launcher, spec));
-        let launched = launched.await.map_err(|error| RunError::Lost(error.to_string()))??;
+        let launched = launched
+            .await
+            .map_err(|error| RunError::Lost(error.to_string()))??;
         let (sender, events) = mpsc::channel(EVENTS);
         for notice in launched.notices {
             // Never full: the channel is new, and there are fewer notices than places.
@@ -103,14 +104,19 @@ impl Run {
         let cancel = Arc::new(Notify::new());
         let supervisor = Supervisor::new(
             launched.spec.limits,
-            launched.control,
-            launched.child,
-            launched.groups,
+            launched.process,
             sender,
             Arc::clone(&cancel),
         )?;
         let end = tokio::spawn(supervisor.run());
-        Ok((Run { events, end, cancel }, TreeWriter::new(launched.tree)))
+        Ok((
+            Run {
+                events,
+                end,
+                cancel,
+            },
+            TreeWriter::new(launched.tree),
+        ))
     }
 
     /// The next event, `None` when the run is over.
@@ -125,12 +131,16 @@ impl Run {
     /// The step of the jail, the file of the tree or the command that failed, if nothing was run.
     pub async fn finish(mut self) -> Result<(Outcome, Usage), RunError> {
         while self.events.recv().await.is_some() {}
-        self.end.await.unwrap_or_else(|error| Err(RunError::Lost(error.to_string())))
+        self.end
+            .await
+            .unwrap_or_else(|error| Err(RunError::Lost(error.to_string())))
     }
 
     /// Something to cancel the run with from elsewhere (polite signal, grace, kill).
     pub fn canceler(&self) -> Canceler {
-        Canceler { cancel: Arc::clone(&self.cancel) }
+        Canceler {
+            cancel: Arc::clone(&self.cancel),
+        }
     }
 }
 
@@ -150,45 +160,64 @@ impl Canceler {
 /// A started launcher that has its plan.
 struct Launched {
     spec: RunSpec,
-    control: OwnedFd,
-    child: Child,
+    process: Process,
     tree: OwnedFd,
-    groups: Groups,
     notices: Vec<String>,
 }
 
 fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
-    let groups = Groups::make(base::base(), &spec.id, &spec.limits);
-    required(&spec, &groups)?;
+    loop {
+        let (mut process, joined) = match warm::take(launcher) {
+            Some(process) => (process, true),
+            None => (Process::start(launcher, &spec.id)?, false),
+        };
+        process.groups.limit(&spec.limits);
+        match instruct(&process, &spec, joined) {
+            Ok(tree) => {
+                let notices = notices(&process.groups);
+                return Ok(Launched {
+                    spec,
+                    process,
+                    tree,
+                    notices,
+                });
+            }
+            Err(error) => {
+                process.dismiss();
+                // One that died while it waited is no reason to fail; the next one may be alive, or is new.
+                if !(joined && matches!(error, RunError::Io { .. })) {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Gives a launcher its plan; returns the end of the tree pipe to write into.
+fn instruct(process: &Process, spec: &RunSpec, joined: bool) -> Result<OwnedFd, RunError> {
+    required(spec, &process.groups)?;
     let facts = Facts {
         root: rustix::process::geteuid().is_root(),
-        groups: groups.paths().to_vec(),
-        counted_processes: groups.limits_processes(),
-        counted_memory: groups.limits_memory(),
+        groups: if joined {
+            Vec::new()
+        } else {
+            process.groups.paths().to_vec()
+        },
+        counted_processes: process.groups.limits_processes(),
+        counted_memory: process.groups.limits_memory(),
     };
-    let plan = jail::plan(&spec, &host::look(), &facts);
-    let filters = seccomp::filters().map_err(|reason| RunError::Setup {
-        promise: "isolation of privileges".to_owned(),
-        step: "compile system call filters".to_owned(),
-        source: std::io::Error::other(reason),
-    })?;
-    let packed = wire::pack(&plan, filters).map_err(RunError::io("writing the plan"))?;
-    let (control, theirs) = wire::pair().map_err(RunError::io("making a socket pair"))?;
+    let plan = jail::plan(spec, &host::look(), &facts);
+    let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
     let (reader, tree) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
     // A smaller pipe works too, only slower.
     let _ = rustix::pipe::fcntl_setpipe_size(&tree, PIPE);
-    let child = Command::new(&launcher.program)
-        .args(&launcher.args)
-        .env_clear()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|source| RunError::Launcher { program: launcher.program.clone(), source })?;
-    wire::send(control.as_fd(), &[wire::ORDER_PLAN], &[packed.as_fd(), reader.as_fd()])
-        .map_err(RunError::io("sending the plan"))?;
-    let notices = notices(&groups);
-    Ok(Launched { spec, control, child, tree: tree.into(), groups, notices })
+    wire::send(
+        process.control.as_fd(),
+        &[wire::ORDER_PLAN],
+        &[packed.as_fd(), reader.as_fd()],
+    )
+    .map_err(RunError::io("sending the plan"))?;
+    Ok(tree.into())
 }
 
 fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
@@ -199,7 +228,10 @@ fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
         };
         if !kept {
             let reason = "no control group with this controller can be made here".to_owned();
-            return Err(RunError::Required { resource: *resource, reason });
+            return Err(RunError::Required {
+                resource: *resource,
+                reason,
+            });
         }
     }
     Ok(())

@@ -13,7 +13,8 @@ const LONGEST_TOTAL: usize = 2 * 1024 * 1024 - 64 * 1024;
 /// One run: what to isolate and what to execute.
 #[derive(Debug, Clone)]
 pub struct RunSpec {
-    /// Names the run in cgroups and errors: letters, digits, `-`. Unique among the runs of this host.
+    /// Names the run in errors and, unless a launcher was kept warm for it, in cgroups: letters, digits, `-`. Unique
+    /// among the runs of this host.
     pub id: String,
     /// Program and arguments, as seen inside.
     pub argv: Vec<String>,
@@ -95,7 +96,9 @@ pub enum Resource {
 impl RunSpec {
     /// Refuses what could not be carried out or would reach outside the rules, before anything is started.
     pub(crate) fn check(&self) -> Result<(), RunError> {
-        let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let word = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
         if !word(&self.id) || self.id.len() > 100 {
             return refuse("id", &self.id);
         }
@@ -120,11 +123,19 @@ impl RunSpec {
         let Image::Host { folders } = &self.image;
         for folder in folders {
             let text = folder.to_string_lossy();
-            if !is_plain(&text) || HIDDEN.iter().any(|top| lies_in(&text, top) || lies_in(top, &text)) {
+            if !is_plain(&text)
+                || HIDDEN
+                    .iter()
+                    .any(|top| lies_in(&text, top) || lies_in(top, &text))
+            {
                 return refuse("image folder", &text);
             }
         }
-        if self.uid_base.checked_add(self.slot).is_none_or(|uid| uid == 0 || uid == u32::MAX) {
+        if self
+            .uid_base
+            .checked_add(self.slot)
+            .is_none_or(|uid| uid == 0 || uid == u32::MAX)
+        {
             return refuse("uid", &format!("{} + {}", self.uid_base, self.slot));
         }
         self.check_strings()
@@ -162,7 +173,10 @@ const RESERVED: [&str; 3] = ["/proc", "/dev", "/sys"];
 const HIDDEN: [&str; 3] = ["/proc", "/dev", "/sys"];
 
 fn refuse(field: &'static str, value: &str) -> Result<(), RunError> {
-    Err(RunError::Spec { field, value: value.to_owned() })
+    Err(RunError::Spec {
+        field,
+        value: value.to_owned(),
+    })
 }
 
 fn shortened(text: &str) -> String {
@@ -184,7 +198,8 @@ fn is_plain(text: &str) -> bool {
 
 /// Whether `path` is `top` or below it.
 pub(crate) fn lies_in(path: &str, top: &str) -> bool {
-    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(top)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -236,14 +251,21 @@ pub(crate) mod tests {
         assert!(with(|s| s.env.push(("A=B".into(), String::new()))));
         assert!(with(|s| s.env.push(("A".into(), "x".repeat(3 << 20)))));
         assert!(with(|s| s.uid_base = 0));
-        assert!(with(|s| s.image = Image::Host { folders: vec!["/".into()] }));
-        assert!(with(|s| s.binds.push(Bind { source: "/srv".into(), target: "/dev/x".into() })));
+        assert!(with(|s| s.image = Image::Host {
+            folders: vec!["/".into()]
+        }));
+        assert!(with(|s| s.binds.push(Bind {
+            source: "/srv".into(),
+            target: "/dev/x".into()
+        })));
     }
 
     #[test]
     fn a_long_environment_of_short_strings_is_refused() {
         let mut spec = sample();
-        spec.env = (0..40).map(|n| (format!("V{n}"), "x".repeat(60_000))).collect();
+        spec.env = (0..40)
+            .map(|n| (format!("V{n}"), "x".repeat(60_000)))
+            .collect();
         let error = spec.check().unwrap_err();
         assert!(error.to_string().contains("environment"), "{error}");
     }

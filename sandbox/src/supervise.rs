@@ -1,24 +1,25 @@
 //! The daemon's side of a run that is going on: limits, output, cancelling, and the order of the end.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::RecvFlags;
+use rustix::process::{Pid, PidfdFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::process::Child;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::cgroup::Groups;
 use crate::error::RunError;
+use crate::process::Process;
 use crate::run::{Outcome, RunEvent, Usage};
 use crate::spec::Limits;
 use crate::terminal::{Chunk, Terminal};
-use crate::sys;
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
+use crate::{sys, warm};
 
 /// From an order to kill until the launcher is told to kill the first process.
 const OBEY: Duration = Duration::from_secs(1);
@@ -51,10 +52,13 @@ pub(crate) struct Supervisor {
     limits: Limits,
     control: AsyncFd<OwnedFd>,
     child: Child,
+    /// Becomes readable when the launcher has ended.
+    ending: AsyncFd<OwnedFd>,
     groups: Groups,
     events: mpsc::Sender<RunEvent>,
     cancel: Arc<Notify>,
     terminal: Option<Terminal>,
+    memory_look: Interval,
     progress: Progress,
 }
 
@@ -82,7 +86,7 @@ struct Progress {
 enum Wake {
     Message(std::io::Result<(Vec<u8>, Vec<OwnedFd>)>),
     Output(Chunk),
-    Exit(std::io::Result<ExitStatus>),
+    Exit,
     Cancel,
     Dropped,
     Deadline,
@@ -92,14 +96,22 @@ enum Wake {
 impl Supervisor {
     pub(crate) fn new(
         limits: Limits,
-        control: OwnedFd,
-        child: Child,
-        groups: Groups,
+        process: Process,
         events: mpsc::Sender<RunEvent>,
         cancel: Arc<Notify>,
     ) -> Result<Supervisor, RunError> {
+        let Process {
+            control,
+            child,
+            groups,
+        } = process;
         let control = sys::watch(control).map_err(RunError::io("watching a socket"))?;
+        let ending = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+        let ending = ending.map_err(std::io::Error::from).and_then(sys::watch);
+        let ending = ending.map_err(RunError::io("watching a process"))?;
         let now = Instant::now();
+        let mut memory_look = tokio::time::interval(MEMORY_LOOK);
+        memory_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let progress = Progress {
             stage: Stage::Running,
             began: now,
@@ -114,7 +126,18 @@ impl Supervisor {
             talking: true,
             exit: None,
         };
-        Ok(Supervisor { limits, control, child, groups, events, cancel, terminal: None, progress })
+        Ok(Supervisor {
+            limits,
+            control,
+            child,
+            ending,
+            groups,
+            events,
+            cancel,
+            terminal: None,
+            memory_look,
+            progress,
+        })
     }
 
     /// Until everything of the run is dead and gone.
@@ -123,7 +146,7 @@ impl Supervisor {
             match self.wake().await {
                 Wake::Message(message) => self.message(message).await,
                 Wake::Output(chunk) => self.output(chunk),
-                Wake::Exit(status) => self.exited(status),
+                Wake::Exit => self.exited(),
                 Wake::Cancel => self.stop(Outcome::Canceled, true),
                 Wake::Dropped => {
                     self.progress.muted = true;
@@ -140,7 +163,9 @@ impl Supervisor {
         let memory_kills = self.groups.memory_kills();
         let refusals = self.groups.process_refusals();
         self.groups.remove().await;
-        self.progress.verdict(memory_kills, refusals).map(|outcome| (outcome, usage))
+        self.progress
+            .verdict(memory_kills, refusals)
+            .map(|outcome| (outcome, usage))
     }
 
     fn is_over(&self) -> bool {
@@ -157,11 +182,11 @@ impl Supervisor {
         tokio::select! {
             message = next_message(&self.control), if progress.talking => Wake::Message(message),
             chunk = next_output(self.terminal.as_ref(), events), if reading && self.terminal.is_some() => Wake::Output(chunk),
-            status = self.child.wait(), if progress.exit.is_none() => Wake::Exit(status),
+            _ = self.ending.readable(), if progress.exit.is_none() => Wake::Exit,
             () = self.cancel.notified(), if progress.cause.is_none() => Wake::Cancel,
             () = self.events.closed(), if !progress.muted => Wake::Dropped,
             () = tokio::time::sleep_until(deadline) => Wake::Deadline,
-            () = tokio::time::sleep(MEMORY_LOOK), if running && self.groups.limits_memory() => Wake::Memory,
+            _ = self.memory_look.tick(), if running && self.groups.limits_memory() => Wake::Memory,
         }
     }
 
@@ -172,9 +197,16 @@ impl Supervisor {
             Stage::Running => {
                 let wall = progress.began + self.limits.wall;
                 let silence = progress.last_output + self.limits.silence;
-                if progress.started { wall.min(silence) } else { wall }
+                if progress.started {
+                    wall.min(silence)
+                } else {
+                    wall
+                }
             }
-            Stage::Asked(until) | Stage::Killed(until) | Stage::Cut(until) | Stage::Forced(until) => until,
+            Stage::Asked(until)
+            | Stage::Killed(until)
+            | Stage::Cut(until)
+            | Stage::Forced(until) => until,
         }
     }
 
@@ -192,18 +224,21 @@ impl Supervisor {
             return;
         }
         match self.progress.stage {
-            Stage::Running if now >= self.progress.began + self.limits.wall => self.stop(Outcome::Time, true),
+            Stage::Running if now >= self.progress.began + self.limits.wall => {
+                self.stop(Outcome::Time, true)
+            }
             Stage::Running if caller_is_slow => self.progress.last_output = now,
             Stage::Running => self.stop(Outcome::Silence, true),
             Stage::Asked(_) => self.kill(),
             Stage::Killed(_) => self.cut(),
             Stage::Cut(_) => {
-                drop(self.child.start_kill());
+                drop(self.child.kill());
                 self.groups.kill();
                 self.progress.stage = Stage::Forced(now + GIVE_UP);
             }
             Stage::Forced(_) => {
-                self.progress.failure = Some(RunError::Lost("its processes can't be killed".to_owned()));
+                self.progress.failure =
+                    Some(RunError::Lost("its processes can't be killed".to_owned()));
                 self.progress.exit = Some(ExitStatus::default());
                 self.progress.talking = false;
                 self.terminal = None;
@@ -258,7 +293,10 @@ impl Supervisor {
         match serde_json::from_slice(&bytes) {
             Ok(Report::Terminal) => match fds.into_iter().next().map(Terminal::new) {
                 Some(Ok(terminal)) => self.terminal = Some(terminal),
-                Some(Err(source)) => self.fail(RunError::Io { what: "watching the terminal", source }),
+                Some(Err(source)) => self.fail(RunError::Io {
+                    what: "watching the terminal",
+                    source,
+                }),
                 None => self.fail(RunError::Lost("no terminal".to_owned())),
             },
             Ok(Report::Started) => {
@@ -266,12 +304,14 @@ impl Supervisor {
                 self.progress.began = Instant::now();
                 self.progress.last_output = self.progress.began;
                 drop(self.events.send(RunEvent::Started).await);
+                drop(tokio::task::spawn_blocking(warm::refill));
             }
             Ok(Report::Failed(failure)) => self.fail(error_of(failure)),
             Ok(Report::Ended { status, full }) => {
                 self.progress.ended = Some((status, full));
                 self.progress.stage = Stage::Killed(Instant::now() + OBEY);
             }
+            Ok(Report::Ready) => {}
             Ok(Report::Gone { cpu_us }) => self.progress.cpu_us = cpu_us,
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),
         }
@@ -301,8 +341,9 @@ impl Supervisor {
         }
     }
 
-    fn exited(&mut self, status: std::io::Result<ExitStatus>) {
-        self.progress.exit = Some(status.unwrap_or_default());
+    fn exited(&mut self) {
+        // It is a zombie by now, so this doesn't wait.
+        self.progress.exit = Some(self.child.wait().unwrap_or_default());
         self.progress.last_output = Instant::now();
     }
 
@@ -332,7 +373,9 @@ impl Progress {
             Some((code, true)) => Outcome::Disk(code),
             Some((code, false)) => Outcome::Exited(code),
             None => {
-                let status = self.exit.map_or_else(String::new, |status| status.to_string());
+                let status = self
+                    .exit
+                    .map_or_else(String::new, |status| status.to_string());
                 return Err(RunError::Lost(status));
             }
         })
@@ -342,19 +385,38 @@ impl Progress {
 fn error_of(failure: Failure) -> RunError {
     let source = failure.source();
     match failure.part {
-        Part::Jail(promise) => RunError::Setup { promise, step: failure.name, source },
-        Part::Tree => RunError::Tree { path: failure.name, source },
-        Part::Command => RunError::Command { program: failure.name, source },
+        Part::Jail(promise) => RunError::Setup {
+            promise,
+            step: failure.name,
+            source,
+        },
+        Part::Tree => RunError::Tree {
+            path: failure.name,
+            source,
+        },
+        Part::Command => RunError::Command {
+            program: failure.name,
+            source,
+        },
     }
 }
 
 async fn next_message(control: &AsyncFd<OwnedFd>) -> std::io::Result<(Vec<u8>, Vec<OwnedFd>)> {
-    control.async_io(Interest::READABLE, |fd| wire::receive(fd.as_fd(), RecvFlags::DONTWAIT)).await
+    control
+        .async_io(Interest::READABLE, |fd| {
+            wire::receive(fd.as_fd(), RecvFlags::DONTWAIT)
+        })
+        .await
 }
 
 /// Waits for a free place in the channel before it reads: output is never dropped for want of one.
-async fn next_output(terminal: Option<&Terminal>, events: Option<&mpsc::Sender<RunEvent>>) -> Chunk {
-    let Some(terminal) = terminal else { return std::future::pending().await };
+async fn next_output(
+    terminal: Option<&Terminal>,
+    events: Option<&mpsc::Sender<RunEvent>>,
+) -> Chunk {
+    let Some(terminal) = terminal else {
+        return std::future::pending().await;
+    };
     let place = match events {
         // A caller that went away is noticed elsewhere.
         Some(events) => match events.clone().reserve_owned().await {

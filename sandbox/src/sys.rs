@@ -4,9 +4,10 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Uid};
 use rustix::thread::UnshareFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -16,13 +17,21 @@ pub(crate) const ATTR_RDONLY: u64 = 0x1;
 pub(crate) const ATTR_NOSUID: u64 = 0x2;
 pub(crate) const ATTR_NODEV: u64 = 0x4;
 
+/// An ordinary uid that no one has: the first that jobs get by default.
+const SOME_UID: u32 = 1_800_000_000;
+
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 /// Splits the process. `None` in the child. Refused when other threads exist: the child would inherit their locks.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
+    // The folder of threads has two links of its own and one for each thread.
+    if std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() != 3) {
         return Err(io::Error::other("process has threads"));
     }
     // SAFETY: the process has a single thread, so the child's copy of memory and locks is consistent.
@@ -45,7 +54,12 @@ pub(crate) fn mount_attributes(tree: BorrowedFd<'_>, set: u64) -> io::Result<()>
         propagation: u64,
         userns: u64,
     }
-    let attr = MountAttr { set, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 };
+    let attr = MountAttr {
+        set,
+        clear: 0,
+        propagation: libc::MS_PRIVATE,
+        userns: 0,
+    };
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
     // SAFETY: the path is a zero-terminated literal, and the kernel reads exactly `size_of` bytes of `attr`.
     let result = unsafe {
@@ -70,7 +84,15 @@ pub(crate) fn close_from(first: u32) -> io::Result<()> {
 /// Marks every descriptor from `first` up to be closed by exec.
 pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: changes a flag of descriptors, closes none.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) }).map(drop)
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    })
+    .map(drop)
 }
 
 /// Takes over the descriptor `number` that the parent process left open for us.
@@ -88,7 +110,11 @@ pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
         flags: libc::c_short,
         rest: [u8; 22],
     }
-    let mut request = Request { name: [0; libc::IFNAMSIZ], flags: 0, rest: [0; 22] };
+    let mut request = Request {
+        name: [0; libc::IFNAMSIZ],
+        flags: 0,
+        rest: [0; 22],
+    };
     request.name[..2].copy_from_slice(b"lo");
     let flags = libc::IFF_UP | libc::IFF_RUNNING;
     request.flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
@@ -149,7 +175,14 @@ pub(crate) fn wait_for(pid: Pid) -> io::Result<u64> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
         // SAFETY: `usage` is a place for one `rusage`; the status is not asked for.
-        let got = unsafe { libc::wait4(pid.as_raw_pid(), std::ptr::null_mut(), libc::__WALL, usage.as_mut_ptr()) };
+        let got = unsafe {
+            libc::wait4(
+                pid.as_raw_pid(),
+                std::ptr::null_mut(),
+                libc::__WALL,
+                usage.as_mut_ptr(),
+            )
+        };
         match check(got.into()) {
             Ok(_) => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -166,13 +199,19 @@ pub(crate) fn wait_for(pid: Pid) -> io::Result<u64> {
 /// namespace gives.
 pub(crate) fn try_namespaces() -> io::Result<()> {
     let mut command = std::process::Command::new("/proc/self/exe");
-    let try_out = || {
+    let root = rustix::process::geteuid().is_root();
+    let try_out = move || {
+        if root {
+            // Jobs of a root daemon make their namespaces as an ordinary user too.
+            let uid = Uid::from_raw(SOME_UID);
+            rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+        }
         unshare(jail_namespaces())?;
         rustix::system::sethostname(b"assay")?;
         // Never goes on to execute anything: this error tells success.
         Err(io::Error::from_raw_os_error(libc::ECANCELED))
     };
-    // SAFETY: between fork and exec only two system calls are made, and nothing is allocated.
+    // SAFETY: between fork and exec only a few system calls are made, and nothing is allocated.
     unsafe { command.pre_exec(try_out) };
     match command.spawn() {
         Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
@@ -197,7 +236,12 @@ pub(crate) fn landlock_version() -> u32 {
     const CREATE_RULESET_VERSION: u32 = 1;
     // SAFETY: with this flag the kernel takes a null attribute of size 0 and only returns a number.
     let result = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, CREATE_RULESET_VERSION)
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0_usize,
+            CREATE_RULESET_VERSION,
+        )
     };
     u32::try_from(result).unwrap_or(0)
 }
@@ -206,8 +250,14 @@ pub(crate) fn landlock_version() -> u32 {
 pub(crate) fn seccomp_works() -> bool {
     let action: u32 = libc::SECCOMP_RET_ERRNO;
     // SAFETY: the kernel only reads the four bytes of `action`.
-    let result =
-        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_GET_ACTION_AVAIL,
+            0,
+            &raw const action,
+        )
+    };
     result == 0
 }
 

@@ -35,7 +35,11 @@ impl Terminal {
         let mut bytes = vec![0; LARGEST];
         let mut length = 0;
         loop {
-            let ready = if length == 0 { Some(self.0.readable().await.ok()?) } else { now(&self.0).await };
+            let ready = if length == 0 {
+                Some(self.0.readable().await.ok()?)
+            } else {
+                now(&self.0).await
+            };
             let Some(mut ready) = ready else { break };
             match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut bytes[length..])?)) {
                 Ok(Ok(0) | Err(_)) if length == 0 => return None,

@@ -22,7 +22,9 @@ pub struct TreeWriter {
 
 impl TreeWriter {
     pub(crate) fn new(pipe: OwnedFd) -> TreeWriter {
-        TreeWriter { pipe: BufWriter::with_capacity(BUFFER, pipe.into()) }
+        TreeWriter {
+            pipe: BufWriter::with_capacity(BUFFER, pipe.into()),
+        }
     }
 
     /// Modification time, in seconds since 1970, of all files and links from here on; before this it is the time of
@@ -33,7 +35,11 @@ impl TreeWriter {
 
     /// A regular file.
     pub fn file(&mut self, path: &[u8], executable: bool, content: &[u8]) -> io::Result<()> {
-        let kind = if executable { FRAME_PROGRAM } else { FRAME_FILE };
+        let kind = if executable {
+            FRAME_PROGRAM
+        } else {
+            FRAME_FILE
+        };
         self.head(kind, path, content.len() as u64)?;
         self.pipe.write_all(content)
     }
@@ -59,7 +65,9 @@ impl TreeWriter {
     }
 
     fn head(&mut self, kind: u8, path: &[u8], length: u64) -> io::Result<()> {
-        let path_length = u32::try_from(path.len()).ok().filter(|_| path.len() <= LONGEST_PATH);
+        let path_length = u32::try_from(path.len())
+            .ok()
+            .filter(|_| path.len() <= LONGEST_PATH);
         let path_length = path_length.ok_or(io::ErrorKind::InvalidFilename)?;
         self.pipe.write_all(&[kind])?;
         self.pipe.write_all(&path_length.to_le_bytes())?;

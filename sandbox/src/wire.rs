@@ -1,14 +1,15 @@
 //! What daemon and launcher say to each other.
 //!
 //! One `SOCK_SEQPACKET` pair carries small messages both ways. The first one to the launcher brings two descriptors: a
-//! memory file with the [`Plan`] and the compiled system call filters, and the reading end of the tree pipe.
+//! memory file with the [`Plan`] and the compiled system call filter, and the reading end of the tree pipe.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
 };
 use seccompiler::{BpfProgram, sock_filter};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub(crate) const ORDER_TERMINATE: u8 = b'T';
 pub(crate) const ORDER_KILL: u8 = b'K';
 /// The message that brings the plan.
 pub(crate) const ORDER_PLAN: u8 = b'P';
+/// Join control groups and wait for the plan; followed by their paths as JSON.
+pub(crate) const ORDER_JOIN: u8 = b'J';
 
 /// Largest message; reports are far smaller.
 const LARGEST: usize = 16 * 1024;
@@ -55,6 +58,8 @@ pub(crate) struct Job {
 /// What the launcher reports.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Report {
+    /// In the control groups, waiting for the plan.
+    Ready,
     /// Brings the terminal's master side.
     Terminal,
     /// The command is about to be executed.
@@ -99,7 +104,12 @@ pub(crate) enum Part {
 
 impl Failure {
     pub(crate) fn new(part: Part, name: impl Into<String>, error: &io::Error) -> Failure {
-        Failure { part, name: name.into(), errno: error.raw_os_error().unwrap_or(0), detail: error.to_string() }
+        Failure {
+            part,
+            name: name.into(),
+            errno: error.raw_os_error().unwrap_or(0),
+            detail: error.to_string(),
+        }
     }
 
     /// The error as the daemon shows it.
@@ -118,22 +128,39 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>])
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::Error::other("too many descriptors in one message"));
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
     Ok(())
 }
 
 /// Sends a report.
-pub(crate) fn report(socket: BorrowedFd<'_>, report: &Report, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(crate) fn report(
+    socket: BorrowedFd<'_>,
+    report: &Report,
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     send(socket, &serde_json::to_vec(report)?, fds)
 }
 
 /// Receives one message and its descriptors; no bytes mean that the other side is gone.
-pub(crate) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    flags: RecvFlags,
+) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut bytes = vec![0; LARGEST];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = flags.union(RecvFlags::CMSG_CLOEXEC);
-    let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
+    let got = rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut control,
+        flags,
+    )?;
     let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -144,16 +171,14 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> io::Result<(V
     Ok((bytes, fds))
 }
 
-/// Puts plan and filters into a memory file. Layout: three little-endian lengths, then the plan as JSON, then the
-/// filters' instructions, eight bytes each.
-pub(crate) fn pack(plan: &Plan, filters: &[BpfProgram; 2]) -> io::Result<OwnedFd> {
+/// Puts plan and filter into a memory file. Layout: the plan's length (8 bytes, little-endian), the plan as JSON, the
+/// filter's instructions, eight bytes each.
+pub(crate) fn pack(plan: &Plan, filter: &BpfProgram) -> io::Result<OwnedFd> {
     let json = serde_json::to_vec(plan)?;
-    let mut bytes = Vec::with_capacity(json.len() + 24 + 8 * (filters[0].len() + filters[1].len()));
-    for length in [json.len(), filters[0].len(), filters[1].len()] {
-        bytes.extend_from_slice(&(length as u64).to_le_bytes());
-    }
+    let mut bytes = Vec::with_capacity(json.len() + 8 + 8 * filter.len());
+    bytes.extend_from_slice(&(json.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&json);
-    for instruction in filters.iter().flatten() {
+    for instruction in filter {
         bytes.extend_from_slice(&instruction.code.to_le_bytes());
         bytes.extend_from_slice(&[instruction.jt, instruction.jf]);
         bytes.extend_from_slice(&instruction.k.to_le_bytes());
@@ -166,33 +191,34 @@ pub(crate) fn pack(plan: &Plan, filters: &[BpfProgram; 2]) -> io::Result<OwnedFd
 }
 
 /// The other end of [`pack`].
-pub(crate) fn unpack(fd: OwnedFd) -> io::Result<(Plan, [BpfProgram; 2])> {
+pub(crate) fn unpack(fd: OwnedFd) -> io::Result<(Plan, BpfProgram)> {
     let mut bytes = Vec::new();
     std::fs::File::from(fd).read_to_end(&mut bytes)?;
     let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let mut lengths = [0usize; 3];
-    for (length, chunk) in lengths.iter_mut().zip(bytes.chunks_exact(8)) {
-        let number = u64::from_le_bytes(chunk.try_into().map_err(|_| short())?);
-        *length = usize::try_from(number).map_err(|_| short())?;
-    }
-    let rest = bytes.get(24..).ok_or_else(short)?;
-    let (json, rest) = rest.split_at_checked(lengths[0]).ok_or_else(short)?;
-    let mut instructions = rest.chunks_exact(8).map(|c| sock_filter {
-        code: u16::from_le_bytes([c[0], c[1]]),
-        jt: c[2],
-        jf: c[3],
-        k: u32::from_le_bytes([c[4], c[5], c[6], c[7]]),
-    });
-    let first: BpfProgram = instructions.by_ref().take(lengths[1]).collect();
-    let second: BpfProgram = instructions.collect();
-    if first.len() != lengths[1] || second.len() != lengths[2] {
+    let (length, rest) = bytes.split_first_chunk().ok_or_else(short)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
+    let (json, rest) = rest.split_at_checked(length).ok_or_else(short)?;
+    let (instructions, []) = rest.as_chunks::<8>() else {
         return Err(short());
-    }
-    Ok((serde_json::from_slice(json)?, [first, second]))
+    };
+    let filter = instructions
+        .iter()
+        .map(|[c0, c1, jt, jf, k0, k1, k2, k3]| sock_filter {
+            code: u16::from_le_bytes([*c0, *c1]),
+            jt: *jt,
+            jf: *jf,
+            k: u32::from_le_bytes([*k0, *k1, *k2, *k3]),
+        });
+    Ok((serde_json::from_slice(json)?, filter.collect()))
 }
 
 /// A connected pair for messages; both ends close on exec.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType};
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    Ok(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
 }

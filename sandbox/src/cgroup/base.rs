@@ -29,10 +29,6 @@ pub(crate) struct Place {
 pub(crate) struct Base {
     /// At most one per controller.
     pub(crate) places: Vec<Place>,
-    /// Parent in the version 2 hierarchy, which can kill and count time even without controllers.
-    pub(crate) unified: Option<PathBuf>,
-    /// Parent in the version 1 hierarchy that counts CPU time.
-    pub(crate) accounting: Option<PathBuf>,
 }
 
 /// The base of this process; looked up, and its group prepared as a parent, once.
@@ -40,10 +36,12 @@ pub(crate) fn base() -> &'static Base {
     static BASE: OnceLock<Base> = OnceLock::new();
     BASE.get_or_init(|| {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        let mut base = find(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"), prepare);
+        let mut base = find(
+            &read("/proc/self/cgroup"),
+            &read("/proc/self/mountinfo"),
+            prepare,
+        );
         base.places.retain(|place| may_make(&place.parent));
-        base.unified = base.unified.filter(|parent| may_make(parent));
-        base.accounting = base.accounting.filter(|parent| may_make(parent));
         base
     })
 }
@@ -63,25 +61,39 @@ struct Hierarchy<'a> {
 
 /// Reads `/proc/self/cgroup` and `/proc/self/mountinfo`; `prepare` turns a version 2 group into a parent and says which
 /// controllers its children get.
-fn find(cgroup: &str, mountinfo: &str, prepare: impl Fn(&Path, &Path) -> (PathBuf, Vec<&'static str>)) -> Base {
-    let hierarchies: Vec<Hierarchy<'_>> = mountinfo.lines().filter_map(|line| hierarchy(line, cgroup)).collect();
+fn find(
+    cgroup: &str,
+    mountinfo: &str,
+    prepare: impl Fn(&Path, &Path) -> (PathBuf, Vec<&'static str>),
+) -> Base {
+    let hierarchies: Vec<Hierarchy<'_>> = mountinfo
+        .lines()
+        .filter_map(|line| hierarchy(line, cgroup))
+        .collect();
     let mut base = Base::default();
     if let Some(two) = hierarchies.iter().find(|h| h.version == Version::Two) {
         let (parent, controllers) = prepare(&two.own, &two.mount);
         for controller in controllers {
-            base.places.push(Place { controller, version: Version::Two, parent: parent.clone() });
+            base.places.push(Place {
+                controller,
+                version: Version::Two,
+                parent: parent.clone(),
+            });
         }
-        base.unified = Some(parent);
     }
     for one in hierarchies.iter().filter(|h| h.version == Version::One) {
         for controller in CONTROLLERS {
-            let taken = base.places.iter().any(|place| place.controller == controller);
+            let taken = base
+                .places
+                .iter()
+                .any(|place| place.controller == controller);
             if one.options.contains(&controller) && !taken {
-                base.places.push(Place { controller, version: Version::One, parent: one.own.clone() });
+                base.places.push(Place {
+                    controller,
+                    version: Version::One,
+                    parent: one.own.clone(),
+                });
             }
-        }
-        if one.options.contains(&"cpuacct") {
-            base.accounting = Some(one.own.clone());
         }
     }
     base
@@ -92,7 +104,11 @@ fn hierarchy<'a>(line: &'a str, cgroup: &str) -> Option<Hierarchy<'a>> {
     let mut fields = before.split(' ').skip(3);
     let (root, mount) = (fields.next()?, fields.next()?);
     let mut after = after.split(' ');
-    let (kind, _source, options) = (after.next()?, after.next()?, after.next().unwrap_or_default());
+    let (kind, _source, options) = (
+        after.next()?,
+        after.next()?,
+        after.next().unwrap_or_default(),
+    );
     let options: Vec<&str> = options.split(',').collect();
     let version = match kind {
         "cgroup" => Version::One,
@@ -104,11 +120,17 @@ fn hierarchy<'a>(line: &'a str, cgroup: &str) -> Option<Hierarchy<'a>> {
         let (names, group) = line.split_once(':')?;
         let ours = match version {
             Version::Two => names.is_empty(),
-            Version::One => names.split(',').any(|name| !name.is_empty() && options.contains(&name)),
+            Version::One => names
+                .split(',')
+                .any(|name| !name.is_empty() && options.contains(&name)),
         };
         ours.then_some(group)
     })?;
-    let below = if root == "/" { group } else { group.strip_prefix(root)? };
+    let below = if root == "/" {
+        group
+    } else {
+        group.strip_prefix(root)?
+    };
     if below.split('/').any(|part| part == "..") {
         return None;
     }
@@ -117,7 +139,12 @@ fn hierarchy<'a>(line: &'a str, cgroup: &str) -> Option<Hierarchy<'a>> {
         "" => mount.clone(),
         below => mount.join(below),
     };
-    Some(Hierarchy { version, options, mount, own })
+    Some(Hierarchy {
+        version,
+        options,
+        mount,
+        own,
+    })
 }
 
 /// Makes `own` a parent whose children are limited: hands the controllers down, moving this process into a leaf if it
@@ -130,7 +157,8 @@ fn prepare(own: &Path, mount: &Path) -> (PathBuf, Vec<&'static str>) {
     let mut enabled = hand_down(own);
     if enabled.is_empty() && own != mount && !offered(own).is_empty() {
         let leaf = own.join(LEAF);
-        let moved = std::fs::create_dir(&leaf).is_ok() && std::fs::write(leaf.join("cgroup.procs"), "0").is_ok();
+        let moved = std::fs::create_dir(&leaf).is_ok()
+            && std::fs::write(leaf.join("cgroup.procs"), "0").is_ok();
         if moved {
             enabled = hand_down(own);
             if enabled.is_empty() && std::fs::write(own.join("cgroup.procs"), "0").is_ok() {
@@ -156,7 +184,10 @@ fn words(path: &Path) -> Vec<String> {
 
 fn offered(group: &Path) -> Vec<&'static str> {
     let offered = words(&group.join("cgroup.controllers"));
-    CONTROLLERS.into_iter().filter(|name| offered.iter().any(|word| word == name)).collect()
+    CONTROLLERS
+        .into_iter()
+        .filter(|name| offered.iter().any(|word| word == name))
+        .collect()
 }
 
 /// Enables the controllers for children of `group`; returns those that are.
@@ -168,14 +199,22 @@ fn hand_down(group: &Path) -> Vec<&'static str> {
         }
     }
     let enabled = words(&file);
-    CONTROLLERS.into_iter().filter(|name| enabled.iter().any(|word| word.trim_start_matches('+') == *name)).collect()
+    CONTROLLERS
+        .into_iter()
+        .filter(|name| {
+            enabled
+                .iter()
+                .any(|word| word.trim_start_matches('+') == *name)
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HYBRID_GROUPS: &str = "9:name=systemd:/\n8:pids:/a\n4:memory:/box/x\n2:cpu,cpuacct:/\n0::/\n";
+    const HYBRID_GROUPS: &str =
+        "9:name=systemd:/\n8:pids:/a\n4:memory:/box/x\n2:cpu,cpuacct:/\n0::/\n";
     const HYBRID_MOUNTS: &str = "\
 22 27 0:21 / /proc rw,relatime - proc proc rw
 33 27 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct
@@ -186,8 +225,14 @@ mod tests {
 
     #[test]
     fn a_hybrid_host_has_limits_in_version_one() {
-        let base = find(HYBRID_GROUPS, HYBRID_MOUNTS, |own, _| (own.to_owned(), vec![]));
-        let place = |controller, parent: &str| Place { controller, version: Version::One, parent: parent.into() };
+        let base = find(HYBRID_GROUPS, HYBRID_MOUNTS, |own, _| {
+            (own.to_owned(), vec![])
+        });
+        let place = |controller, parent: &str| Place {
+            controller,
+            version: Version::One,
+            parent: parent.into(),
+        };
         assert_eq!(
             base.places,
             [
@@ -196,31 +241,48 @@ mod tests {
                 place("pids", "/sys/fs/cgroup/pids/a"),
             ]
         );
-        assert_eq!(base.unified, Some("/sys/fs/cgroup/unified".into()));
-        assert_eq!(base.accounting, Some("/sys/fs/cgroup/cpu".into()));
     }
 
     #[test]
     fn version_two_wins_where_it_has_the_controller() {
-        let base = find(HYBRID_GROUPS, HYBRID_MOUNTS, |own, _| (own.to_owned(), vec!["memory"]));
-        let memory = base.places.iter().find(|p| p.controller == "memory").unwrap();
+        let base = find(HYBRID_GROUPS, HYBRID_MOUNTS, |own, _| {
+            (own.to_owned(), vec!["memory"])
+        });
+        let memory = base
+            .places
+            .iter()
+            .find(|p| p.controller == "memory")
+            .unwrap();
         assert_eq!(memory.version, Version::Two);
         assert_eq!(base.places.len(), 3);
     }
 
     #[test]
     fn a_group_outside_the_mounted_part_is_no_place() {
-        let base = find("4:memory:/../other\n", HYBRID_MOUNTS, |own, _| (own.to_owned(), vec![]));
+        let base = find("4:memory:/../other\n", HYBRID_MOUNTS, |own, _| {
+            (own.to_owned(), vec![])
+        });
         assert_eq!(base, Base::default());
     }
 
     #[test]
     fn controllers_are_handed_down() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("cgroup.controllers"), "cpuset cpu io memory pids").unwrap();
-        std::fs::write(folder.path().join("cgroup.subtree_control"), "memory pids cpu").unwrap();
+        std::fs::write(
+            folder.path().join("cgroup.controllers"),
+            "cpuset cpu io memory pids",
+        )
+        .unwrap();
+        std::fs::write(
+            folder.path().join("cgroup.subtree_control"),
+            "memory pids cpu",
+        )
+        .unwrap();
         let (parent, enabled) = prepare(folder.path(), folder.path());
-        assert_eq!((parent.as_path(), enabled), (folder.path(), vec!["memory", "pids", "cpu"]));
+        assert_eq!(
+            (parent.as_path(), enabled),
+            (folder.path(), vec!["memory", "pids", "cpu"])
+        );
     }
 
     #[test]

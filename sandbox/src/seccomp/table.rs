@@ -405,7 +405,11 @@ const CLOSED_HERE: &[c_long] = &[];
 
 /// Numbers of all allowed calls.
 pub(super) fn allowed() -> impl Iterator<Item = i64> {
-    ALLOWED.iter().chain(ALLOWED_NUMBERS).chain(ALLOWED_HERE).copied()
+    ALLOWED
+        .iter()
+        .chain(ALLOWED_NUMBERS)
+        .chain(ALLOWED_HERE)
+        .copied()
 }
 
 /// Numbers of all calls answered with "not permitted".

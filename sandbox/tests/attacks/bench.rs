@@ -6,9 +6,17 @@ use std::time::Instant;
 use crate::world::{World, go, spec};
 
 /// Prints the median time of an empty job, start to gone, in microseconds.
-pub fn main() -> ExitCode {
-    let Ok(world) = World::new() else { return ExitCode::FAILURE };
-    let runs = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(50);
+pub(crate) fn main() -> ExitCode {
+    let Ok(world) = World::new() else {
+        return ExitCode::FAILURE;
+    };
+    let runs = std::env::args()
+        .nth(2)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(50);
+    let _warm = std::env::args()
+        .nth(3)
+        .map(|_| assay_sandbox::keep_warm(&world.launcher, "bench-", 2));
     let mut times: Vec<u128> = Vec::new();
     for _ in 0..runs {
         let mut job = spec("");
@@ -22,6 +30,11 @@ pub fn main() -> ExitCode {
         }
     }
     times.sort_unstable();
-    println!("runs={runs} median_us={} min={} max={}", times[times.len() / 2], times[0], times[times.len() - 1]);
+    println!(
+        "runs={runs} median_us={} min={} max={}",
+        times[times.len() / 2],
+        times[0],
+        times[times.len() - 1]
+    );
     ExitCode::SUCCESS
 }

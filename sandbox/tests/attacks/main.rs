@@ -1,7 +1,10 @@
 //! The attack table, run as jobs: each row is tried from inside and must fail, or be held, and an ordinary job must
 //! pass afterwards. Runs as the present user, and from root once more as an ordinary user (`ASSAY_TEST_USER`, default
 //! `assaytest`). Arguments choose rows by the beginning of their names; `bench` measures instead.
-#![expect(clippy::print_stdout, reason = "a test program reports on standard output")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a test program reports on standard output"
+)]
 
 mod bench;
 mod files;
@@ -23,7 +26,12 @@ fn main() -> ExitCode {
         Some("bench") => bench::main(),
         first => {
             let chosen: Vec<String> = first.map(str::to_owned).into_iter().chain(args).collect();
-            tests(&chosen.into_iter().filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>())
+            tests(
+                &chosen
+                    .into_iter()
+                    .filter(|arg| !arg.starts_with('-'))
+                    .collect::<Vec<_>>(),
+            )
         }
     }
 }
@@ -34,16 +42,25 @@ fn tests(chosen: &[String]) -> ExitCode {
         counts.add(&second::as_user(chosen));
     }
     if std::env::var_os(second::CHILD).is_some() {
-        println!("{}{} {} {}", second::MARK, counts.passed, counts.failed, counts.skipped);
+        println!(
+            "{}{} {} {}",
+            second::MARK,
+            counts.passed,
+            counts.failed,
+            counts.skipped
+        );
     } else {
-        println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+        println!(
+            "{} passed, {} failed, {} skipped",
+            counts.passed, counts.failed, counts.skipped
+        );
     }
     ExitCode::from(u8::from(counts.failed > 0))
 }
 
 /// What came of the cases.
 #[derive(Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     who: String,
     passed: u32,
     failed: u32,
@@ -64,12 +81,26 @@ fn run_here(chosen: &[String]) -> Counts {
         Ok(world) => world,
         Err(error) => {
             println!("FAIL set-up: {error}");
-            return Counts { failed: 1, ..counts };
+            return Counts {
+                failed: 1,
+                ..counts
+            };
         }
     };
     counts.who.clone_from(&world.who);
-    let all = [files::CASES, kernel::CASES, resources::CASES, network::CASES].concat();
-    let wanted = |case: &&Case| chosen.is_empty() || chosen.iter().any(|begin| case.name.starts_with(begin.as_str()));
+    let all = [
+        files::CASES,
+        kernel::CASES,
+        resources::CASES,
+        network::CASES,
+    ]
+    .concat();
+    let wanted = |case: &&Case| {
+        chosen.is_empty()
+            || chosen
+                .iter()
+                .any(|begin| case.name.starts_with(begin.as_str()))
+    };
     for case in all.iter().filter(wanted) {
         let began = std::time::Instant::now();
         let verdict = world.try_case(case);

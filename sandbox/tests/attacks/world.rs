@@ -5,23 +5,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use assay_sandbox::{
-    CheckState, Image, Launcher, Limits, Outcome, Run, RunError, RunEvent, RunSpec, TreeWriter, Usage,
+    CheckState, Image, Launcher, Limits, Outcome, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    Usage,
 };
 
 /// Result of a case's body: an error is what was seen instead of the expected.
-pub type Tried = Result<(), String>;
+pub(crate) type Tried = Result<(), String>;
 
 /// One row of the table.
 #[derive(Clone, Copy)]
-pub struct Case {
-    pub name: &'static str,
-    pub needs: Needs,
-    pub run: fn(&World) -> Tried,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) needs: Needs,
+    pub(crate) run: fn(&World) -> Tried,
 }
 
 /// What a case can't do without.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Needs {
+pub(crate) enum Needs {
     Nothing,
     /// Control groups for memory and processes.
     Groups,
@@ -29,38 +30,42 @@ pub enum Needs {
     Perl,
 }
 
-pub enum Verdict {
+pub(crate) enum Verdict {
     Passed,
     Skipped(String),
     Failed(String),
 }
 
-pub struct World {
+pub(crate) struct World {
     /// `root` or `user`.
-    pub who: String,
-    pub runtime: tokio::runtime::Runtime,
-    pub launcher: Launcher,
+    pub(crate) who: String,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) launcher: Launcher,
     /// A folder of the host outside the image, with a file `canary` that holds `CANARY`.
-    pub folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     groups: bool,
 }
 
 /// A finished job.
 #[derive(Debug)]
-pub struct Done {
-    pub outcome: Outcome,
-    pub output: String,
-    pub notices: Vec<String>,
-    pub usage: Usage,
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
+    pub(crate) output: String,
+    pub(crate) notices: Vec<String>,
+    pub(crate) usage: Usage,
 }
 
 impl World {
-    pub fn new() -> Result<World, String> {
+    pub(crate) fn new() -> Result<World, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         std::fs::write(folder.path().join("canary"), "CANARY\n").map_err(|e| e.to_string())?;
         let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
         let root = rustix::process::geteuid().is_root();
-        let good = |name| assay_sandbox::doctor().iter().any(|c| c.name == name && c.state == CheckState::Good);
+        let good = |name| {
+            assay_sandbox::doctor()
+                .iter()
+                .any(|c| c.name == name && c.state == CheckState::Good)
+        };
         Ok(World {
             who: if root { "root" } else { "user" }.to_owned(),
             runtime,
@@ -70,7 +75,7 @@ impl World {
         })
     }
 
-    pub fn try_case(&self, case: &Case) -> Verdict {
+    pub(crate) fn try_case(&self, case: &Case) -> Verdict {
         if case.needs == Needs::Groups && !self.groups {
             return Verdict::Skipped("no control groups here for this user".to_owned());
         }
@@ -83,31 +88,35 @@ impl World {
         }
     }
 
-    pub fn canary(&self) -> String {
+    pub(crate) fn canary(&self) -> String {
         self.folder.path().join("canary").display().to_string()
     }
 
-    pub fn has_groups(&self) -> bool {
+    pub(crate) fn has_groups(&self) -> bool {
         self.groups
     }
 
     /// An ordinary job must pass after every attack.
     fn ordinary(&self) -> Tried {
         let done = self.job("echo fine; test -w . && test -r /usr && echo x >/tmp/x")?;
-        expect(done.outcome == Outcome::Exited(0) && done.output == "fine\n", &done)
+        expect(
+            done.outcome == Outcome::Exited(0) && done.output == "fine\n",
+            &done,
+        )
     }
 
     /// Runs a script with the usual limits.
-    pub fn job(&self, script: &str) -> Result<Done, String> {
+    pub(crate) fn job(&self, script: &str) -> Result<Done, String> {
         self.run(spec(script))
     }
 
-    pub fn run(&self, spec: RunSpec) -> Result<Done, String> {
-        self.run_with(spec, |_| Ok(())).map_err(|error| error.to_string())
+    pub(crate) fn run(&self, spec: RunSpec) -> Result<Done, String> {
+        self.run_with(spec, |_| Ok(()))
+            .map_err(|error| error.to_string())
     }
 
     /// Runs with a source tree.
-    pub fn run_with(
+    pub(crate) fn run_with(
         &self,
         spec: RunSpec,
         fill: impl FnOnce(&mut TreeWriter) -> std::io::Result<()> + Send + 'static,
@@ -116,12 +125,15 @@ impl World {
     }
 }
 
-pub fn launcher(args: &[&str]) -> Launcher {
-    Launcher { program: "/proc/self/exe".into(), args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+pub(crate) fn launcher(args: &[&str]) -> Launcher {
+    Launcher {
+        program: "/proc/self/exe".into(),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+    }
 }
 
 /// One whole run.
-pub async fn go(
+pub(crate) async fn go(
     launcher: &Launcher,
     spec: RunSpec,
     fill: impl FnOnce(&mut TreeWriter) -> std::io::Result<()> + Send + 'static,
@@ -139,19 +151,28 @@ pub async fn go(
     }
     let (outcome, usage) = run.finish().await?;
     let output = String::from_utf8_lossy(&output).replace("\r\n", "\n");
-    Ok(Done { outcome, output, notices, usage })
+    Ok(Done {
+        outcome,
+        output,
+        notices,
+        usage,
+    })
 }
 
 /// A script with generous limits, and an id and slot of its own.
-pub fn spec(script: &str) -> RunSpec {
+pub(crate) fn spec(script: &str) -> RunSpec {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     RunSpec {
         id: format!("test-{}-{number}", std::process::id()),
         argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
-        env: [("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"), ("HOME", "/home/travis"), ("TERM", "dumb")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        env: [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
+            ("HOME", "/home/travis"),
+            ("TERM", "dumb"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
         cwd: "/home/travis/build/o/r".into(),
         home: "/home/travis".into(),
         user: "travis".into(),
@@ -176,7 +197,7 @@ pub fn spec(script: &str) -> RunSpec {
 }
 
 /// The condition, or what was seen.
-pub fn expect(condition: bool, seen: &impl std::fmt::Debug) -> Tried {
+pub(crate) fn expect(condition: bool, seen: &impl std::fmt::Debug) -> Tried {
     if condition {
         return Ok(());
     }
@@ -188,15 +209,23 @@ pub fn expect(condition: bool, seen: &impl std::fmt::Debug) -> Tried {
 }
 
 /// A raw system call as a perl statement that prints its result and error number.
-pub fn call(number: i64, arguments: &str) -> String {
-    let arguments = if arguments.is_empty() { String::new() } else { format!(", {arguments}") };
+pub(crate) fn call(number: i64, arguments: &str) -> String {
+    let arguments = if arguments.is_empty() {
+        String::new()
+    } else {
+        format!(", {arguments}")
+    };
     format!("perl -e '$r = syscall({number}{arguments}); printf \"%d %d\\n\", $r, $!+0;' ; ")
 }
 
 /// Processes of the whole host whose command line holds `marker`.
-pub fn processes_with(marker: &str) -> Vec<rustix::process::Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+pub(crate) fn processes_with(marker: &str) -> Vec<rustix::process::Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let own = std::process::id().cast_signed();
     pids.filter(|pid| *pid != own)
         .filter(|pid| {

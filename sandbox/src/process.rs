@@ -1,0 +1,50 @@
+//! A launcher process, from outside.
+
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use crate::cgroup::{Groups, base};
+use crate::error::RunError;
+use crate::run::Launcher;
+use crate::wire;
+
+/// A launcher that has been started, the socket to it, and the groups made for it.
+///
+/// Dropping the socket ends it, and everything it started.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) control: OwnedFd,
+    pub(crate) child: Child,
+    pub(crate) groups: Groups,
+}
+
+impl Process {
+    /// Makes groups called `id` and starts the program, with an empty environment and nothing but the socket.
+    pub(crate) fn start(launcher: &Launcher, id: &str) -> Result<Process, RunError> {
+        let groups = Groups::make(base::base(), id);
+        let (control, theirs) = wire::pair().map_err(RunError::io("making a socket pair"))?;
+        let child = Command::new(&launcher.program)
+            .args(&launcher.args)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|source| RunError::Launcher {
+                program: launcher.program.clone(),
+                source,
+            })?;
+        Ok(Process {
+            control,
+            child,
+            groups,
+        })
+    }
+
+    /// Ends a launcher that has no plan yet.
+    pub(crate) fn dismiss(mut self) {
+        drop(self.control);
+        if let Err(error) = self.child.wait() {
+            tracing::warn!(%error, "launcher can't be waited for");
+        }
+    }
+}

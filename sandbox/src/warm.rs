@@ -1,0 +1,153 @@
+//! Launchers started ahead of time.
+//!
+//! Starting the program and joining its control groups takes several times as long as everything else: the kernel lets a
+//! process change groups only after all processors have passed through the scheduler. So a few wait in groups of their
+//! own, with no rights given up and nothing of any job in them, until a run takes them.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::event::{PollFlags, Timespec};
+use rustix::net::RecvFlags;
+
+use crate::process::Process;
+use crate::run::Launcher;
+use crate::sys;
+use crate::wire::{self, ORDER_JOIN, Report};
+
+/// How long a run waits for a launcher that is still joining; starting another one takes as long.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+struct Pool {
+    launcher: Launcher,
+    prefix: String,
+    most: usize,
+    waiting: Vec<Process>,
+    /// Being started at the moment.
+    coming: usize,
+}
+
+fn pool() -> MutexGuard<'static, Option<Pool>> {
+    // Nothing panics while it is held, and a half-filled pool is a pool.
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps launchers waiting for as long as it lives; dropping it ends them and removes their groups.
+#[derive(Debug)]
+#[must_use = "dropping it ends the launchers"]
+pub struct Warm(());
+
+/// Keeps up to `count` launchers ready, so that runs that use the same `launcher` start sooner. One for each run that
+/// may go on at once is enough. Their groups' names begin with `prefix`, for [`clean_up`](crate::clean_up). There is one
+/// such stock per process; a second call replaces it.
+///
+/// Blocks for a few milliseconds for each launcher.
+pub fn keep_warm(launcher: &Launcher, prefix: &str, count: usize) -> Warm {
+    let fresh = Pool {
+        launcher: launcher.clone(),
+        prefix: prefix.to_owned(),
+        most: count,
+        waiting: Vec::new(),
+        coming: 0,
+    };
+    let old = pool().replace(fresh);
+    dismiss(old);
+    refill();
+    Warm(())
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        let old = pool().take();
+        dismiss(old);
+    }
+}
+
+fn dismiss(old: Option<Pool>) {
+    for process in old.into_iter().flat_map(|pool| pool.waiting) {
+        process.dismiss();
+    }
+}
+
+/// Starts what is missing. A launcher that can't be started is left to the next run, which will say why.
+pub(crate) fn refill() {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let (launcher, id) = {
+            let mut pool = pool();
+            let Some(pool) = pool
+                .as_mut()
+                .filter(|pool| pool.waiting.len() + pool.coming < pool.most)
+            else {
+                return;
+            };
+            pool.coming += 1;
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            (
+                pool.launcher.clone(),
+                format!("{}warm-{}-{number}", pool.prefix, std::process::id()),
+            )
+        };
+        let made = Process::start(&launcher, &id)
+            .ok()
+            .filter(|process| order_to_join(process).is_ok());
+        let mut pool = pool();
+        match (pool.as_mut(), made) {
+            (Some(pool), Some(process)) if pool.launcher == launcher => {
+                pool.coming = pool.coming.saturating_sub(1);
+                pool.waiting.push(process);
+            }
+            (other, made) => {
+                if let Some(pool) = other {
+                    pool.coming = pool.coming.saturating_sub(1);
+                }
+                drop(pool);
+                if let Some(process) = made {
+                    process.dismiss();
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn order_to_join(process: &Process) -> std::io::Result<()> {
+    let mut order = vec![ORDER_JOIN];
+    serde_json::to_writer(&mut order, process.groups.paths())?;
+    wire::send(process.control.as_fd(), &order, &[])
+}
+
+/// A launcher that is in its groups and waits for its plan.
+pub(crate) fn take(launcher: &Launcher) -> Option<Process> {
+    loop {
+        let process = pool()
+            .as_mut()
+            .filter(|pool| pool.launcher == *launcher)?
+            .waiting
+            .pop()?;
+        if is_ready(&process) {
+            return Some(process);
+        }
+        tracing::warn!("a waiting launcher is not ready");
+        process.dismiss();
+    }
+}
+
+fn is_ready(process: &Process) -> bool {
+    let mut fds = [sys::readable(&process.control)];
+    if !rustix::event::poll(&mut fds, Some(&PATIENCE)).is_ok_and(|ready| ready > 0) {
+        return false;
+    }
+    if fds[0].revents().contains(PollFlags::HUP) {
+        return false;
+    }
+    wire::receive(process.control.as_fd(), RecvFlags::DONTWAIT).is_ok_and(|(bytes, _)| {
+        serde_json::from_slice(&bytes).is_ok_and(|report: Report| report == Report::Ready)
+    })
+}

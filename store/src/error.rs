@@ -104,9 +104,10 @@ impl StoreError {
                     io::Error::from_raw_os_error,
                 ),
             },
-            StoreError::Closed { path, first } => {
-                StoreError::Closed { path: path.clone(), first: first.clone() }
-            }
+            StoreError::Closed { path, first } => StoreError::Closed {
+                path: path.clone(),
+                first: first.clone(),
+            },
             _ => StoreError::Closing,
         }
     }

@@ -54,7 +54,9 @@ pub(crate) struct Commit {
 
 impl Commit {
     fn is_removal(&self) -> bool {
-        self.entries.iter().any(|(entry, _)| matches!(entry, Entry::Change(Change::RemoveRepository(_))))
+        self.entries
+            .iter()
+            .any(|(entry, _)| matches!(entry, Entry::Change(Change::RemoveRepository(_))))
     }
 }
 
@@ -86,7 +88,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(shared: &Arc<Shared>, journal: Journal, sizes: Sizes) -> Result<Writer, StoreError> {
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        journal: Journal,
+        sizes: Sizes,
+    ) -> Result<Writer, StoreError> {
         let (commands, inbox) = mpsc::sync_channel(QUEUE);
         let (chores, chore_inbox) = mpsc::channel();
         let base_size = Arc::new(AtomicU64::new(sizes.base));
@@ -96,7 +102,10 @@ impl Writer {
                 .spawn(body)
                 .map_err(StoreError::io("start a thread for", shared.folder.root()))
         };
-        let keeper = Keeper { shared: Arc::clone(shared), base_size: Arc::clone(&base_size) };
+        let keeper = Keeper {
+            shared: Arc::clone(shared),
+            base_size: Arc::clone(&base_size),
+        };
         let keeper = spawn("store-keeper", Box::new(move || keeper.run(&chore_inbox)))?;
         let worker = Worker {
             shared: Arc::clone(shared),
@@ -107,7 +116,10 @@ impl Writer {
             base_size,
         };
         let worker = spawn("store-writer", Box::new(move || worker.run(&inbox)))?;
-        Ok(Writer { commands, threads: vec![worker, keeper] })
+        Ok(Writer {
+            commands,
+            threads: vec![worker, keeper],
+        })
     }
 
     /// Sends a command and waits for its answer.
@@ -116,7 +128,9 @@ impl Writer {
         command: impl FnOnce(Sender<Result<(), StoreError>>) -> Command,
     ) -> Result<(), StoreError> {
         let (reply, answer) = mpsc::channel();
-        self.commands.send(command(reply)).map_err(|_| StoreError::Closing)?;
+        self.commands
+            .send(command(reply))
+            .map_err(|_| StoreError::Closing)?;
         answer.recv().unwrap_or(Err(StoreError::Closing))
     }
 }
@@ -158,7 +172,11 @@ impl Worker {
                 if is_removal {
                     self.remove(std::mem::take(&mut group));
                 }
-                next = if group.len() < GROUP { inbox.try_recv().ok() } else { None };
+                next = if group.len() < GROUP {
+                    inbox.try_recv().ok()
+                } else {
+                    None
+                };
             }
             self.commit(group);
             match next {
@@ -191,7 +209,9 @@ impl Worker {
         for commit in group {
             match self.admit(&commit, &ready) {
                 Ok(()) => {
-                    frames.extend(journal::records(commit.entries.iter().map(|(_, sealed)| sealed.as_slice())));
+                    frames.extend(journal::records(
+                        commit.entries.iter().map(|(_, sealed)| sealed.as_slice()),
+                    ));
                     ready.push(commit);
                 }
                 Err(error) => answer(&commit.reply, Err(error)),
@@ -220,13 +240,19 @@ impl Worker {
 
     /// Refuses what must not be written: records of a repository that is gone, a name that is taken.
     fn admit(&self, commit: &Commit, before: &[Commit]) -> Result<(), StoreError> {
-        let waiting = || before.iter().chain([commit]).flat_map(|commit| commit.entries.iter().map(|(entry, _)| entry));
+        let waiting = || {
+            before
+                .iter()
+                .chain([commit])
+                .flat_map(|commit| commit.entries.iter().map(|(entry, _)| entry))
+        };
         for (entry, _) in &commit.entries {
             let repo = entry.repo();
             if let Entry::Change(Change::Repository(repository)) = entry {
                 let taken = |other: &Entry| match other {
                     Entry::Change(Change::Repository(other)) => {
-                        other.id != repository.id && same_slug(other.slug.as_str(), repository.slug.as_str())
+                        other.id != repository.id
+                            && same_slug(other.slug.as_str(), repository.slug.as_str())
                     }
                     _ => false,
                 };
@@ -274,7 +300,9 @@ impl Worker {
     fn chores(&mut self) {
         if self.since_base > BASE_BYTES.max(self.base_size.load(Ordering::Relaxed)) {
             self.base(None);
-        } else if self.since_checkpoint.0 >= CHECKPOINT_COMMITS || self.since_checkpoint.1 >= CHECKPOINT_BYTES {
+        } else if self.since_checkpoint.0 >= CHECKPOINT_COMMITS
+            || self.since_checkpoint.1 >= CHECKPOINT_BYTES
+        {
             self.checkpoint(None);
         }
     }
@@ -318,7 +346,8 @@ impl Shared {
     pub(crate) fn remove(&self, id: RepoId) -> Result<(), StoreError> {
         let _guard = self.removal.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(sealed) = self.view.repository(id)?
-            && let Ok(Entry::Change(Change::Repository(repository))) = seal::unseal(&self.keys, &sealed)
+            && let Ok(Entry::Change(Change::Repository(repository))) =
+                seal::unseal(&self.keys, &sealed)
         {
             self.mirrors.remove(&repository.slug)?;
         }
@@ -329,7 +358,11 @@ impl Shared {
     /// The highest ids given out, as a record.
     fn counters(&self) -> Result<(Entry, Vec<u8>), StoreError> {
         let counter = |name| self.view.counter(name);
-        let entry = Entry::Counters { request: counter("request")?, job: counter("job")?, repo: counter("repo")? };
+        let entry = Entry::Counters {
+            request: counter("request")?,
+            job: counter("job")?,
+            repo: counter("repo")?,
+        };
         let sealed = seal::seal(&*self.keys.get_or_make(STATE)?, &entry)?;
         Ok((entry, sealed))
     }
@@ -379,9 +412,17 @@ impl Keeper {
             Ok(_) => Ok(()),
             // Removed while the base was being written.
             Err(seal::Unreadable::NoKey(repo)) if shared.view.repository(repo)?.is_none() => Ok(()),
-            Err(error) => Err(StoreError::Record { record: "in the database".to_owned(), what: error.to_string() }),
+            Err(error) => Err(StoreError::Record {
+                record: "in the database".to_owned(),
+                what: error.to_string(),
+            }),
         };
-        let size = journal::write_base(&shared.folder.join("journal"), position.segment, &mut records, &mut check)?;
+        let size = journal::write_base(
+            &shared.folder.join("journal"),
+            position.segment,
+            &mut records,
+            &mut check,
+        )?;
         self.base_size.store(size, Ordering::Relaxed);
         Ok(())
     }

@@ -39,9 +39,10 @@ impl FsckReport {
 /// # Errors
 /// When a daemon has the folder open, it was written by a newer version, or a file can't be read.
 pub fn fsck(dir: &Path, rebuild: bool) -> Result<FsckReport, StoreError> {
-    // A folder that isn't there is no sound state, and checking must not make one.
-    fs::read_dir(dir).map_err(StoreError::io("open", dir))?;
     let folder = Folder::new(dir);
+    // What isn't there is no sound state, and checking must not make one.
+    let format = folder.join("format");
+    fs::metadata(&format).map_err(StoreError::io("open", &format))?;
     folder.prepare()?;
     let _lock = folder.lock()?;
     folder.check_format()?;

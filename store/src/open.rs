@@ -17,9 +17,10 @@ use crate::keys::Keys;
 use crate::logs::Logs;
 use crate::record::Entry;
 use crate::seal::{self, Unreadable};
+use crate::shared::Shared;
 use crate::types::{Change, Opened};
 use crate::view::{Unusable, View};
-use crate::writer::{Shared, Sizes};
+use crate::writer::Sizes;
 
 /// Changes that a slow listener may fall behind before it has to look for itself.
 const WATCHED: usize = 1024;
@@ -188,10 +189,9 @@ fn replay_into(
     ) {
         Ok(entry) => {
             if let Entry::Change(Change::RemoveRepository(id)) = &entry {
-                shared.remove(*id)?;
                 without_key.remove(id);
             }
-            shared.view.apply(&entry, sealed, &shared.keys)
+            shared.apply(&entry, sealed)
         }
         Err(Unreadable::NoKey(repo)) => {
             without_key.insert(repo);

@@ -18,10 +18,11 @@ use crate::keys::STATE;
 use crate::logs::Logs;
 use crate::open;
 use crate::record::Entry;
-use crate::seal::{self, Unreadable};
+use crate::seal;
+use crate::shared::Shared;
 use crate::tokens;
 use crate::types::{BuildQuery, Change, Changed, Opened, Right, Token, Unfinished};
-use crate::writer::{Command, Commit, Shared, Writer};
+use crate::writer::{Command, Commit, Writer};
 
 /// Longest sealed commit; a build with its jobs is a few hundred kilobytes at most.
 const LARGEST_COMMIT: usize = 64 << 20;
@@ -341,28 +342,6 @@ impl Store {
             .iter()
             .filter_map(|sealed| self.shared().read(sealed, &pick).transpose())
             .collect()
-    }
-}
-
-impl Shared {
-    /// Opens one record of the view; `None` when its repository has just been removed.
-    pub(crate) fn read<T>(
-        &self,
-        sealed: &[u8],
-        pick: impl Fn(Change) -> Option<T>,
-    ) -> Result<Option<T>, StoreError> {
-        let wrong = |what: String| StoreError::Record {
-            record: "in the database".to_owned(),
-            what,
-        };
-        match seal::unseal(&self.keys, sealed) {
-            Ok(Entry::Change(change)) => pick(change)
-                .map(Some)
-                .ok_or_else(|| wrong("it is of another kind".to_owned())),
-            Ok(Entry::Counters { .. }) => Err(wrong("it is of another kind".to_owned())),
-            Err(Unreadable::NoKey(repo)) if self.view.repository(repo)?.is_none() => Ok(None),
-            Err(error) => Err(wrong(error.to_string())),
-        }
     }
 }
 

@@ -28,8 +28,8 @@ pub(crate) use mirrors::Mirrors;
 pub use refs::SourceRefs;
 
 use crate::error::StoreError;
+use crate::shared::Shared;
 use crate::store::repository;
-use crate::writer::Shared;
 use mirrors::{Mirror, guard};
 use source::SourceRepository;
 

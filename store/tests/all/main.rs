@@ -7,6 +7,8 @@ mod git_fetch;
 #[cfg(test)]
 mod git_layout;
 #[cfg(test)]
+mod git_submodules;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod records;

@@ -486,12 +486,29 @@ fn the_keys_folder_is_needed() {
     );
 }
 
-/// Runs by itself in a process of its own, because the limit that stands for a full disk is the process'.
+/// Runs one of the helpers below in a process of its own, with `set_up` done by a shell before.
+fn helper(name: &str, set_up: &str, state: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command
+        .args([
+            "-c",
+            &format!("{set_up} exec \"$0\" --exact state::{name} --nocapture"),
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env("ASSAY_TEST_HELPER", state);
+    command
+}
+
+fn helper_state() -> Option<PathBuf> {
+    std::env::var_os("ASSAY_TEST_HELPER").map(PathBuf::from)
+}
+
+/// Does nothing unless `a_full_disk_is_named_and_leaves_no_trace` runs it: the limit that stands for a full disk is
+/// that of a whole process.
 #[test]
-#[ignore = "run by a_full_disk_is_named_and_leaves_no_trace"]
 fn helper_with_a_small_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let state = PathBuf::from(std::env::var_os("ASSAY_TEST_STATE").unwrap());
+    let Some(state) = helper_state() else { return };
     let (store, _) = Store::open(&state).unwrap();
     let length = fs::metadata(&segments(&state)[0]).unwrap().len();
     let old = getrlimit(Resource::Fsize);
@@ -519,16 +536,14 @@ fn helper_with_a_small_file_limit() {
 fn a_full_disk_is_named_and_leaves_no_trace() {
     let dir = tempfile::tempdir().unwrap();
     drop(filled(dir.path(), 2));
-    // A shell that ignores the signal which would otherwise end the process at its limit.
-    let output = std::process::Command::new("sh")
-        .args([
-            "-c",
-            "trap '' XFSZ; exec \"$0\" --exact state::helper_with_a_small_file_limit --ignored",
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .env("ASSAY_TEST_STATE", dir.path())
-        .output()
-        .unwrap();
+    // Ignored signals stay ignored: otherwise this one would end the process at its limit.
+    let output = helper(
+        "helper_with_a_small_file_limit",
+        "trap '' XFSZ;",
+        dir.path(),
+    )
+    .output()
+    .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && said.contains("1 passed"),
@@ -537,4 +552,68 @@ fn a_full_disk_is_named_and_leaves_no_trace() {
     let (store, opened) = Store::open(dir.path()).unwrap();
     assert_eq!(opened.notes, Vec::<String>::new());
     assert_eq!(numbers(&store), [1, 2, 4]);
+}
+
+/// Does nothing unless `a_killed_daemon_loses_nothing_acknowledged` runs it: writes and says so, until it is killed.
+#[test]
+fn helper_that_writes_until_it_is_killed() {
+    let Some(state) = helper_state() else { return };
+    let (store, _) = Store::open(&state).unwrap();
+    let first = store.counters().unwrap().builds[&RepoId(1)] + 1;
+    let mut out = std::io::stdout();
+    for number in first.. {
+        put(&store, number);
+        if number % 7 == 0 {
+            store.checkpoint().unwrap();
+        }
+        if number % 31 == 0 {
+            store.compact().unwrap();
+        }
+        writeln!(out, "\nwritten {number}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn a_killed_daemon_loses_nothing_acknowledged() {
+    use std::io::BufRead;
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 1));
+    let mut acknowledged = 1;
+    for round in 0..12 {
+        let mut child = helper("helper_that_writes_until_it_is_killed", "", dir.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let mut seen = 0;
+        for line in lines {
+            if let Some(number) = line.strip_prefix("written ") {
+                acknowledged = number.parse().unwrap();
+                seen += 1;
+                if seen == 5 + round {
+                    child.kill().unwrap();
+                }
+            }
+        }
+        child.wait().unwrap();
+        let (store, opened) = Store::open(dir.path()).unwrap();
+        assert!(
+            opened.notes.iter().all(|note| note.contains("torn")),
+            "{:?}",
+            opened.notes
+        );
+        let found = numbers(&store);
+        let last = *found.last().unwrap();
+        assert!(
+            (acknowledged..=acknowledged + 1).contains(&last),
+            "{acknowledged} {last}"
+        );
+        assert_eq!(found, (1..=last).collect::<Vec<_>>());
+        drop(store);
+        let report = fsck(dir.path(), false).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+    }
 }

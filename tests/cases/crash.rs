@@ -109,11 +109,13 @@ fn a_lost_database_is_rebuilt_from_the_journal() {
     );
     let mut server = Server::start(dir.path(), &[&repo], "");
     repo.push_and_wait();
+    // The port, and with it the links, are others after a new start.
     let before = server.newest_build("team/app");
     server.stop();
     std::fs::remove_dir_all(server.state().join("db")).unwrap();
     server.run();
-    assert_eq!(server.newest_build("team/app"), before);
+    let after = server.newest_build("team/app");
+    assert_eq!((&after["build"], &after["jobs"]), (&before["build"], &before["jobs"]));
     server.stop();
     let output = server.try_cli(&["fsck"]);
     assert!(

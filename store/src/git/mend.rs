@@ -25,10 +25,15 @@ pub(super) fn remove_damaged(mirror: &Mirror) -> Result<(), GitError> {
         }
     }
     let dir = mirror.objects_dir().join("pack");
-    let entries = fs::read_dir(&dir).map_err(|error| GitError::Mirror(StoreError::io("read", &dir)(error)))?;
+    let entries = fs::read_dir(&dir)
+        .map_err(|error| GitError::Mirror(StoreError::io("read", &dir)(error)))?;
     for entry in entries.flatten() {
         let index = entry.path();
-        if index.extension().is_some_and(|extension| extension == "idx") && !is_sound_pack(&index, mirror) {
+        if index
+            .extension()
+            .is_some_and(|extension| extension == "idx")
+            && !is_sound_pack(&index, mirror)
+        {
             for path in [&index, &index.with_extension("pack")] {
                 remove_all(path).map_err(GitError::Mirror)?;
             }

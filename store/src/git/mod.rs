@@ -29,8 +29,8 @@ pub(crate) use mirrors::Mirrors;
 pub use refs::SourceRefs;
 
 use crate::error::StoreError;
+use crate::shared::Shared;
 use crate::store::repository;
-use crate::writer::Shared;
 use mirrors::{Mirror, guard};
 use source::SourceRepository;
 
@@ -103,7 +103,14 @@ impl Git {
         sink: &mut dyn FnMut(TreeItem<'_>) -> std::io::Result<()>,
     ) -> Result<LaidOut, GitError> {
         let commit = self.ready(repository, &checkout.commit)?;
-        let mut layout = layout::Layout { git: self, root: repository, checkout, sink, out: LaidOut::default(), survey: false };
+        let mut layout = layout::Layout {
+            git: self,
+            root: repository,
+            checkout,
+            sink,
+            out: LaidOut::default(),
+            survey: false,
+        };
         layout.lay_root(commit)?;
         Ok(layout.out)
     }
@@ -115,8 +122,10 @@ impl Git {
     /// The mirror of a repository of which something was fetched.
     fn mirror(&self, repository: &Repository) -> Result<Mirror, GitError> {
         let path = self.mirror_path(repository);
-        Mirror::find(path.clone())
-            .ok_or_else(|| GitError::Repository { path, what: "nothing has been fetched into this mirror".to_owned() })
+        Mirror::find(path.clone()).ok_or_else(|| GitError::Repository {
+            path,
+            what: "nothing has been fetched into this mirror".to_owned(),
+        })
     }
 
     /// Object id of a commit that is in the mirror, or is brought there.
@@ -161,7 +170,9 @@ impl Git {
     /// Whether an error says that the mirror lacks something it must have.
     fn is_damage(&self, repository: &Repository, error: &GitError) -> bool {
         match error {
-            GitError::Damaged { path, .. } | GitError::Missing { path, .. } => *path == self.mirror_path(repository),
+            GitError::Damaged { path, .. } | GitError::Missing { path, .. } => {
+                *path == self.mirror_path(repository)
+            }
             _ => false,
         }
     }
@@ -197,7 +208,10 @@ impl Git {
     fn registered(&self) -> Result<Vec<Repository>, GitError> {
         let read = || -> Result<Vec<Repository>, StoreError> {
             let sealed = self.shared.view.repositories()?;
-            sealed.iter().filter_map(|sealed| self.shared.read(sealed, repository).transpose()).collect()
+            sealed
+                .iter()
+                .filter_map(|sealed| self.shared.read(sealed, repository).transpose())
+                .collect()
         };
         read().map_err(GitError::Store)
     }

@@ -18,13 +18,23 @@ const JOB: JobId = JobId(10);
 fn open(dir: &Path) -> Store {
     let (store, _) = Store::open(dir).unwrap();
     if store.repository(REPO).unwrap().is_none() {
-        store.commit(vec![Change::Repository(repository(1, "acme/app", Path::new("/x")))]).unwrap();
+        store
+            .commit(vec![Change::Repository(repository(
+                1,
+                "acme/app",
+                Path::new("/x"),
+            ))])
+            .unwrap();
     }
     store
 }
 
 fn part(number: u32, content: &str, last: bool) -> LogPart {
-    LogPart { number, content: content.to_owned(), last }
+    LogPart {
+        number,
+        content: content.to_owned(),
+        last,
+    }
 }
 
 fn running(dir: &Path) -> PathBuf {
@@ -32,7 +42,9 @@ fn running(dir: &Path) -> PathBuf {
 }
 
 async fn next(feed: &mut LogFeed) -> Option<LogPart> {
-    tokio::time::timeout(Duration::from_secs(20), feed.next()).await.expect("the feed moves")
+    tokio::time::timeout(Duration::from_secs(20), feed.next())
+        .await
+        .expect("the feed moves")
 }
 
 #[test]
@@ -59,7 +71,10 @@ fn parts_are_stored_and_numbered() {
     assert!(!logs.is_complete(REPO, JOB).unwrap());
     log.finish().unwrap();
     let check = |store: &Store| {
-        assert_eq!(store.logs().parts(REPO, JOB, 3).unwrap(), [part(4, "\u{fffd}", false), part(5, "\u{fffd}", true)]);
+        assert_eq!(
+            store.logs().parts(REPO, JOB, 3).unwrap(),
+            [part(4, "\u{fffd}", false), part(5, "\u{fffd}", true)]
+        );
         assert!(store.logs().is_complete(REPO, JOB).unwrap());
     };
     check(&store);
@@ -79,7 +94,13 @@ fn long_output_is_cut_between_characters() {
     let parts = store.logs().parts(REPO, JOB, 0).unwrap();
     assert_eq!(parts.len(), 3);
     assert!(parts.iter().all(|part| part.content.len() <= 64 << 10));
-    assert_eq!(parts.iter().map(|part| part.content.as_str()).collect::<String>(), text);
+    assert_eq!(
+        parts
+            .iter()
+            .map(|part| part.content.as_str())
+            .collect::<String>(),
+        text
+    );
 }
 
 #[test]
@@ -96,24 +117,41 @@ fn an_interrupted_log_goes_on_after_its_last_whole_part() {
     for cut in [1, 5, 9, 12, 15] {
         std::fs::write(running(dir.path()), &whole[..whole.len() - cut]).unwrap();
         let store = open(dir.path());
-        assert_eq!(store.logs().parts(REPO, JOB, 0).unwrap(), [part(1, "first\n", false)]);
+        assert_eq!(
+            store.logs().parts(REPO, JOB, 0).unwrap(),
+            [part(1, "first\n", false)]
+        );
         let mut log = store.logs().write(REPO, JOB).unwrap();
         log.append(b"again\n").unwrap();
-        assert_eq!(store.logs().parts(REPO, JOB, 1).unwrap(), [part(2, "again\n", false)]);
+        assert_eq!(
+            store.logs().parts(REPO, JOB, 1).unwrap(),
+            [part(2, "again\n", false)]
+        );
     }
     std::fs::write(running(dir.path()), &whole).unwrap();
-    std::fs::OpenOptions::new().append(true).open(running(dir.path())).unwrap().write_all(&[0; 40]).unwrap();
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(running(dir.path()))
+        .unwrap()
+        .write_all(&[0; 40])
+        .unwrap();
     let store = open(dir.path());
     let mut log = store.logs().write(REPO, JOB).unwrap();
     log.append(b"third\n").unwrap();
-    assert_eq!(store.logs().parts(REPO, JOB, 1).unwrap(), [part(2, "second\n", false), part(3, "third\n", false)]);
+    assert_eq!(
+        store.logs().parts(REPO, JOB, 1).unwrap(),
+        [part(2, "second\n", false), part(3, "third\n", false)]
+    );
     // Even the header may be cut off.
     drop((log, store));
     std::fs::write(running(dir.path()), b"ASS").unwrap();
     let store = open(dir.path());
     let mut log = store.logs().write(REPO, JOB).unwrap();
     log.append(b"x").unwrap();
-    assert_eq!(store.logs().parts(REPO, JOB, 0).unwrap(), [part(1, "x", false)]);
+    assert_eq!(
+        store.logs().parts(REPO, JOB, 0).unwrap(),
+        [part(1, "x", false)]
+    );
 }
 
 #[test]
@@ -130,7 +168,8 @@ fn a_log_whose_end_was_written_before_a_crash_is_complete() {
     for leave in [true, false] {
         if !leave {
             std::fs::rename(&packed, dir.path().join("gone")).unwrap();
-            let plain = zstd::decode_all(std::fs::File::open(dir.path().join("gone")).unwrap()).unwrap();
+            let plain =
+                zstd::decode_all(std::fs::File::open(dir.path().join("gone")).unwrap()).unwrap();
             std::fs::write(running(dir.path()), plain).unwrap();
         }
         let store = open(dir.path());
@@ -151,7 +190,15 @@ fn a_finished_log_can_be_gone_on_with() {
     log.append(b"two").unwrap();
     log.finish().unwrap();
     let parts = store.logs().parts(REPO, JOB, 0).unwrap();
-    assert_eq!(parts, [part(1, "one", false), part(2, "", false), part(3, "two", false), part(4, "", true)]);
+    assert_eq!(
+        parts,
+        [
+            part(1, "one", false),
+            part(2, "", false),
+            part(3, "two", false),
+            part(4, "", true)
+        ]
+    );
 }
 
 #[test]
@@ -161,10 +208,16 @@ fn only_the_latest_writer_writes() {
     let mut old = store.logs().write(REPO, JOB).unwrap();
     old.append(b"old").unwrap();
     let mut new = store.logs().write(REPO, JOB).unwrap();
-    assert!(matches!(old.append(b"late"), Err(StoreError::LogCleared(10))));
+    assert!(matches!(
+        old.append(b"late"),
+        Err(StoreError::LogCleared(10))
+    ));
     new.append(b"new").unwrap();
     store.logs().clear(REPO, JOB).unwrap();
-    assert!(matches!(new.append(b"late"), Err(StoreError::LogCleared(10))));
+    assert!(matches!(
+        new.append(b"late"),
+        Err(StoreError::LogCleared(10))
+    ));
     assert!(matches!(new.finish(), Err(StoreError::LogCleared(10))));
     assert_eq!(store.logs().parts(REPO, JOB, 0).unwrap(), []);
 }
@@ -175,7 +228,11 @@ async fn a_feed_waits_for_the_log_and_ends_with_it() {
     let store = open(dir.path());
     let mut early = store.logs().follow(REPO, JOB, 0);
     // Waiting, dropped, called again.
-    assert!(tokio::time::timeout(Duration::from_millis(20), early.next()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(20), early.next())
+            .await
+            .is_err()
+    );
     let mut log = store.logs().write(REPO, JOB).unwrap();
     log.append(b"one").unwrap();
     assert_eq!(next(&mut early).await, Some(part(1, "one", false)));
@@ -228,7 +285,10 @@ async fn feeds_of_a_removed_repository_end() {
         assert!(matches!(waiting.as_mut().poll(&mut context), Poll::Pending));
     }
     let store2 = store.clone();
-    tokio::task::spawn_blocking(move || store2.commit(vec![Change::RemoveRepository(REPO)])).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(move || store2.commit(vec![Change::RemoveRepository(REPO)]))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(next(&mut feed).await, None);
 }
 
@@ -256,7 +316,8 @@ async fn many_followers_miss_nothing_and_see_nothing_twice() {
     let write = move || {
         let mut log = writer.logs().write(REPO, JOB).unwrap();
         for number in 1..=PARTS {
-            log.append(format!("part {number} {}\n", "x".repeat(200)).as_bytes()).unwrap();
+            log.append(format!("part {number} {}\n", "x".repeat(200)).as_bytes())
+                .unwrap();
         }
         log.finish().unwrap();
     };

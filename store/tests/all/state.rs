@@ -12,7 +12,13 @@ use crate::common::{build, repository, request};
 
 fn filled(dir: &Path, builds: u64) -> Store {
     let (store, _) = Store::open(dir).unwrap();
-    store.commit(vec![Change::Repository(repository(1, "acme/app", Path::new("/x")))]).unwrap();
+    store
+        .commit(vec![Change::Repository(repository(
+            1,
+            "acme/app",
+            Path::new("/x"),
+        ))])
+        .unwrap();
     for number in 1..=builds {
         put(&store, number);
     }
@@ -22,18 +28,35 @@ fn filled(dir: &Path, builds: u64) -> Store {
 fn put(store: &Store, number: u64) {
     let (build, job) = build(number, 1, number, "main", State::Passed);
     let request = request(number, 1, RequestState::Accepted);
-    store.commit(vec![Change::Request(request), Change::Build(build), Change::Job(job)]).unwrap();
+    store
+        .commit(vec![
+            Change::Request(request),
+            Change::Build(build),
+            Change::Job(job),
+        ])
+        .unwrap();
 }
 
 fn numbers(store: &Store) -> Vec<u64> {
-    let query = BuildQuery { limit: usize::MAX, ..BuildQuery::default() };
-    let mut found: Vec<_> = store.builds(RepoId(1), &query).unwrap().iter().map(|build| build.number).collect();
+    let query = BuildQuery {
+        limit: usize::MAX,
+        ..BuildQuery::default()
+    };
+    let mut found: Vec<_> = store
+        .builds(RepoId(1), &query)
+        .unwrap()
+        .iter()
+        .map(|build| build.number)
+        .collect();
     found.reverse();
     found
 }
 
 fn segments(dir: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found: Vec<_> = fs::read_dir(dir.join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     found.sort();
     found
 }
@@ -70,10 +93,30 @@ fn only_the_daemon_sees_what_is_inside() {
     let store = filled(&state, 1);
     let mode = |name: &str| fs::metadata(state.join(name)).unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode(""), mode("run")), (0o711, 0o711));
-    for name in ["db", "journal", "logs", "logs/running", "git", "results", "caches", "artifacts", "keys"] {
-        assert_eq!(mode(name) & 0o077, if name == "db" { mode(name) & 0o077 } else { 0 }, "{name}");
+    for name in [
+        "db",
+        "journal",
+        "logs",
+        "logs/running",
+        "git",
+        "results",
+        "caches",
+        "artifacts",
+        "keys",
+    ] {
+        assert_eq!(
+            mode(name) & 0o077,
+            if name == "db" { mode(name) & 0o077 } else { 0 },
+            "{name}"
+        );
     }
-    for name in ["keys/identity", "keys/state.age", "keys/repo-1.age", "format", "lock"] {
+    for name in [
+        "keys/identity",
+        "keys/state.age",
+        "keys/repo-1.age",
+        "format",
+        "lock",
+    ] {
         assert_eq!(mode(name), 0o600, "{name}");
     }
     drop(store);
@@ -84,9 +127,15 @@ fn a_second_daemon_hears_who_has_the_folder() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(dir.path(), 1);
     let error = Store::open(dir.path()).unwrap_err();
-    assert!(matches!(&error, StoreError::Locked { pid: Some(pid), .. } if *pid == std::process::id()), "{error}");
+    assert!(
+        matches!(&error, StoreError::Locked { pid: Some(pid), .. } if *pid == std::process::id()),
+        "{error}"
+    );
     assert!(error.to_string().contains(dir.path().to_str().unwrap()));
-    assert!(matches!(fsck(dir.path(), false), Err(StoreError::Locked { .. })));
+    assert!(matches!(
+        fsck(dir.path(), false),
+        Err(StoreError::Locked { .. })
+    ));
     drop(store);
     Store::open(dir.path()).unwrap();
 }
@@ -98,15 +147,38 @@ fn the_state_of_a_newer_version_is_refused() {
     let before = fs::read(&segments(dir.path())[0]).unwrap();
     fs::write(dir.path().join("format"), "2\n").unwrap();
     let error = Store::open(dir.path()).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            StoreError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
     fs::write(dir.path().join("format"), "1\n").unwrap();
     overwrite(&segments(dir.path())[0], 8, &[0, 9]);
     let error = Store::open(dir.path()).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 9, known: 1, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            StoreError::Newer {
+                found: 9,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
     fs::write(&segments(dir.path())[0], before).unwrap();
     Store::open(dir.path()).unwrap();
     fs::write(dir.path().join("format"), "x").unwrap();
-    assert!(matches!(Store::open(dir.path()), Err(StoreError::Damaged { .. })));
+    assert!(matches!(
+        Store::open(dir.path()),
+        Err(StoreError::Damaged { .. })
+    ));
 }
 
 #[test]
@@ -118,7 +190,12 @@ fn a_state_folder_that_is_a_file_is_named() {
     assert!(error.contains(file.to_str().unwrap()), "{error}");
     let error = Store::open(&file.join("state")).unwrap_err().to_string();
     assert!(error.contains("os error"), "{error}");
-    assert!(fsck(&dir.path().join("none"), false).unwrap_err().to_string().contains("none"));
+    assert!(
+        fsck(&dir.path().join("none"), false)
+            .unwrap_err()
+            .to_string()
+            .contains("none")
+    );
     assert!(!dir.path().join("none").exists());
 }
 
@@ -164,7 +241,11 @@ fn a_torn_record_is_cut_off_with_a_note() {
         fs::remove_dir_all(copy2.join("db")).unwrap();
         fs::write(&segments(&copy2)[0], &whole[..cut]).unwrap();
         let (store, opened) = Store::open(&copy2).unwrap();
-        assert!(opened.notes.iter().any(|note| note.contains("torn")), "{:?}", opened.notes);
+        assert!(
+            opened.notes.iter().any(|note| note.contains("torn")),
+            "{:?}",
+            opened.notes
+        );
         assert_eq!(numbers(&store), [1, 2, 3]);
         put(&store, 5);
         drop(store);
@@ -185,7 +266,11 @@ fn a_segment_whose_header_is_torn_is_begun_anew() {
     for length in [0, 10] {
         let copy2 = dir.path().join(format!("header{length}"));
         copy(&state, &copy2);
-        fs::write(copy2.join("journal/000000000002.journal"), &b"ASSAYJNL\x00\x01"[..length]).unwrap();
+        fs::write(
+            copy2.join("journal/000000000002.journal"),
+            &b"ASSAYJNL\x00\x01"[..length],
+        )
+        .unwrap();
         let (store, opened) = Store::open(&copy2).unwrap();
         assert_eq!(opened.notes.len(), 1, "{:?}", opened.notes);
         assert_eq!(numbers(&store), [1, 2, 3]);
@@ -218,13 +303,24 @@ fn damage_in_the_middle_costs_only_what_is_there() {
         let report = fsck(&copy2, false).unwrap();
         assert_eq!(report.damaged.len(), 1, "{report:?}");
         assert!(!report.differences.is_empty() && !report.is_clean());
-        assert!(report.damaged[0].contains(segment.to_str().unwrap()), "{report:?}");
+        assert!(
+            report.damaged[0].contains(segment.to_str().unwrap()),
+            "{report:?}"
+        );
         // Without the database it is lost, and only it.
         fs::remove_dir_all(copy2.join("db")).unwrap();
         let (store, opened) = Store::open(&copy2).unwrap();
         assert_eq!(numbers(&store), [1, 2, 4]);
-        assert!(opened.notes.iter().any(|note| note.contains("damaged")), "{:?}", opened.notes);
-        assert!(segments(&copy2).iter().any(|path| path.to_str().unwrap().contains("damaged-")));
+        assert!(
+            opened.notes.iter().any(|note| note.contains("damaged")),
+            "{:?}",
+            opened.notes
+        );
+        assert!(
+            segments(&copy2)
+                .iter()
+                .any(|path| path.to_str().unwrap().contains("damaged-"))
+        );
         // A base brings the journal back in order.
         store.compact().unwrap();
         drop(store);
@@ -240,14 +336,21 @@ fn a_database_that_cannot_be_opened_is_set_aside_and_rebuilt() {
     let database = dir.path().join("db/db");
     let length = fs::metadata(&database).unwrap().len();
     fs::write(&database, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
-    for entry in fs::read_dir(dir.path().join("db")).unwrap().map(Result::unwrap) {
+    for entry in fs::read_dir(dir.path().join("db"))
+        .unwrap()
+        .map(Result::unwrap)
+    {
         if entry.path().is_file() && entry.file_name() != "db" {
             fs::write(entry.path(), b"rubbish").unwrap();
         }
     }
     let (store, opened) = Store::open(dir.path()).unwrap();
     assert_eq!(numbers(&store), [1, 2, 3, 4, 5]);
-    assert!(opened.notes.iter().any(|note| note.contains("set aside")), "{:?}", opened.notes);
+    assert!(
+        opened.notes.iter().any(|note| note.contains("set aside")),
+        "{:?}",
+        opened.notes
+    );
     assert!(dir.path().join("db.broken-1").is_dir());
     drop(store);
     let (_store, opened) = Store::open(dir.path()).unwrap();
@@ -264,7 +367,11 @@ fn a_database_ahead_of_its_journal_is_not_believed() {
     drop(store);
     fs::write(&segments(&state)[0], old).unwrap();
     let (store, opened) = Store::open(&state).unwrap();
-    assert!(opened.notes[0].contains("does not fit the journal"), "{:?}", opened.notes);
+    assert!(
+        opened.notes[0].contains("does not fit the journal"),
+        "{:?}",
+        opened.notes
+    );
     assert_eq!(numbers(&store), [1, 2]);
 }
 
@@ -298,13 +405,26 @@ fn bases_let_old_segments_go_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let store = filled(&state, 30);
-    let (text, token) = store.new_token("eve", true, Vec::new(), assay_plan::Time(1), None).unwrap();
+    let (text, token) = store
+        .new_token("eve", true, Vec::new(), assay_plan::Time(1), None)
+        .unwrap();
     store.commit(vec![Change::Token(token)]).unwrap();
-    store.commit(vec![Change::Repository(repository(2, "acme/gone", Path::new("/y")))]).unwrap();
-    store.commit(vec![Change::RemoveRepository(RepoId(2))]).unwrap();
+    store
+        .commit(vec![Change::Repository(repository(
+            2,
+            "acme/gone",
+            Path::new("/y"),
+        ))])
+        .unwrap();
+    store
+        .commit(vec![Change::RemoveRepository(RepoId(2))])
+        .unwrap();
     store.compact().unwrap();
     let names = |dir: &Path| -> Vec<String> {
-        segments(dir).iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+        segments(dir)
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names(&state), ["000000000002.base", "000000000002.journal"]);
     put(&store, 31);
@@ -356,23 +476,57 @@ fn the_keys_folder_is_needed() {
     fs::remove_file(state.join("keys/repo-1.age")).unwrap();
     fs::remove_dir_all(state.join("db")).unwrap();
     let (_store, opened) = Store::open(&state).unwrap();
-    assert!(opened.notes.iter().any(|note| note.contains("data key of repository 1")), "{:?}", opened.notes);
+    assert!(
+        opened
+            .notes
+            .iter()
+            .any(|note| note.contains("data key of repository 1")),
+        "{:?}",
+        opened.notes
+    );
 }
 
-/// Runs by itself in a process of its own, because the limit that stands for a full disk is the process'.
+/// Runs one of the helpers below in a process of its own, with `set_up` done by a shell before.
+fn helper(name: &str, set_up: &str, state: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command
+        .args([
+            "-c",
+            &format!("{set_up} exec \"$0\" --exact state::{name} --nocapture"),
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env("ASSAY_TEST_HELPER", state);
+    command
+}
+
+fn helper_state() -> Option<PathBuf> {
+    std::env::var_os("ASSAY_TEST_HELPER").map(PathBuf::from)
+}
+
+/// Does nothing unless `a_full_disk_is_named_and_leaves_no_trace` runs it: the limit that stands for a full disk is
+/// that of a whole process.
 #[test]
-#[ignore = "run by a_full_disk_is_named_and_leaves_no_trace"]
 fn helper_with_a_small_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let state = PathBuf::from(std::env::var_os("ASSAY_TEST_STATE").unwrap());
+    let Some(state) = helper_state() else { return };
     let (store, _) = Store::open(&state).unwrap();
     let length = fs::metadata(&segments(&state)[0]).unwrap().len();
     let old = getrlimit(Resource::Fsize);
-    setrlimit(Resource::Fsize, Rlimit { current: Some(length + 10), maximum: old.maximum }).unwrap();
+    setrlimit(
+        Resource::Fsize,
+        Rlimit {
+            current: Some(length + 10),
+            maximum: old.maximum,
+        },
+    )
+    .unwrap();
     let (build, _) = build(3, 1, 3, "main", State::Passed);
     let error = store.commit(vec![Change::Build(build)]).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains(segments(&state)[0].to_str().unwrap()) && text.contains("os error"), "{text}");
+    assert!(
+        text.contains(segments(&state)[0].to_str().unwrap()) && text.contains("os error"),
+        "{text}"
+    );
     assert_eq!(store.build(RequestId(3)).unwrap(), None);
     setrlimit(Resource::Fsize, old).unwrap();
     put(&store, 4);
@@ -382,16 +536,84 @@ fn helper_with_a_small_file_limit() {
 fn a_full_disk_is_named_and_leaves_no_trace() {
     let dir = tempfile::tempdir().unwrap();
     drop(filled(dir.path(), 2));
-    // A shell that ignores the signal which would otherwise end the process at its limit.
-    let output = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; exec \"$0\" --exact state::helper_with_a_small_file_limit --ignored"])
-        .arg(std::env::current_exe().unwrap())
-        .env("ASSAY_TEST_STATE", dir.path())
-        .output()
-        .unwrap();
+    // Ignored signals stay ignored: otherwise this one would end the process at its limit.
+    let output = helper(
+        "helper_with_a_small_file_limit",
+        "trap '' XFSZ;",
+        dir.path(),
+    )
+    .output()
+    .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
     let (store, opened) = Store::open(dir.path()).unwrap();
     assert_eq!(opened.notes, Vec::<String>::new());
     assert_eq!(numbers(&store), [1, 2, 4]);
+}
+
+/// Does nothing unless `a_killed_daemon_loses_nothing_acknowledged` runs it: writes and says so, until it is killed.
+#[test]
+fn helper_that_writes_until_it_is_killed() {
+    let Some(state) = helper_state() else { return };
+    let (store, _) = Store::open(&state).unwrap();
+    let first = store.counters().unwrap().builds[&RepoId(1)] + 1;
+    let mut out = std::io::stdout();
+    for number in first.. {
+        put(&store, number);
+        if number % 7 == 0 {
+            store.checkpoint().unwrap();
+        }
+        if number % 31 == 0 {
+            store.compact().unwrap();
+        }
+        writeln!(out, "\nwritten {number}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn a_killed_daemon_loses_nothing_acknowledged() {
+    use std::io::BufRead;
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 1));
+    let mut acknowledged = 1;
+    for round in 0..12 {
+        let mut child = helper("helper_that_writes_until_it_is_killed", "", dir.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let mut seen = 0;
+        for line in lines {
+            if let Some(number) = line.strip_prefix("written ") {
+                acknowledged = number.parse().unwrap();
+                seen += 1;
+                if seen == 5 + round {
+                    child.kill().unwrap();
+                }
+            }
+        }
+        child.wait().unwrap();
+        let (store, opened) = Store::open(dir.path()).unwrap();
+        assert!(
+            opened.notes.iter().all(|note| note.contains("torn")),
+            "{:?}",
+            opened.notes
+        );
+        let found = numbers(&store);
+        let last = *found.last().unwrap();
+        assert!(
+            (acknowledged..=acknowledged + 1).contains(&last),
+            "{acknowledged} {last}"
+        );
+        assert_eq!(found, (1..=last).collect::<Vec<_>>());
+        drop(store);
+        let report = fsck(dir.path(), false).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+    }
 }

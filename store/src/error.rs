@@ -68,9 +68,9 @@ pub enum StoreError {
         error: sled::Error,
     },
     /// A write failed and could not be taken back; nothing more is written until the daemon is started again.
-    #[error("journal {path} is closed after a failed write: {first}", path = path.display())]
+    #[error("{path} takes no more after a failed write: {first}", path = path.display())]
     Closed {
-        /// The segment.
+        /// The segment of the journal, or the database.
         path: PathBuf,
         /// The failure that closed it.
         first: String,
@@ -104,9 +104,10 @@ impl StoreError {
                     io::Error::from_raw_os_error,
                 ),
             },
-            StoreError::Closed { path, first } => {
-                StoreError::Closed { path: path.clone(), first: first.clone() }
-            }
+            StoreError::Closed { path, first } => StoreError::Closed {
+                path: path.clone(),
+                first: first.clone(),
+            },
             _ => StoreError::Closing,
         }
     }

@@ -14,7 +14,16 @@ const FORMAT: u32 = 1;
 
 /// Folders that everybody may pass through (to the sockets), then those that are ours alone.
 const OPEN: [&str; 2] = ["", "run"];
-const CLOSED: [&str; 8] = ["journal", "keys", "logs", "logs/running", "git", "results", "caches", "artifacts"];
+const CLOSED: [&str; 8] = [
+    "journal",
+    "keys",
+    "logs",
+    "logs/running",
+    "git",
+    "results",
+    "caches",
+    "artifacts",
+];
 
 /// Paths below one state folder.
 #[derive(Debug, Clone)]
@@ -24,7 +33,9 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn new(root: &Path) -> Self {
-        Folder { root: root.to_owned() }
+        Folder {
+            root: root.to_owned(),
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -40,7 +51,11 @@ impl Folder {
         fs::create_dir_all(&self.root).map_err(StoreError::io("create", &self.root))?;
         for (names, mode) in [(&OPEN[..], 0o711), (&CLOSED[..], 0o700)] {
             for name in names {
-                let path = if name.is_empty() { self.root.clone() } else { self.root.join(name) };
+                let path = if name.is_empty() {
+                    self.root.clone()
+                } else {
+                    self.root.join(name)
+                };
                 make_dir(&path, mode)?;
             }
         }
@@ -52,12 +67,19 @@ impl Folder {
         let path = self.root.join("format");
         match fs::read_to_string(&path) {
             Ok(text) => {
-                let found = text.trim().parse::<u32>().map_err(|_| StoreError::Damaged {
-                    path: path.clone(),
-                    what: "not a format number".to_owned(),
-                })?;
+                let found = text
+                    .trim()
+                    .parse::<u32>()
+                    .map_err(|_| StoreError::Damaged {
+                        path: path.clone(),
+                        what: "not a format number".to_owned(),
+                    })?;
                 if found > FORMAT {
-                    return Err(StoreError::Newer { path, found, known: FORMAT });
+                    return Err(StoreError::Newer {
+                        path,
+                        found,
+                        known: FORMAT,
+                    });
                 }
                 Ok(())
             }
@@ -83,8 +105,14 @@ impl Folder {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();
-                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(StoreError::Locked { dir: self.root.clone(), pid });
+                let pid = file
+                    .read_to_string(&mut text)
+                    .ok()
+                    .and_then(|_| text.trim().parse().ok());
+                return Err(StoreError::Locked {
+                    dir: self.root.clone(),
+                    pid,
+                });
             }
             Err(error) => return Err(StoreError::io("lock", &path)(error.into())),
         }
@@ -104,10 +132,13 @@ pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<(), StoreError> {
     }
     let meta = fs::metadata(path).map_err(StoreError::io("open", path))?;
     if !meta.is_dir() {
-        return Err(StoreError::io("open", path)(io::ErrorKind::NotADirectory.into()));
+        return Err(StoreError::io("open", path)(
+            io::ErrorKind::NotADirectory.into(),
+        ));
     }
     if meta.permissions().mode() & 0o7777 != mode {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(StoreError::io("set the mode of", path))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(StoreError::io("set the mode of", path))?;
     }
     Ok(())
 }
@@ -116,7 +147,12 @@ pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<(), StoreError> {
 pub(crate) fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), StoreError> {
     let temporary = path.with_extension("new");
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)
@@ -127,7 +163,9 @@ pub(crate) fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), S
 
 /// Makes renames and removals in a folder durable.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(StoreError::io("flush", path))
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(StoreError::io("flush", path))
 }
 
 /// Removes a file or a whole folder; fine if it isn't there.
@@ -138,7 +176,9 @@ pub(crate) fn remove_all(path: &Path) -> Result<(), StoreError> {
         Err(error) => Err(error),
     };
     match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }

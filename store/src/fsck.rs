@@ -39,13 +39,17 @@ impl FsckReport {
 /// # Errors
 /// When a daemon has the folder open, it was written by a newer version, or a file can't be read.
 pub fn fsck(dir: &Path, rebuild: bool) -> Result<FsckReport, StoreError> {
-    // A folder that isn't there is no sound state, and checking must not make one.
-    fs::read_dir(dir).map_err(StoreError::io("open", dir))?;
     let folder = Folder::new(dir);
+    // What isn't there is no sound state, and checking must not make one.
+    let format = folder.join("format");
+    fs::metadata(&format).map_err(StoreError::io("open", &format))?;
     folder.prepare()?;
     let _lock = folder.lock()?;
     folder.check_format()?;
-    let keys = Keys::open(folder.join("keys"), journal::Files::list(&folder.join("journal"))?.is_empty())?;
+    let keys = Keys::open(
+        folder.join("keys"),
+        journal::Files::list(&folder.join("journal"))?.is_empty(),
+    )?;
     let mut report = FsckReport::default();
     let fresh_path = folder.join("db.check");
     remove_all(&fresh_path)?;
@@ -75,7 +79,10 @@ pub fn fsck(dir: &Path, rebuild: bool) -> Result<FsckReport, StoreError> {
 fn open(path: &Path) -> Result<View, StoreError> {
     View::open(path).map_err(|error| match error {
         Unusable::Outside(error) => error,
-        Unusable::Broken(what) => StoreError::Damaged { path: path.to_owned(), what },
+        Unusable::Broken(what) => StoreError::Damaged {
+            path: path.to_owned(),
+            what,
+        },
     })
 }
 
@@ -101,25 +108,41 @@ fn replay_all(
             }
             Err(Unreadable::Key(error)) => return Err(error),
             Err(Unreadable::Newer(found)) => {
-                return Err(StoreError::Newer { path: dir.clone(), found: found.into(), known: seal::VERSION.into() });
+                return Err(StoreError::Newer {
+                    path: dir.clone(),
+                    found: found.into(),
+                    known: seal::VERSION.into(),
+                });
             }
-            Err(error) => report.damaged.push(format!("{}: a record can't be read: {error}", dir.display())),
+            Err(error) => report.damaged.push(format!(
+                "{}: a record can't be read: {error}",
+                dir.display()
+            )),
         }
         Ok(())
     })?;
     report.records = replayed.records;
     report.damaged.extend(replayed.damage);
-    report.damaged.extend(without_key.into_iter().map(crate::open::lost_key));
+    report
+        .damaged
+        .extend(without_key.into_iter().map(crate::open::lost_key));
     report.notes.extend(replayed.torn);
     Ok(replayed.end)
 }
 
 /// Compares the database, brought up to the journal's end, with the fresh one.
-fn compare_all(folder: &Folder, keys: &Keys, fresh: &View, report: &mut FsckReport) -> Result<(), StoreError> {
+fn compare_all(
+    folder: &Folder,
+    keys: &Keys,
+    fresh: &View,
+    report: &mut FsckReport,
+) -> Result<(), StoreError> {
     let path = folder.join("db");
     if !path.exists() {
         if report.records > 0 {
-            report.differences.push(format!("database {} is missing", path.display()));
+            report
+                .differences
+                .push(format!("database {} is missing", path.display()));
         }
         return Ok(());
     }
@@ -127,36 +150,61 @@ fn compare_all(folder: &Folder, keys: &Keys, fresh: &View, report: &mut FsckRepo
         Ok(view) => view,
         Err(Unusable::Outside(error)) => return Err(error),
         Err(Unusable::Broken(why)) => {
-            report.differences.push(format!("database {} can't be opened: {why}", path.display()));
+            report.differences.push(format!(
+                "database {} can't be opened: {why}",
+                path.display()
+            ));
             return Ok(());
         }
     };
     let dir = folder.join("journal");
     let caught_up = view.checkpoint().and_then(|from| {
-        journal::replay(&dir, from, false, &mut |sealed| match seal::unseal(keys, sealed) {
-            Ok(entry) => view.apply(&entry, sealed, keys),
-            // Reported by the replay of everything.
-            Err(_) => Ok(()),
-        })
+        journal::replay(
+            &dir,
+            from,
+            false,
+            &mut |sealed| match seal::unseal(keys, sealed) {
+                Ok(entry) => view.apply(&entry, sealed, keys),
+                // Reported by the replay of everything.
+                Err(_) => Ok(()),
+            },
+        )
     });
     if let Err(error) = caught_up {
-        report.differences.push(format!("database {} can't be brought up to date: {error}", path.display()));
+        report.differences.push(format!(
+            "database {} can't be brought up to date: {error}",
+            path.display()
+        ));
         return Ok(());
     }
     for ((name, ours), (_, theirs)) in view.trees().into_iter().zip(fresh.trees()) {
-        let difference = |what: &str, number: usize| format!("database: {number} entries of {name} {what}");
+        let difference =
+            |what: &str, number: usize| format!("database: {number} entries of {name} {what}");
         let (missing, other) = differing(theirs, ours, &path)?;
         let (surplus, _) = differing(ours, theirs, &path)?;
-        let found = [("are missing", missing), ("differ", other), ("should not be there", surplus)];
+        let found = [
+            ("are missing", missing),
+            ("differ", other),
+            ("should not be there", surplus),
+        ];
         let found = found.into_iter().filter(|(_, number)| *number > 0);
-        report.differences.extend(found.map(|(what, number)| difference(what, number)));
+        report
+            .differences
+            .extend(found.map(|(what, number)| difference(what, number)));
     }
     Ok(())
 }
 
 /// How many entries of `one` are missing from `other`, and how many are different there.
-fn differing(one: &sled::Tree, other: &sled::Tree, path: &Path) -> Result<(usize, usize), StoreError> {
-    let failed = |error| StoreError::View { path: path.to_owned(), error };
+fn differing(
+    one: &sled::Tree,
+    other: &sled::Tree,
+    path: &Path,
+) -> Result<(usize, usize), StoreError> {
+    let failed = |error| StoreError::View {
+        path: path.to_owned(),
+        error,
+    };
     let (mut missing, mut different) = (0, 0);
     for entry in one {
         let (key, value) = entry.map_err(failed)?;

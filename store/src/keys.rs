@@ -29,7 +29,9 @@ pub(crate) struct Keys {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Keys")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,12 +46,20 @@ impl Keys {
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound && fresh => {
                 let master = Identity::generate();
-                write_file(&path, format!("{}\n", master.to_string().expose_secret()).as_bytes(), 0o600)?;
+                write_file(
+                    &path,
+                    format!("{}\n", master.to_string().expose_secret()).as_bytes(),
+                    0o600,
+                )?;
                 master
             }
             Err(error) => return Err(StoreError::io("read", &path)(error)),
         };
-        let keys = Keys { dir, master, cache: RwLock::default() };
+        let keys = Keys {
+            dir,
+            master,
+            cache: RwLock::default(),
+        };
         if fresh {
             keys.get_or_make(STATE)?;
         }
@@ -57,7 +67,11 @@ impl Keys {
     }
 
     fn path(&self, repo: RepoId) -> PathBuf {
-        self.dir.join(if repo == STATE { "state.age".to_owned() } else { format!("repo-{repo}.age") })
+        self.dir.join(if repo == STATE {
+            "state.age".to_owned()
+        } else {
+            format!("repo-{repo}.age")
+        })
     }
 
     /// The data key of a repository; `None` if it was forgotten or never made.
@@ -71,9 +85,14 @@ impl Keys {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io("read", &path)(error)),
         };
-        let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
-        let bytes = age::decrypt(&self.master, &sealed).map_err(|error| damaged(error.to_string()))?;
-        let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| damaged("not a data key".to_owned()))?;
+        let damaged = |what: String| StoreError::Damaged {
+            path: path.clone(),
+            what,
+        };
+        let bytes =
+            age::decrypt(&self.master, &sealed).map_err(|error| damaged(error.to_string()))?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&bytes)
+            .map_err(|_| damaged("not a data key".to_owned()))?;
         Ok(Some(self.remember(repo, cipher)))
     }
 
@@ -85,25 +104,39 @@ impl Keys {
         let path = self.path(repo);
         let mut bytes = chacha20poly1305::Key::default();
         getrandom::fill(&mut bytes).map_err(StoreError::Random)?;
-        let sealed = age::encrypt(&self.master.to_public(), &bytes)
-            .map_err(|error| StoreError::Damaged { path: path.clone(), what: error.to_string() })?;
+        let sealed = age::encrypt(&self.master.to_public(), &bytes).map_err(|error| {
+            StoreError::Damaged {
+                path: path.clone(),
+                what: error.to_string(),
+            }
+        })?;
         write_file(&path, &sealed, 0o600)?;
         Ok(self.remember(repo, XChaCha20Poly1305::new(&bytes)))
     }
 
     /// Takes a repository's data key away for good.
     pub(crate) fn forget(&self, repo: RepoId) -> Result<(), StoreError> {
-        self.cache.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&repo);
+        self.cache
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(&repo);
         remove_all(&self.path(repo))?;
         sync_dir(&self.dir)
     }
 
     fn cached(&self, repo: RepoId) -> Option<Arc<XChaCha20Poly1305>> {
-        self.cache.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&repo).cloned()
+        self.cache
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(&repo)
+            .cloned()
     }
 
     fn remember(&self, repo: RepoId, cipher: XChaCha20Poly1305) -> Arc<XChaCha20Poly1305> {
-        let mut cache = self.cache.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut cache = self
+            .cache
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         Arc::clone(cache.entry(repo).or_insert_with(|| Arc::new(cipher)))
     }
 }

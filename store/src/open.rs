@@ -10,16 +10,17 @@ use assay_plan::RepoId;
 use tokio::sync::broadcast;
 
 use crate::error::StoreError;
-use crate::folder::{Folder, sync_dir};
+use crate::folder::{Folder, remove_all, sync_dir};
 use crate::git::Mirrors;
 use crate::journal::{self, Files, Journal, Kind, Position, Replayed};
 use crate::keys::Keys;
 use crate::logs::Logs;
 use crate::record::Entry;
 use crate::seal::{self, Unreadable};
+use crate::shared::Shared;
 use crate::types::{Change, Opened};
 use crate::view::{Unusable, View};
-use crate::writer::{Shared, Sizes};
+use crate::writer::Sizes;
 
 /// Changes that a slow listener may fall behind before it has to look for itself.
 const WATCHED: usize = 1024;
@@ -66,8 +67,17 @@ pub(crate) fn open(dir: &Path) -> Result<Ready, StoreError> {
     for note in &notes {
         tracing::warn!(note, "state folder");
     }
-    let sizes = Sizes { journal: replayed.journal_bytes, base: replayed.base_bytes };
-    Ok(Ready { shared, journal, sizes, lock, opened: Opened { notes } })
+    let sizes = Sizes {
+        journal: replayed.journal_bytes,
+        base: replayed.base_bytes,
+    };
+    Ok(Ready {
+        shared,
+        journal,
+        sizes,
+        lock,
+        opened: Opened { notes },
+    })
 }
 
 /// Opens the database; one that can't be opened is set aside for an empty one.
@@ -77,11 +87,19 @@ fn open_view(folder: &Folder, files: &Files, notes: &mut Vec<String>) -> Result<
     match View::open(&path) {
         Ok(view) => {
             if !was_there && !files.is_empty() {
-                notes.push(format!("database {} was missing; rebuilt from the journal", path.display()));
+                notes.push(format!(
+                    "database {} was missing; rebuilt from the journal",
+                    path.display()
+                ));
             }
             Ok(view)
         }
         Err(Unusable::Outside(error)) => Err(error),
+        Err(Unusable::Broken(_)) if files.is_empty() => {
+            // The very first start was cut off.
+            remove_all(&path)?;
+            new_view(&path)
+        }
         Err(Unusable::Broken(why)) => {
             let aside = set_aside(folder)?;
             notes.push(format!(
@@ -96,14 +114,19 @@ fn open_view(folder: &Folder, files: &Files, notes: &mut Vec<String>) -> Result<
 fn new_view(path: &Path) -> Result<View, StoreError> {
     View::open(path).map_err(|error| match error {
         Unusable::Outside(error) => error,
-        Unusable::Broken(what) => StoreError::Damaged { path: path.to_owned(), what },
+        Unusable::Broken(what) => StoreError::Damaged {
+            path: path.to_owned(),
+            what,
+        },
     })
 }
 
 /// Renames the database out of the way.
 pub(crate) fn set_aside(folder: &Folder) -> Result<std::path::PathBuf, StoreError> {
     let path = folder.join("db");
-    let free = (1_u32..).map(|number| folder.join(&format!("db.broken-{number}"))).find(|path| !path.exists());
+    let free = (1_u32..)
+        .map(|number| folder.join(&format!("db.broken-{number}")))
+        .find(|path| !path.exists());
     let aside = free.unwrap_or_else(|| folder.join("db.broken"));
     fs::rename(&path, &aside).map_err(StoreError::io("set aside", &path))?;
     sync_dir(folder.root())?;
@@ -111,7 +134,11 @@ pub(crate) fn set_aside(folder: &Folder) -> Result<std::path::PathBuf, StoreErro
 }
 
 /// Replays what the view doesn't know yet; if its checkpoint doesn't fit the journal, everything.
-fn bring_up(shared: &mut Shared, files: &Files, notes: &mut Vec<String>) -> Result<Replayed, StoreError> {
+fn bring_up(
+    shared: &mut Shared,
+    files: &Files,
+    notes: &mut Vec<String>,
+) -> Result<Replayed, StoreError> {
     let dir = shared.folder.join("journal");
     let mut from = shared.view.checkpoint()?;
     if let Some(position) = from
@@ -119,7 +146,7 @@ fn bring_up(shared: &mut Shared, files: &Files, notes: &mut Vec<String>) -> Resu
     {
         let aside = set_aside(&shared.folder)?;
         notes.push(format!(
-            "database is ahead of the journal; it was set aside as {} and rebuilt from the journal",
+            "database does not fit the journal; it was set aside as {} and rebuilt from the journal",
             aside.display()
         ));
         shared.view = new_view(&shared.folder.join("db"))?;
@@ -127,7 +154,12 @@ fn bring_up(shared: &mut Shared, files: &Files, notes: &mut Vec<String>) -> Resu
     }
     let replayed = replay_into(shared, &dir, from, notes)?;
     notes.extend(replayed.torn.iter().cloned());
-    notes.extend(replayed.damage.iter().map(|line| format!("{line}; what was there is lost from the journal")));
+    notes.extend(
+        replayed
+            .damage
+            .iter()
+            .map(|line| format!("{line}; what was there is lost from the journal")),
+    );
     Ok(replayed)
 }
 
@@ -137,7 +169,9 @@ fn fits(dir: &Path, files: &Files, position: Position) -> Result<bool, StoreErro
         return Ok(false);
     }
     let path = journal::path(dir, Kind::Journal, position.segment);
-    let length = fs::metadata(&path).map_err(StoreError::io("open", &path))?.len();
+    let length = fs::metadata(&path)
+        .map_err(StoreError::io("open", &path))?
+        .len();
     Ok(position.offset <= length)
 }
 
@@ -149,29 +183,32 @@ fn replay_into(
     notes: &mut Vec<String>,
 ) -> Result<Replayed, StoreError> {
     let mut without_key = BTreeSet::new();
-    let replayed = journal::replay(dir, from, true, &mut |sealed| {
-        match seal::unseal(&shared.keys, sealed) {
-            Ok(entry) => {
-                if let Entry::Change(Change::RemoveRepository(id)) = &entry {
-                    shared.remove(*id)?;
-                    without_key.remove(id);
-                }
-                shared.view.apply(&entry, sealed, &shared.keys)
+    let replayed = journal::replay(dir, from, true, &mut |sealed| match seal::unseal(
+        &shared.keys,
+        sealed,
+    ) {
+        Ok(entry) => {
+            if let Entry::Change(Change::RemoveRepository(id)) = &entry {
+                without_key.remove(id);
             }
-            Err(Unreadable::NoKey(repo)) => {
-                without_key.insert(repo);
-                Ok(())
-            }
-            Err(Unreadable::Newer(found)) => Err(StoreError::Newer {
-                path: dir.to_owned(),
-                found: found.into(),
-                known: seal::VERSION.into(),
-            }),
-            Err(Unreadable::Key(error)) => Err(error),
-            Err(error @ (Unreadable::Damaged | Unreadable::Content(_))) => {
-                notes.push(format!("a record in {} was left out: {error}", dir.display()));
-                Ok(())
-            }
+            shared.apply(&entry, sealed)
+        }
+        Err(Unreadable::NoKey(repo)) => {
+            without_key.insert(repo);
+            Ok(())
+        }
+        Err(Unreadable::Newer(found)) => Err(StoreError::Newer {
+            path: dir.to_owned(),
+            found: found.into(),
+            known: seal::VERSION.into(),
+        }),
+        Err(Unreadable::Key(error)) => Err(error),
+        Err(error @ (Unreadable::Damaged | Unreadable::Content(_))) => {
+            notes.push(format!(
+                "a record in {} was left out: {error}",
+                dir.display()
+            ));
+            Ok(())
         }
     })?;
     for repo in without_key {
@@ -181,5 +218,7 @@ fn replay_into(
 }
 
 pub(crate) fn lost_key(repo: RepoId) -> String {
-    format!("the data key of repository {repo} is missing from the keys folder; its records can't be read")
+    format!(
+        "the data key of repository {repo} is missing from the keys folder; its records can't be read"
+    )
 }

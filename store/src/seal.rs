@@ -39,15 +39,23 @@ pub(crate) enum Unreadable {
 
 /// Seals one entry under the key of its repository.
 pub(crate) fn seal(key: &XChaCha20Poly1305, entry: &Entry) -> Result<Vec<u8>, StoreError> {
-    let failed = |what: String| StoreError::Record { record: entry.name(), what };
+    let failed = |what: String| StoreError::Record {
+        record: entry.name(),
+        what,
+    };
     let plain = entry.encode().map_err(|error| failed(error.to_string()))?;
     let mut sealed = Vec::with_capacity(HEAD + plain.len() + 16);
     sealed.push(VERSION);
     sealed.extend_from_slice(&entry.repo().0.to_be_bytes());
     let mut nonce = XNonce::default();
     getrandom::fill(&mut nonce).map_err(StoreError::Random)?;
-    let payload = Payload { msg: &plain, aad: &sealed[..CLEAR] };
-    let secret = key.encrypt(&nonce, payload).map_err(|_| failed("it is too large to be sealed".to_owned()))?;
+    let payload = Payload {
+        msg: &plain,
+        aad: &sealed[..CLEAR],
+    };
+    let secret = key
+        .encrypt(&nonce, payload)
+        .map_err(|_| failed("it is too large to be sealed".to_owned()))?;
     sealed.extend_from_slice(&nonce);
     sealed.extend_from_slice(&secret);
     Ok(sealed)
@@ -69,8 +77,16 @@ pub(crate) fn unseal(keys: &Keys, sealed: &[u8]) -> Result<Entry, Unreadable> {
     let (Some(nonce), Some(secret)) = (sealed.get(CLEAR..HEAD), sealed.get(HEAD..)) else {
         return Err(Unreadable::Damaged);
     };
-    let key = keys.get(repo).map_err(Unreadable::Key)?.ok_or(Unreadable::NoKey(repo))?;
-    let payload = Payload { msg: secret, aad: &sealed[..CLEAR] };
-    let plain = key.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| Unreadable::Damaged)?;
+    let key = keys
+        .get(repo)
+        .map_err(Unreadable::Key)?
+        .ok_or(Unreadable::NoKey(repo))?;
+    let payload = Payload {
+        msg: secret,
+        aad: &sealed[..CLEAR],
+    };
+    let plain = key
+        .decrypt(XNonce::from_slice(nonce), payload)
+        .map_err(|_| Unreadable::Damaged)?;
     Entry::decode(&plain).map_err(|error| Unreadable::Content(error.to_string()))
 }

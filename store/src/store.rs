@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use assay_plan::{
-    Build, BuildId, CommitId, Counters, EventKind, Job, JobId, RefName, RepoId, Repository, Request, RequestId, Time,
+    Build, BuildId, CommitId, Counters, EventKind, Job, JobId, RefName, RepoId, Repository,
+    Request, RequestId, Time,
 };
 use tokio::sync::broadcast;
 
@@ -17,10 +18,11 @@ use crate::keys::STATE;
 use crate::logs::Logs;
 use crate::open;
 use crate::record::Entry;
-use crate::seal::{self, Unreadable};
+use crate::seal;
+use crate::shared::Shared;
 use crate::tokens;
 use crate::types::{BuildQuery, Change, Changed, Opened, Right, Token, Unfinished};
-use crate::writer::{Command, Commit, Shared, Writer};
+use crate::writer::{Command, Commit, Writer};
 
 /// Longest sealed commit; a build with its jobs is a few hundred kilobytes at most.
 const LARGEST_COMMIT: usize = 64 << 20;
@@ -46,11 +48,27 @@ impl Store {
     /// # Errors
     /// When another daemon has it, it was written by a newer version, or its files can't be read or written.
     pub fn open(dir: &Path) -> Result<(Store, Opened), StoreError> {
-        let open::Ready { shared, journal, sizes, lock, opened } = open::open(dir)?;
+        let open::Ready {
+            shared,
+            journal,
+            sizes,
+            lock,
+            opened,
+        } = open::open(dir)?;
         let shared = Arc::new(shared);
         let writer = Writer::start(&shared, journal, sizes)?;
         let git = Git::new(Arc::clone(&shared));
-        Ok((Store { inner: Arc::new(Inner { writer, git, shared, _lock: lock }) }, opened))
+        Ok((
+            Store {
+                inner: Arc::new(Inner {
+                    writer,
+                    git,
+                    shared,
+                    _lock: lock,
+                }),
+            },
+            opened,
+        ))
     }
 
     /// Durable when it returns: one journal append, one flush (shared with other callers), then the view.
@@ -62,19 +80,33 @@ impl Store {
         }
         let mut entries = Vec::with_capacity(changes.len());
         {
-            let _guard = self.shared().removal.read().unwrap_or_else(PoisonError::into_inner);
+            let _guard = self
+                .shared()
+                .removal
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
             for change in changes {
                 entries.push(self.seal(Entry::Change(change))?);
             }
         }
-        if entries.iter().map(|(_, sealed)| sealed.len()).sum::<usize>() > LARGEST_COMMIT {
-            let record = entries.iter().max_by_key(|(_, sealed)| sealed.len()).map(|(entry, _)| entry.name());
+        if entries
+            .iter()
+            .map(|(_, sealed)| sealed.len())
+            .sum::<usize>()
+            > LARGEST_COMMIT
+        {
+            let record = entries
+                .iter()
+                .max_by_key(|(_, sealed)| sealed.len())
+                .map(|(entry, _)| entry.name());
             return Err(StoreError::Record {
                 record: record.unwrap_or_default(),
                 what: "it is too large to be stored".to_owned(),
             });
         }
-        self.inner.writer.ask(|reply| Command::Commit(Commit { entries, reply }))
+        self.inner
+            .writer
+            .ask(|reply| Command::Commit(Commit { entries, reply }))
     }
 
     fn seal(&self, entry: Entry) -> Result<(Entry, Vec<u8>), StoreError> {
@@ -82,7 +114,11 @@ impl Store {
         let key = match &entry {
             Entry::Change(Change::Repository(_)) if repo != STATE => keys.get_or_make(repo)?,
             Entry::Change(
-                Change::Repository(_) | Change::Request(_) | Change::Build(_) | Change::Job(_) | Change::Handled(..),
+                Change::Repository(_)
+                | Change::Request(_)
+                | Change::Build(_)
+                | Change::Job(_)
+                | Change::Handled(..),
             ) if repo == STATE => return Err(StoreError::UnknownRepository(repo)),
             _ => keys.get(repo)?.ok_or(StoreError::UnknownRepository(repo))?,
         };
@@ -125,7 +161,12 @@ impl Store {
         older_than: Option<RequestId>,
         limit: usize,
     ) -> Result<Vec<Request>, StoreError> {
-        self.open_all(self.shared().view.requests(repo, older_than.map(|id| id.0), limit)?, request)
+        self.open_all(
+            self.shared()
+                .view
+                .requests(repo, older_than.map(|id| id.0), limit)?,
+            request,
+        )
     }
 
     /// One build.
@@ -146,7 +187,11 @@ impl Store {
     /// Newest build that is no pull request's.
     pub fn last_build(&self, repo: RepoId) -> Result<Option<Build>, StoreError> {
         let kinds = vec![EventKind::Push, EventKind::Api, EventKind::Cron];
-        let query = BuildQuery { kinds, limit: 1, ..BuildQuery::default() };
+        let query = BuildQuery {
+            kinds,
+            limit: 1,
+            ..BuildQuery::default()
+        };
         Ok(self.builds(repo, &query)?.pop())
     }
 
@@ -198,7 +243,10 @@ impl Store {
             Change::Handled(_, name, value) => Some((name, value)),
             _ => None,
         })?;
-        Ok(entries.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+        Ok(entries
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect())
     }
 
     /// Whether a delivery with this id was committed (as part of a request) lately.
@@ -217,7 +265,18 @@ impl Store {
     ) -> Result<(String, Token), StoreError> {
         let (text, id) = tokens::make()?;
         let hash = tokens::hash(&text);
-        Ok((text, Token { id, hash, user: user.to_owned(), admin, rights, created_at: now, expires_at }))
+        Ok((
+            text,
+            Token {
+                id,
+                hash,
+                user: user.to_owned(),
+                admin,
+                rights,
+                created_at: now,
+                expires_at,
+            },
+        ))
     }
 
     /// All tokens, expired ones too.
@@ -227,7 +286,10 @@ impl Store {
 
     /// The token with this text, unless expired.
     pub fn token(&self, text: &str, now: Time) -> Result<Option<Token>, StoreError> {
-        let found = self.open_one(self.shared().view.token_by_hash(&tokens::hash(text))?, token)?;
+        let found = self.open_one(
+            self.shared().view.token_by_hash(&tokens::hash(text))?,
+            token,
+        )?;
         Ok(found.filter(|token| !token.is_expired(now)))
     }
 
@@ -271,40 +333,54 @@ impl Store {
         }
     }
 
-    fn open_all<T>(&self, sealed: Vec<sled::IVec>, pick: impl Fn(Change) -> Option<T>) -> Result<Vec<T>, StoreError> {
-        sealed.iter().filter_map(|sealed| self.shared().read(sealed, &pick).transpose()).collect()
-    }
-}
-
-impl Shared {
-    /// Opens one record of the view; `None` when its repository has just been removed.
-    pub(crate) fn read<T>(&self, sealed: &[u8], pick: impl Fn(Change) -> Option<T>) -> Result<Option<T>, StoreError> {
-        let wrong = |what: String| StoreError::Record { record: "in the database".to_owned(), what };
-        match seal::unseal(&self.keys, sealed) {
-            Ok(Entry::Change(change)) => pick(change).map(Some).ok_or_else(|| wrong("it is of another kind".to_owned())),
-            Ok(Entry::Counters { .. }) => Err(wrong("it is of another kind".to_owned())),
-            Err(Unreadable::NoKey(repo)) if self.view.repository(repo)?.is_none() => Ok(None),
-            Err(error) => Err(wrong(error.to_string())),
-        }
+    fn open_all<T>(
+        &self,
+        sealed: Vec<sled::IVec>,
+        pick: impl Fn(Change) -> Option<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        sealed
+            .iter()
+            .filter_map(|sealed| self.shared().read(sealed, &pick).transpose())
+            .collect()
     }
 }
 
 pub(crate) fn repository(change: Change) -> Option<Repository> {
-    if let Change::Repository(repository) = change { Some(repository) } else { None }
+    if let Change::Repository(repository) = change {
+        Some(repository)
+    } else {
+        None
+    }
 }
 
 fn request(change: Change) -> Option<Request> {
-    if let Change::Request(request) = change { Some(request) } else { None }
+    if let Change::Request(request) = change {
+        Some(request)
+    } else {
+        None
+    }
 }
 
 fn build(change: Change) -> Option<Build> {
-    if let Change::Build(build) = change { Some(build) } else { None }
+    if let Change::Build(build) = change {
+        Some(build)
+    } else {
+        None
+    }
 }
 
 fn job(change: Change) -> Option<Job> {
-    if let Change::Job(job) = change { Some(job) } else { None }
+    if let Change::Job(job) = change {
+        Some(job)
+    } else {
+        None
+    }
 }
 
 fn token(change: Change) -> Option<Token> {
-    if let Change::Token(token) = change { Some(token) } else { None }
+    if let Change::Token(token) = change {
+        Some(token)
+    } else {
+        None
+    }
 }

@@ -21,7 +21,11 @@ impl Token {
             Some(owner) => owner.eq_ignore_ascii_case(slug.owner()),
             None => pattern.eq_ignore_ascii_case(slug.as_str()),
         };
-        self.rights.iter().filter(|(pattern, _)| covers(pattern)).map(|(_, right)| *right).max()
+        self.rights
+            .iter()
+            .filter(|(pattern, _)| covers(pattern))
+            .map(|(_, right)| *right)
+            .max()
     }
 
     /// Whether the token has stopped working.

@@ -1,7 +1,8 @@
 //! What the rest of the program says to the store, and hears from it.
 
 use assay_plan::{
-    Build, BuildId, CommitId, EventKind, Job, JobId, RefName, RepoId, Repository, Request, RequestId, Time,
+    Build, BuildId, CommitId, EventKind, Job, JobId, RefName, RepoId, Repository, Request,
+    RequestId, Time,
 };
 
 /// One change to what is remembered.

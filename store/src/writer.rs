@@ -3,24 +3,18 @@
 //! Commits that arrive together share one flush. A second thread, the keeper, makes checkpoints and bases, so that no
 //! commit waits for them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use assay_plan::RepoId;
-use tokio::sync::broadcast;
-
 use crate::error::StoreError;
-use crate::folder::Folder;
-use crate::git::Mirrors;
-use crate::journal::{self, Journal, Position};
-use crate::keys::{Keys, STATE};
-use crate::logs::Logs;
+use crate::journal::{self, Journal};
+use crate::keeper::{Chore, Keeper};
+use crate::keys::STATE;
 use crate::record::Entry;
-use crate::seal;
+use crate::shared::Shared;
 use crate::types::{Change, Changed};
-use crate::view::View;
 
 /// A checkpoint is made after so many commits, or so many bytes of journal.
 const CHECKPOINT_COMMITS: u64 = 512;
@@ -32,20 +26,6 @@ const GROUP: usize = 256;
 /// Commits that may wait; a caller beyond that waits for a place.
 const QUEUE: usize = 1024;
 
-/// What both threads and all handles share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) folder: Folder,
-    pub(crate) keys: Keys,
-    pub(crate) view: View,
-    pub(crate) logs: Logs,
-    pub(crate) mirrors: Mirrors,
-    pub(crate) changed: broadcast::Sender<Changed>,
-    pub(crate) flushes: AtomicU64,
-    /// Held for writing while a repository is removed, so that nobody seals under a key that is going away.
-    pub(crate) removal: RwLock<()>,
-}
-
 /// One call of `commit`, sealed.
 pub(crate) struct Commit {
     pub(crate) entries: Vec<(Entry, Vec<u8>)>,
@@ -54,7 +34,9 @@ pub(crate) struct Commit {
 
 impl Commit {
     fn is_removal(&self) -> bool {
-        self.entries.iter().any(|(entry, _)| matches!(entry, Entry::Change(Change::RemoveRepository(_))))
+        self.entries
+            .iter()
+            .any(|(entry, _)| matches!(entry, Entry::Change(Change::RemoveRepository(_))))
     }
 }
 
@@ -64,11 +46,6 @@ pub(crate) enum Command {
     Checkpoint(Sender<Result<(), StoreError>>),
     Base(Sender<Result<(), StoreError>>),
     Stop,
-}
-
-enum Chore {
-    Checkpoint(Position, Option<Sender<Result<(), StoreError>>>),
-    Base(Position, Option<Sender<Result<(), StoreError>>>),
 }
 
 /// Bytes that start-up found, from which the next base is reckoned.
@@ -86,7 +63,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(shared: &Arc<Shared>, journal: Journal, sizes: Sizes) -> Result<Writer, StoreError> {
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        journal: Journal,
+        sizes: Sizes,
+    ) -> Result<Writer, StoreError> {
         let (commands, inbox) = mpsc::sync_channel(QUEUE);
         let (chores, chore_inbox) = mpsc::channel();
         let base_size = Arc::new(AtomicU64::new(sizes.base));
@@ -96,7 +77,10 @@ impl Writer {
                 .spawn(body)
                 .map_err(StoreError::io("start a thread for", shared.folder.root()))
         };
-        let keeper = Keeper { shared: Arc::clone(shared), base_size: Arc::clone(&base_size) };
+        let keeper = Keeper {
+            shared: Arc::clone(shared),
+            base_size: Arc::clone(&base_size),
+        };
         let keeper = spawn("store-keeper", Box::new(move || keeper.run(&chore_inbox)))?;
         let worker = Worker {
             shared: Arc::clone(shared),
@@ -105,9 +89,13 @@ impl Writer {
             since_checkpoint: (0, 0),
             since_base: sizes.journal,
             base_size,
+            stuck: None,
         };
         let worker = spawn("store-writer", Box::new(move || worker.run(&inbox)))?;
-        Ok(Writer { commands, threads: vec![worker, keeper] })
+        Ok(Writer {
+            commands,
+            threads: vec![worker, keeper],
+        })
     }
 
     /// Sends a command and waits for its answer.
@@ -116,7 +104,9 @@ impl Writer {
         command: impl FnOnce(Sender<Result<(), StoreError>>) -> Command,
     ) -> Result<(), StoreError> {
         let (reply, answer) = mpsc::channel();
-        self.commands.send(command(reply)).map_err(|_| StoreError::Closing)?;
+        self.commands
+            .send(command(reply))
+            .map_err(|_| StoreError::Closing)?;
         answer.recv().unwrap_or(Err(StoreError::Closing))
     }
 }
@@ -142,6 +132,8 @@ struct Worker {
     /// Bytes of journal since the last base.
     since_base: u64,
     base_size: Arc<AtomicU64>,
+    /// Why the view could not follow the journal; nothing more is written then.
+    stuck: Option<String>,
 }
 
 impl Worker {
@@ -158,7 +150,11 @@ impl Worker {
                 if is_removal {
                     self.remove(std::mem::take(&mut group));
                 }
-                next = if group.len() < GROUP { inbox.try_recv().ok() } else { None };
+                next = if group.len() < GROUP {
+                    inbox.try_recv().ok()
+                } else {
+                    None
+                };
             }
             self.commit(group);
             match next {
@@ -187,11 +183,21 @@ impl Worker {
     }
 
     fn commit(&mut self, group: Vec<Commit>) {
+        if let Some(first) = &self.stuck {
+            let path = self.shared.folder.join("db");
+            for commit in group {
+                let (path, first) = (path.clone(), first.clone());
+                answer(&commit.reply, Err(StoreError::Closed { path, first }));
+            }
+            return;
+        }
         let (mut ready, mut frames) = (Vec::with_capacity(group.len()), Vec::new());
         for commit in group {
             match self.admit(&commit, &ready) {
                 Ok(()) => {
-                    frames.extend(journal::records(commit.entries.iter().map(|(_, sealed)| sealed.as_slice())));
+                    frames.extend(journal::records(
+                        commit.entries.iter().map(|(_, sealed)| sealed.as_slice()),
+                    ));
                     ready.push(commit);
                 }
                 Err(error) => answer(&commit.reply, Err(error)),
@@ -213,6 +219,11 @@ impl Worker {
         self.since_base += frames.len() as u64;
         for commit in ready {
             let result = self.apply(&commit.entries);
+            if let Err(error) = &result {
+                // The journal has it, so the next start brings it into the view.
+                tracing::error!(%error, "the database does not follow the journal; start the daemon again");
+                self.stuck.get_or_insert_with(|| error.to_string());
+            }
             answer(&commit.reply, result);
         }
         self.chores();
@@ -220,13 +231,19 @@ impl Worker {
 
     /// Refuses what must not be written: records of a repository that is gone, a name that is taken.
     fn admit(&self, commit: &Commit, before: &[Commit]) -> Result<(), StoreError> {
-        let waiting = || before.iter().chain([commit]).flat_map(|commit| commit.entries.iter().map(|(entry, _)| entry));
+        let waiting = || {
+            before
+                .iter()
+                .chain([commit])
+                .flat_map(|commit| commit.entries.iter().map(|(entry, _)| entry))
+        };
         for (entry, _) in &commit.entries {
             let repo = entry.repo();
             if let Entry::Change(Change::Repository(repository)) = entry {
                 let taken = |other: &Entry| match other {
                     Entry::Change(Change::Repository(other)) => {
-                        other.id != repository.id && same_slug(other.slug.as_str(), repository.slug.as_str())
+                        other.id != repository.id
+                            && same_slug(other.slug.as_str(), repository.slug.as_str())
                     }
                     _ => false,
                 };
@@ -249,12 +266,7 @@ impl Worker {
     fn apply(&self, entries: &[(Entry, Vec<u8>)]) -> Result<(), StoreError> {
         let shared = &self.shared;
         for (entry, sealed) in entries {
-            match entry {
-                Entry::Change(Change::RemoveRepository(id)) => shared.remove(*id)?,
-                Entry::Change(Change::Repository(repository)) => shared.move_mirror(repository)?,
-                _ => {}
-            }
-            shared.view.apply(entry, sealed, &shared.keys)?;
+            shared.apply(entry, sealed)?;
         }
         for (entry, _) in entries {
             let changed = match entry {
@@ -274,7 +286,9 @@ impl Worker {
     fn chores(&mut self) {
         if self.since_base > BASE_BYTES.max(self.base_size.load(Ordering::Relaxed)) {
             self.base(None);
-        } else if self.since_checkpoint.0 >= CHECKPOINT_COMMITS || self.since_checkpoint.1 >= CHECKPOINT_BYTES {
+        } else if self.since_checkpoint.0 >= CHECKPOINT_COMMITS
+            || self.since_checkpoint.1 >= CHECKPOINT_BYTES
+        {
             self.checkpoint(None);
         }
     }
@@ -308,81 +322,8 @@ fn same_slug(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-fn answer(reply: &Sender<Result<(), StoreError>>, result: Result<(), StoreError>) {
+/// Tells a caller how it went.
+pub(crate) fn answer(reply: &Sender<Result<(), StoreError>>, result: Result<(), StoreError>) {
     // A caller that went away doesn't want to know.
     let _ = reply.send(result);
-}
-
-impl Shared {
-    /// Takes everything of a repository away that is no record. May be done twice.
-    pub(crate) fn remove(&self, id: RepoId) -> Result<(), StoreError> {
-        let _guard = self.removal.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sealed) = self.view.repository(id)?
-            && let Ok(Entry::Change(Change::Repository(repository))) = seal::unseal(&self.keys, &sealed)
-        {
-            self.mirrors.remove(&repository.slug)?;
-        }
-        self.keys.forget(id)?;
-        self.logs.remove_repository(id)
-    }
-
-    /// The highest ids given out, as a record.
-    fn counters(&self) -> Result<(Entry, Vec<u8>), StoreError> {
-        let counter = |name| self.view.counter(name);
-        let entry = Entry::Counters { request: counter("request")?, job: counter("job")?, repo: counter("repo")? };
-        let sealed = seal::seal(&*self.keys.get_or_make(STATE)?, &entry)?;
-        Ok((entry, sealed))
-    }
-
-    /// A repository that gets another name starts with an empty mirror; the old one goes.
-    fn move_mirror(&self, repository: &assay_plan::Repository) -> Result<(), StoreError> {
-        if let Some(sealed) = self.view.repository(repository.id)?
-            && let Ok(Entry::Change(Change::Repository(old))) = seal::unseal(&self.keys, &sealed)
-            && (old.slug != repository.slug || old.source != repository.source)
-        {
-            self.mirrors.remove(&old.slug)?;
-        }
-        Ok(())
-    }
-}
-
-struct Keeper {
-    shared: Arc<Shared>,
-    base_size: Arc<AtomicU64>,
-}
-
-impl Keeper {
-    fn run(self, inbox: &Receiver<Chore>) {
-        for chore in inbox {
-            let (result, reply) = match chore {
-                Chore::Checkpoint(position, reply) => (self.shared.view.mark(position), reply),
-                Chore::Base(position, reply) => (self.base(position), reply),
-            };
-            if let Err(error) = &result {
-                tracing::error!(%error, "the journal could not be tidied; nothing is lost");
-            }
-            if let Some(reply) = reply {
-                answer(&reply, result);
-            }
-        }
-    }
-
-    /// Writes the state down as a base in front of the segment that has just begun.
-    ///
-    /// Commits go on meanwhile. The base may hold some of them already: replaying them once more changes nothing.
-    fn base(&self, position: Position) -> Result<(), StoreError> {
-        let shared = &self.shared;
-        shared.view.mark(position)?;
-        let (_, sealed) = shared.counters()?;
-        let mut records = std::iter::once(Ok(sealed)).chain(shared.view.records());
-        let mut check = |sealed: &[u8]| match seal::unseal(&shared.keys, sealed) {
-            Ok(_) => Ok(()),
-            // Removed while the base was being written.
-            Err(seal::Unreadable::NoKey(repo)) if shared.view.repository(repo)?.is_none() => Ok(()),
-            Err(error) => Err(StoreError::Record { record: "in the database".to_owned(), what: error.to_string() }),
-        };
-        let size = journal::write_base(&shared.folder.join("journal"), position.segment, &mut records, &mut check)?;
-        self.base_size.store(size, Ordering::Relaxed);
-        Ok(())
-    }
 }

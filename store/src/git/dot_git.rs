@@ -26,7 +26,6 @@ pub(super) struct DotGit<'a> {
     pub(super) modules: &'a [&'a Submodule],
     pub(super) source: &'a Path,
     pub(super) mirror: &'a Mirror,
-    pub(super) objects: &'a Objects,
 }
 
 /// Folders of a Git folder, parents first.
@@ -41,7 +40,15 @@ pub(super) fn folders(git_dir: &BStr, is_submodule: bool) -> Vec<BString> {
         }
         all.remove(0);
     }
-    for name in ["", "/objects", "/objects/info", "/objects/pack", "/refs", "/refs/heads", "/refs/tags"] {
+    for name in [
+        "",
+        "/objects",
+        "/objects/info",
+        "/objects/pack",
+        "/refs",
+        "/refs/heads",
+        "/refs/tags",
+    ] {
         let mut path = BString::from(git_dir);
         path.extend_from_slice(name.as_bytes());
         all.push(path);
@@ -52,10 +59,17 @@ pub(super) fn folders(git_dir: &BStr, is_submodule: bool) -> Vec<BString> {
 /// The relative way from the folder `from` to `to`; both are relative to the same folder and clean.
 pub(super) fn relative(from: &BStr, to: &BStr) -> BString {
     let parts = |path: &BStr| -> Vec<BString> {
-        path.split_str("/").filter(|part| !part.is_empty()).map(BString::from).collect()
+        path.split_str("/")
+            .filter(|part| !part.is_empty())
+            .map(BString::from)
+            .collect()
     };
     let (from, to) = (parts(from), parts(to));
-    let common = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    let common = from
+        .iter()
+        .zip(&to)
+        .take_while(|(one, other)| one == other)
+        .count();
     let up = std::iter::repeat_n(BString::from(".."), from.len() - common);
     let way: Vec<BString> = up.chain(to[common..].iter().cloned()).collect();
     BString::from(gix::bstr::join("/", way))
@@ -63,14 +77,20 @@ pub(super) fn relative(from: &BStr, to: &BStr) -> BString {
 
 impl DotGit<'_> {
     /// Name and content of each file.
-    pub(super) fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>, GitError> {
+    pub(super) fn files(
+        &self,
+        objects: &Objects,
+    ) -> Result<Vec<(&'static str, Vec<u8>)>, GitError> {
         let mut files = vec![
             ("HEAD", format!("{}\n", self.commit).into_bytes()),
             ("config", self.config().into()),
-            ("objects/info/alternates", format!("{}\n", self.objects_at).into_bytes()),
-            ("packed-refs", self.packed_refs().into()),
+            (
+                "objects/info/alternates",
+                format!("{}\n", self.objects_at).into_bytes(),
+            ),
+            ("packed-refs", self.packed_refs(objects).into()),
         ];
-        let shallow = self.shallow()?;
+        let shallow = self.shallow(objects)?;
         if !shallow.is_empty() {
             files.push(("shallow", shallow.into_bytes()));
         }
@@ -78,7 +98,7 @@ impl DotGit<'_> {
     }
 
     fn config(&self) -> BString {
-        let is_sha256 = self.objects.hash == Hash::Sha256;
+        let is_sha256 = self.mirror.hash == Hash::Sha256;
         let mut text = BString::from(format!(
             "[core]\n\trepositoryformatversion = {}\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
              \tcheckStat = minimal\n\ttrustctime = false\n",
@@ -106,7 +126,7 @@ impl DotGit<'_> {
     }
 
     /// The branch that was pushed, and the tags of the source whose objects are in the mirror.
-    fn packed_refs(&self) -> BString {
+    fn packed_refs(&self, objects: &Objects) -> BString {
         let mut refs: Vec<(BString, ObjectId)> = Vec::new();
         if let Some(name) = self.ref_name {
             match name.branch() {
@@ -115,13 +135,17 @@ impl DotGit<'_> {
                     refs.push((format!("refs/remotes/origin/{branch}").into(), self.commit));
                 }
                 // The tag that was pushed is there even if the source has it no longer.
-                None => refs.extend(name.tag().map(|tag| (format!("refs/tags/{tag}").into(), self.commit))),
+                None => refs.extend(
+                    name.tag()
+                        .map(|tag| (format!("refs/tags/{tag}").into(), self.commit)),
+                ),
             }
         }
         // A source that can't be read any more is no reason to stop a job whose commit is in the mirror.
-        let tags = SourceRepository::open(self.source).and_then(|source| super::refs::tags(&source));
+        let tags =
+            SourceRepository::open(self.source).and_then(|source| super::refs::tags(&source));
         for tag in tags.unwrap_or_default() {
-            if self.objects.contains(&tag.target) {
+            if objects.contains(&tag.target) {
                 refs.retain(|(name, _)| *name != tag.name);
                 refs.push((tag.name, tag.target));
             }
@@ -137,16 +161,18 @@ impl DotGit<'_> {
     }
 
     /// Commits whose parents the job doesn't see: those `depth` away, and those the mirror doesn't have the parents of.
-    fn shallow(&self) -> Result<String, GitError> {
-        let cut = read_shallow(&self.mirror.path)
-            .map_err(|what| GitError::Repository { path: self.mirror.path.clone(), what })?;
+    fn shallow(&self, objects: &Objects) -> Result<String, GitError> {
+        let cut = read_shallow(&self.mirror.path).map_err(|what| GitError::Repository {
+            path: self.mirror.path.clone(),
+            what,
+        })?;
         let mut found: Vec<ObjectId> = Vec::new();
         if let Some(depth) = self.depth {
             let mut distance = HashMap::from([(self.commit, 1_u32)]);
             let mut queue = VecDeque::from([self.commit]);
             let mut buffer = Vec::new();
             while let Some(id) = queue.pop_front() {
-                let (_, parents) = self.objects.commit(&id, &mut buffer)?;
+                let (_, parents) = objects.commit(&id, &mut buffer)?;
                 let here = distance[&id];
                 if cut.contains(&id) {
                     continue;
@@ -165,7 +191,7 @@ impl DotGit<'_> {
                 }
             }
         }
-        found.extend(cut.iter().filter(|id| self.objects.contains(id)));
+        found.extend(cut.iter().filter(|id| objects.contains(id)));
         found.sort_unstable();
         found.dedup();
         Ok(found.iter().map(|id| format!("{id}\n")).collect())
@@ -207,7 +233,10 @@ mod tests {
     #[test]
     fn folders_of_a_submodule_begin_below_the_root() {
         let all = folders(".git/modules/libs/a".into(), true);
-        assert_eq!(all[..3], [".git/modules", ".git/modules/libs", ".git/modules/libs/a"].map(BString::from));
+        assert_eq!(
+            all[..3],
+            [".git/modules", ".git/modules/libs", ".git/modules/libs/a"].map(BString::from)
+        );
         assert_eq!(folders(".git".into(), false)[0], ".git");
     }
 }

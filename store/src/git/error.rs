@@ -91,7 +91,10 @@ impl GitError {
     /// For `map_err`: something of gix' about the repository at `path`.
     pub(super) fn repository<E: Error>(path: &Path) -> impl FnOnce(E) -> GitError {
         let path = path.to_owned();
-        move |error| GitError::Repository { path, what: chain(&error) }
+        move |error| GitError::Repository {
+            path,
+            what: chain(&error),
+        }
     }
 }
 

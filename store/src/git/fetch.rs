@@ -21,15 +21,31 @@ const LOOSE: usize = 200;
 /// Copies `tip` (a commit or annotated tag) and the tags that belong to its history.
 ///
 /// With `whole`, nothing that is in the mirror is believed to be complete.
-pub(super) fn fetch(source: &SourceRepository, mirror: &Mirror, tip: ObjectId, whole: bool) -> Result<(), GitError> {
+pub(super) fn fetch(
+    source: &SourceRepository,
+    mirror: &Mirror,
+    tip: ObjectId,
+    whole: bool,
+) -> Result<(), GitError> {
     let from = source.objects()?;
     let to = mirror.objects()?;
-    let Some(peeled) = from.peel(tip)? else { return Err(from.missing(&tip)) };
+    let Some(peeled) = from.peel(tip)? else {
+        return Err(from.missing(&tip));
+    };
     let shallow: HashSet<ObjectId> = source.shallow()?.into_iter().collect();
-    let mut known =
-        read_shallow(&mirror.path).map_err(|what| GitError::Repository { path: mirror.path.clone(), what })?;
+    let mut known = read_shallow(&mirror.path).map_err(|what| GitError::Repository {
+        path: mirror.path.clone(),
+        what,
+    })?;
     known.sort_unstable();
-    let mut walk = Walk { from: &from, to: &to, shallow: &shallow, whole, seen: HashSet::new(), missing: Vec::new() };
+    let mut walk = Walk {
+        from: &from,
+        to: &to,
+        shallow: &shallow,
+        whole,
+        seen: HashSet::new(),
+        missing: Vec::new(),
+    };
     // What was cut off when it was copied, and isn't any more.
     for id in known.iter().filter(|id| !shallow.contains(*id)) {
         if from.contains(id) {
@@ -108,7 +124,10 @@ impl Walk<'_> {
                 let child = entry.oid.to_owned();
                 if entry.mode.is_tree() {
                     trees.push((child, false));
-                } else if !entry.mode.is_commit() && !self.is_complete(&child) && self.seen.insert(child) {
+                } else if !entry.mode.is_commit()
+                    && !self.is_complete(&child)
+                    && self.seen.insert(child)
+                {
                     self.add(child);
                 }
             }
@@ -123,7 +142,12 @@ impl Walk<'_> {
     }
 }
 
-fn copy(from: &Objects, mirror: &Mirror, to: &Objects, wanted: &[ObjectId]) -> Result<(), GitError> {
+fn copy(
+    from: &Objects,
+    mirror: &Mirror,
+    to: &Objects,
+    wanted: &[ObjectId],
+) -> Result<(), GitError> {
     if wanted.len() > LOOSE {
         return pack::copy(from, mirror, wanted);
     }
@@ -133,7 +157,11 @@ fn copy(from: &Objects, mirror: &Mirror, to: &Objects, wanted: &[ObjectId]) -> R
         // Asked before it is read, for the sake of memory.
         let (_, size) = from.header(id)?;
         if size > LARGEST_OBJECT as u64 {
-            return Err(GitError::TooLarge { what: format!("object {id}"), size, limit: LARGEST_OBJECT as u64 });
+            return Err(GitError::TooLarge {
+                what: format!("object {id}"),
+                size,
+                limit: LARGEST_OBJECT as u64,
+            });
         }
         let kind = from.read(id, &mut buffer)?;
         // Hashed anew, so that a damaged source can't put a wrong object under a right name.
@@ -145,7 +173,10 @@ fn copy(from: &Objects, mirror: &Mirror, to: &Objects, wanted: &[ObjectId]) -> R
         let is_new_dir = path.parent().is_some_and(|dir| !dir.exists());
         loose
             .write_buf_with_known_id(kind, &buffer, *id)
-            .map_err(|error| GitError::Repository { path: to.repository.clone(), what: chain(&error) })?;
+            .map_err(|error| GitError::Repository {
+                path: to.repository.clone(),
+                what: chain(&error),
+            })?;
         make_readable(&path, 0o444)?;
         if let Some(dir) = path.parent().filter(|_| is_new_dir) {
             make_readable(dir, 0o755)?;
@@ -155,7 +186,11 @@ fn copy(from: &Objects, mirror: &Mirror, to: &Objects, wanted: &[ObjectId]) -> R
 }
 
 /// Writes down which commits of the mirror have no parents there.
-fn write_shallow(mirror: &Mirror, before: &[ObjectId], cut: &BTreeSet<ObjectId>) -> Result<(), GitError> {
+fn write_shallow(
+    mirror: &Mirror,
+    before: &[ObjectId],
+    cut: &BTreeSet<ObjectId>,
+) -> Result<(), GitError> {
     if before.iter().eq(cut) {
         return Ok(());
     }
@@ -183,4 +218,3 @@ fn fetch_tags(source: &SourceRepository, from: &Objects, mirror: &Mirror) -> Res
     wanted.retain(|id| seen.insert(*id));
     copy(from, mirror, &to, &wanted)
 }
-

@@ -20,7 +20,12 @@ pub enum FileAt {
 }
 
 /// Reads `path` in the tree of `commit`, if it has at most `max` bytes.
-pub(super) fn read(objects: &Objects, commit: ObjectId, path: &str, max: u64) -> Result<FileAt, GitError> {
+pub(super) fn read(
+    objects: &Objects,
+    commit: ObjectId,
+    path: &str,
+    max: u64,
+) -> Result<FileAt, GitError> {
     let mut buffer = Vec::new();
     let (mut tree, _) = objects.commit(&commit, &mut buffer)?;
     let mut parts = path.split('/').peekable();
@@ -43,7 +48,13 @@ pub(super) fn read(objects: &Objects, commit: ObjectId, path: &str, max: u64) ->
                 }
                 tree = id;
             }
-            Some((mode, id)) => return if mode.is_blob() { blob(objects, id, max) } else { Ok(FileAt::NotAFile) },
+            Some((mode, id)) => {
+                return if mode.is_blob() {
+                    blob(objects, id, max)
+                } else {
+                    Ok(FileAt::NotAFile)
+                };
+            }
         }
     }
     Ok(FileAt::Missing)

@@ -19,7 +19,10 @@ impl Index {
     /// `mtime`: modification time of all files, seconds since the epoch.
     pub(super) fn new(hash: Hash, mtime: i64) -> Index {
         let secs = u32::try_from(mtime.max(0)).unwrap_or(u32::MAX);
-        Index { state: gix::index::State::new(hash), mtime: Time { secs, nsecs: 0 } }
+        Index {
+            state: gix::index::State::new(hash),
+            mtime: Time { secs, nsecs: 0 },
+        }
     }
 
     /// Adds a path with the size its file has.
@@ -35,8 +38,14 @@ impl Index {
             EntryKind::Commit => Mode::COMMIT,
         };
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let stat = Stat { mtime: self.mtime, ctime: self.mtime, size, ..Stat::default() };
-        self.state.dangerously_push_entry(stat, id, Flags::empty(), mode, path);
+        let stat = Stat {
+            mtime: self.mtime,
+            ctime: self.mtime,
+            size,
+            ..Stat::default()
+        };
+        self.state
+            .dangerously_push_entry(stat, id, Flags::empty(), mode, path);
     }
 
     /// The file.

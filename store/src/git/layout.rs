@@ -122,19 +122,29 @@ impl Layout<'_> {
     fn lay(&mut self, place: &Place<'_>) -> Result<(), GitError> {
         let git = self.git;
         let mirror = git.mirror(place.repository)?;
-        let objects = mirror.objects()?;
-        let (root, _) = objects.commit(&place.commit, &mut Vec::new())?;
-        let entries = tree::list(&objects, root)?;
+        let mut objects = mirror.objects()?;
+        let entries = git.mending(place.repository, place.commit, &mut || {
+            objects = mirror.objects()?;
+            let (root, _) = objects.commit(&place.commit, &mut Vec::new())?;
+            tree::list(&objects, root)
+        })?;
         let modules = self.modules(place, &objects, &entries)?;
-        let registered = if modules.is_empty() { Vec::new() } else { git.registered()? };
+        let registered = if modules.is_empty() {
+            Vec::new()
+        } else {
+            git.registered()?
+        };
         // Everything that can be refused without reading further is refused before anything is written.
         let mut found = Vec::new();
         for (module, commit) in &modules {
-            found.push(self.find(place, module, &registered).map(|repository| (module, *commit, repository))?);
+            found.push(
+                self.find(place, module, &registered)
+                    .map(|repository| (module, *commit, repository))?,
+            );
         }
-        self.files(place, &objects, &entries)?;
+        self.files(place, &mirror, &mut objects, &entries)?;
         let names: Vec<_> = modules.iter().map(|(module, _)| module).collect();
-        self.dot_git(place, &mirror, &objects, &names)?;
+        self.dot_git(place, &mirror, &names)?;
         for (module, commit, repository) in found {
             self.lay_submodule(place, module, commit, repository)?;
         }
@@ -148,17 +158,26 @@ impl Layout<'_> {
         objects: &Objects,
         entries: &[Entry],
     ) -> Result<Vec<(Submodule, ObjectId)>, GitError> {
-        let links: Vec<_> = entries.iter().filter(|entry| entry.kind == EntryKind::Commit).collect();
+        let links: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Commit)
+            .collect();
         let file = entries.iter().find(|entry| entry.path == ".gitmodules");
         // Without the file, Git leaves such entries alone too.
-        let Some(file) = file.filter(|_| self.checkout.submodules && !links.is_empty()) else { return Ok(Vec::new()) };
+        let Some(file) = file.filter(|_| self.checkout.submodules && !links.is_empty()) else {
+            return Ok(Vec::new());
+        };
         let mut content = Vec::new();
         objects.read(&file.id, &mut content)?;
         let modules = submodule::parse(&content)?;
         let mut found = Vec::new();
         for link in links {
             let Some(module) = modules.iter().find(|module| module.path == link.path) else {
-                return Err(refused(place, link.path.as_bstr(), "it is not in .gitmodules".to_owned()));
+                return Err(refused(
+                    place,
+                    link.path.as_bstr(),
+                    "it is not in .gitmodules".to_owned(),
+                ));
             };
             found.push((module.clone(), link.id));
         }
@@ -172,11 +191,18 @@ impl Layout<'_> {
         registered: &'a [Repository],
     ) -> Result<&'a Repository, GitError> {
         if place.level == SUBMODULE_DEPTH {
-            return Err(refused(place, module.path.as_bstr(), "submodules are nested too deep".to_owned()));
+            return Err(refused(
+                place,
+                module.path.as_bstr(),
+                "submodules are nested too deep".to_owned(),
+            ));
         }
         submodule::resolve(&module.url, place.repository, self.root, registered).ok_or_else(|| {
             // The same words whether it doesn't exist or is none of the reader's business.
-            let why = format!("{:?} is no repository here that {} may read", module.url, self.root.slug);
+            let why = format!(
+                "{:?} is no repository here that {} may read",
+                module.url, self.root.slug
+            );
             refused(place, module.path.as_bstr(), why)
         })
     }
@@ -199,23 +225,41 @@ impl Layout<'_> {
         } else {
             self.bind(repository)
         };
-        self.out.notes.push(format!("submodule {}: {} at {commit}", prefix.as_bstr(), repository.slug));
+        self.out.notes.push(format!(
+            "submodule {}: {} at {commit}",
+            prefix.as_bstr(),
+            repository.slug
+        ));
         let mut link = b"gitdir: ".to_vec();
         link.extend_from_slice(&dot_git::relative(prefix.as_bstr(), git_dir.as_bstr()));
         link.push(b'\n');
         prefix.push(b'/');
         let mut link_path = prefix.clone();
         link_path.extend_from_slice(b".git");
-        self.put(TreeItem::File { path: &link_path, executable: false, content: &link })?;
+        self.put(TreeItem::File {
+            path: &link_path,
+            executable: false,
+            content: &link,
+        })?;
         let level = place.level + 1;
-        self.lay(&Place { repository, commit, prefix, git_dir, objects_at, origin: &module.url, level })
+        self.lay(&Place {
+            repository,
+            commit,
+            prefix,
+            git_dir,
+            objects_at,
+            origin: &module.url,
+            level,
+        })
     }
 
     /// Where a further mirror will be seen, which the sandbox is told once.
     fn bind(&mut self, repository: &Repository) -> String {
         let at = format!("{}-{}", self.checkout.objects_at, repository.id);
         if !self.out.objects.iter().any(|(_, known)| *known == at) {
-            self.out.objects.push((self.git.objects(repository), at.clone()));
+            self.out
+                .objects
+                .push((self.git.objects(repository), at.clone()));
         }
         at
     }
@@ -225,7 +269,13 @@ impl Layout<'_> {
     }
 
     /// Writes the files of the tree and the index that goes with them.
-    fn files(&mut self, place: &Place<'_>, objects: &Objects, entries: &[Entry]) -> Result<(), GitError> {
+    fn files(
+        &mut self,
+        place: &Place<'_>,
+        mirror: &Mirror,
+        objects: &mut Objects,
+        entries: &[Entry],
+    ) -> Result<(), GitError> {
         let refuse_lfs = !self.checkout.lfs_pointers && uses_lfs(objects, entries)?;
         for path in dot_git::folders(place.git_dir.as_bstr(), place.level > 0) {
             self.put(TreeItem::Folder { path: &path })?;
@@ -237,37 +287,81 @@ impl Layout<'_> {
             path.truncate(place.prefix.len());
             path.extend_from_slice(&entry.path);
             content.clear();
+            if !matches!(entry.kind, EntryKind::Tree | EntryKind::Commit) {
+                self.read(place, mirror, objects, entry.id, &mut content)?;
+            }
             match entry.kind {
-                EntryKind::Tree | EntryKind::Commit => self.put(TreeItem::Folder { path: &path })?,
+                EntryKind::Tree | EntryKind::Commit => {
+                    self.put(TreeItem::Folder { path: &path })?
+                }
                 EntryKind::Link => {
-                    objects.read(&entry.id, &mut content)?;
                     check_target(place, entry, &content)?;
-                    self.put(TreeItem::Link { path: &path, target: &content })?;
+                    self.put(TreeItem::Link {
+                        path: &path,
+                        target: &content,
+                    })?;
                 }
                 EntryKind::Blob | EntryKind::BlobExecutable => {
-                    objects.read(&entry.id, &mut content)?;
                     if refuse_lfs && is_lfs_pointer(&content) {
-                        return Err(GitError::Lfs { path: path.to_str_lossy().into_owned() });
+                        return Err(GitError::Lfs {
+                            path: path.to_str_lossy().into_owned(),
+                        });
                     }
                     let executable = entry.kind == EntryKind::BlobExecutable;
-                    self.put(TreeItem::File { path: &path, executable, content: &content })?;
+                    self.put(TreeItem::File {
+                        path: &path,
+                        executable,
+                        content: &content,
+                    })?;
                 }
             }
-            let size = if entry.kind == EntryKind::Commit { 0 } else { content.len() };
+            let size = if entry.kind == EntryKind::Commit {
+                0
+            } else {
+                content.len()
+            };
             index.add(entry.path.as_bstr(), entry.kind, entry.id, size);
         }
         let bytes = index.into_bytes();
-        let bytes = bytes.map_err(|what| GitError::Repository { path: objects.repository.clone(), what })?;
+        let bytes = bytes.map_err(|what| GitError::Repository {
+            path: objects.repository.clone(),
+            what,
+        })?;
         let mut path = place.git_dir.clone();
         path.extend_from_slice(b"/index");
-        self.put(TreeItem::File { path: &path, executable: false, content: &bytes })
+        self.put(TreeItem::File {
+            path: &path,
+            executable: false,
+            content: &bytes,
+        })
+    }
+
+    /// Reads a blob; if the mirror turns out to be damaged, mends it first.
+    fn read(
+        &self,
+        place: &Place<'_>,
+        mirror: &Mirror,
+        objects: &mut Objects,
+        id: ObjectId,
+        content: &mut Vec<u8>,
+    ) -> Result<(), GitError> {
+        match objects.read(&id, content) {
+            Err(error) if self.git.is_damage(place.repository, &error) => {
+                self.git.mend(place.repository, place.commit, &error)?;
+                *objects = mirror.objects()?;
+                objects.read(&id, content)?;
+            }
+            other => {
+                other?;
+            }
+        }
+        Ok(())
     }
 
     fn dot_git(
         &mut self,
         place: &Place<'_>,
         mirror: &Mirror,
-        objects: &Objects,
         modules: &[&Submodule],
     ) -> Result<(), GitError> {
         let Source::Path(source) = &place.repository.source;
@@ -277,30 +371,44 @@ impl Layout<'_> {
             depth: self.checkout.depth.filter(|_| place.level == 0),
             objects_at: &place.objects_at,
             origin: place.origin,
-            work_tree: (place.level > 0).then(|| dot_git::relative(place.git_dir.as_bstr(), work_tree(place))),
+            work_tree: (place.level > 0)
+                .then(|| dot_git::relative(place.git_dir.as_bstr(), work_tree(place))),
             modules,
             source: source.as_ref(),
             mirror,
-            objects,
         };
-        for (name, content) in dot_git.files()? {
+        let files = self.git.mending(place.repository, place.commit, &mut || {
+            dot_git.files(&mirror.objects()?)
+        })?;
+        for (name, content) in files {
             let mut path = place.git_dir.clone();
             path.push(b'/');
             path.extend_from_slice(name.as_bytes());
-            self.put(TreeItem::File { path: &path, executable: false, content: &content })?;
+            self.put(TreeItem::File {
+                path: &path,
+                executable: false,
+                content: &content,
+            })?;
         }
         Ok(())
     }
 }
 
 fn work_tree<'a>(place: &'a Place<'_>) -> &'a BStr {
-    place.prefix.strip_suffix(b"/").unwrap_or(&place.prefix).as_bstr()
+    place
+        .prefix
+        .strip_suffix(b"/")
+        .unwrap_or(&place.prefix)
+        .as_bstr()
 }
 
 fn refused(place: &Place<'_>, path: &BStr, why: String) -> GitError {
     let mut whole = place.prefix.clone();
     whole.extend_from_slice(path);
-    GitError::Submodule { path: whole.to_str_lossy().into_owned(), why }
+    GitError::Submodule {
+        path: whole.to_str_lossy().into_owned(),
+        why,
+    }
 }
 
 /// A link's target may lead anywhere (only the sandbox is there), but it must be one.
@@ -310,14 +418,21 @@ fn check_target(place: &Place<'_>, entry: &Entry, target: &[u8]) -> Result<(), G
     }
     let mut path = place.prefix.clone();
     path.extend_from_slice(&entry.path);
-    Err(GitError::Name { path: path.to_str_lossy().into_owned(), why: "its link target is none".to_owned() })
+    Err(GitError::Name {
+        path: path.to_str_lossy().into_owned(),
+        why: "its link target is none".to_owned(),
+    })
 }
 
 /// Whether any `.gitattributes` hands files to Git LFS.
 fn uses_lfs(objects: &Objects, entries: &[Entry]) -> Result<bool, GitError> {
     let is_attributes = |entry: &&Entry| {
-        let name = entry.path.rsplit_once_str("/").map_or(entry.path.as_slice(), |(_, name)| name);
-        name == b".gitattributes" && matches!(entry.kind, EntryKind::Blob | EntryKind::BlobExecutable)
+        let name = entry
+            .path
+            .rsplit_once_str("/")
+            .map_or(entry.path.as_slice(), |(_, name)| name);
+        name == b".gitattributes"
+            && matches!(entry.kind, EntryKind::Blob | EntryKind::BlobExecutable)
     };
     let mut content = Vec::new();
     for entry in entries.iter().filter(is_attributes) {

@@ -32,14 +32,19 @@ impl Mirrors {
     /// Opens the folder, and throws away what an earlier process didn't get round to.
     pub(crate) fn open(dir: PathBuf) -> Result<Mirrors, StoreError> {
         make_dir(&dir.join(TRASH), 0o700)?;
-        let mirrors = Mirrors { dir, locks: Mutex::default() };
+        let mirrors = Mirrors {
+            dir,
+            locks: Mutex::default(),
+        };
         mirrors.empty_trash();
         Ok(mirrors)
     }
 
     /// Folder of a mirror. Slugs differ from each other also without regard to case, so folders never collide.
     pub(super) fn path(&self, slug: &Slug) -> PathBuf {
-        self.dir.join(slug.owner()).join(format!("{}.git", slug.name()))
+        self.dir
+            .join(slug.owner())
+            .join(format!("{}.git", slug.name()))
     }
 
     /// Takes a mirror away.
@@ -48,8 +53,11 @@ impl Mirrors {
         let lock = self.lock(&path);
         let _guard = guard(&lock);
         let trash = self.dir.join(TRASH);
-        let names = (0_u32..).map(|number| trash.join(format!("{}.{number}", slug.as_str().replace('/', "."))));
-        let Some(to) = names.into_iter().find(|path| !path.exists()) else { return remove_all(&path) };
+        let names = (0_u32..)
+            .map(|number| trash.join(format!("{}.{number}", slug.as_str().replace('/', "."))));
+        let Some(to) = names.into_iter().find(|path| !path.exists()) else {
+            return remove_all(&path);
+        };
         match fs::rename(&path, &to) {
             Ok(()) => self.empty_trash(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -70,7 +78,10 @@ impl Mirrors {
                 }
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("store-trash".to_owned()).spawn(delete) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("store-trash".to_owned())
+            .spawn(delete)
+        {
             tracing::warn!(%error, "removed mirrors are deleted at the next start");
         }
     }
@@ -98,8 +109,15 @@ pub(super) struct Mirror {
 impl Mirror {
     /// The mirror at `path`, if it was ever made.
     pub(super) fn find(path: PathBuf) -> Option<Mirror> {
-        let config = fs::read_to_string(path.join("config")).ok()?;
-        let hash = if config.contains("sha256") { Hash::Sha256 } else { Hash::Sha1 };
+        // An empty one is what a crash of the machine leaves of it.
+        let config = fs::read_to_string(path.join("config"))
+            .ok()
+            .filter(|config| config.contains("bare"))?;
+        let hash = if config.contains("sha256") {
+            Hash::Sha256
+        } else {
+            Hash::Sha1
+        };
         Some(Mirror { path, hash })
     }
 
@@ -137,7 +155,10 @@ impl Mirror {
                 "config",
                 "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n",
             ),
-            _ => write("config", "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"),
+            _ => write(
+                "config",
+                "[core]\n\trepositoryformatversion = 0\n\tbare = true\n",
+            ),
         }
     }
 

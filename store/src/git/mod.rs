@@ -6,6 +6,7 @@ mod fetch;
 mod file;
 mod index;
 mod layout;
+mod mend;
 mod mirrors;
 mod objects;
 mod pack;
@@ -27,8 +28,8 @@ pub(crate) use mirrors::Mirrors;
 pub use refs::SourceRefs;
 
 use crate::error::StoreError;
+use crate::shared::Shared;
 use crate::store::repository;
-use crate::writer::Shared;
 use mirrors::{Mirror, guard};
 use source::SourceRepository;
 
@@ -57,19 +58,22 @@ impl Git {
             let objects = mirror.objects()?;
             if let Ok(id) = objects.id(tip)
                 && let Ok(Some(peeled)) = objects.peel(id)
+                && let Ok(commit) = objects.describe(peeled.commit)
             {
-                return objects.describe(peeled.commit);
+                return Ok(commit);
             }
         }
         let source = open_source(repository)?;
         let id = source.objects()?.id(tip)?;
-        let mirror = self.update(repository, &source, id, false)?;
-        let objects = mirror.objects()?;
-        let peeled = objects.peel(id)?.ok_or_else(|| objects.missing(&id))?;
-        objects.describe(peeled.commit)
+        self.mending(repository, id, &mut || {
+            let mirror = self.update(repository, &source, id, false)?;
+            let objects = mirror.objects()?;
+            let peeled = objects.peel(id)?.ok_or_else(|| objects.missing(&id))?;
+            objects.describe(peeled.commit)
+        })
     }
 
-    /// Reads a file of a fetched commit from the mirror.
+    /// Reads a file of a commit from the mirror.
     pub fn file(
         &self,
         repository: &Repository,
@@ -77,8 +81,10 @@ impl Git {
         path: &str,
         max: u64,
     ) -> Result<FileAt, GitError> {
-        let objects = self.mirror(repository)?.objects()?;
-        file::read(&objects, objects.id(commit)?, path, max)
+        let commit = self.ready(repository, commit)?;
+        self.mending(repository, commit, &mut || {
+            file::read(&self.mirror(repository)?.objects()?, commit, path, max)
+        })
     }
 
     /// The folder of the mirror's objects on the host, for a read-only bind.
@@ -86,7 +92,7 @@ impl Git {
         self.mirror_path(repository).join("objects")
     }
 
-    /// Streams the tree of a fetched commit and its `.git` to `sink`.
+    /// Streams the tree of a commit and its `.git` to `sink`.
     ///
     /// Submodules are looked for among the registered repositories, and fetched, if this repository may read them.
     pub fn lay_out(
@@ -95,9 +101,14 @@ impl Git {
         checkout: &Checkout,
         sink: &mut dyn FnMut(TreeItem<'_>) -> std::io::Result<()>,
     ) -> Result<LaidOut, GitError> {
-        let objects = self.mirror(repository)?.objects()?;
-        let commit = objects.id(&checkout.commit)?;
-        let mut layout = layout::Layout { git: self, root: repository, checkout, sink, out: LaidOut::default() };
+        let commit = self.ready(repository, &checkout.commit)?;
+        let mut layout = layout::Layout {
+            git: self,
+            root: repository,
+            checkout,
+            sink,
+            out: LaidOut::default(),
+        };
         layout.lay_root(commit)?;
         Ok(layout.out)
     }
@@ -109,8 +120,21 @@ impl Git {
     /// The mirror of a repository of which something was fetched.
     fn mirror(&self, repository: &Repository) -> Result<Mirror, GitError> {
         let path = self.mirror_path(repository);
-        Mirror::find(path.clone())
-            .ok_or_else(|| GitError::Repository { path, what: "nothing has been fetched into this mirror".to_owned() })
+        Mirror::find(path.clone()).ok_or_else(|| GitError::Repository {
+            path,
+            what: "nothing has been fetched into this mirror".to_owned(),
+        })
+    }
+
+    /// Object id of a commit that is in the mirror, or is brought there.
+    fn ready(&self, repository: &Repository, commit: &CommitId) -> Result<ObjectId, GitError> {
+        let known = Mirror::find(self.mirror_path(repository));
+        let id = match &known {
+            Some(mirror) => mirror.objects()?.id(commit)?,
+            None => open_source(repository)?.objects()?.id(commit)?,
+        };
+        self.bring(repository, id)?;
+        Ok(id)
     }
 
     /// Makes sure that a commit is in its repository's mirror.
@@ -122,6 +146,44 @@ impl Git {
         }
         let source = open_source(repository)?;
         self.update(repository, &source, commit, false)?;
+        Ok(())
+    }
+
+    /// Does something that reads a mirror; if the mirror turns out to be damaged, mends it and tries once more.
+    fn mending<T>(
+        &self,
+        repository: &Repository,
+        tip: ObjectId,
+        read: &mut dyn FnMut() -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        match read() {
+            Err(error) if self.is_damage(repository, &error) => {
+                self.mend(repository, tip, &error)?;
+                read()
+            }
+            other => other,
+        }
+    }
+
+    /// Whether an error says that the mirror lacks something it must have.
+    fn is_damage(&self, repository: &Repository, error: &GitError) -> bool {
+        match error {
+            GitError::Damaged { path, .. } | GitError::Missing { path, .. } => {
+                *path == self.mirror_path(repository)
+            }
+            _ => false,
+        }
+    }
+
+    fn mend(&self, repository: &Repository, tip: ObjectId, why: &GitError) -> Result<(), GitError> {
+        tracing::warn!(error = %why, "a mirror is damaged; what is missing is copied again");
+        {
+            let path = self.mirror_path(repository);
+            let lock = self.shared.mirrors.lock(&path);
+            let _guard = guard(&lock);
+            mend::remove_damaged(&self.mirror(repository)?)?;
+        }
+        self.update(repository, &open_source(repository)?, tip, true)?;
         Ok(())
     }
 
@@ -144,7 +206,10 @@ impl Git {
     fn registered(&self) -> Result<Vec<Repository>, GitError> {
         let read = || -> Result<Vec<Repository>, StoreError> {
             let sealed = self.shared.view.repositories()?;
-            sealed.iter().filter_map(|sealed| self.shared.read(sealed, repository).transpose()).collect()
+            sealed
+                .iter()
+                .filter_map(|sealed| self.shared.read(sealed, repository).transpose())
+                .collect()
         };
         read().map_err(GitError::Store)
     }

@@ -43,17 +43,27 @@ impl Objects {
             current_dir: Some(dir.to_owned()),
             ..Default::default()
         };
-        let mut odb = gix::odb::at_opts(dir, hash, None, options).map_err(GitError::repository(repository))?;
+        let mut odb = gix::odb::at_opts(dir, hash, None, options)
+            .map_err(GitError::repository(repository))?;
         // Every use is short: what appears on disk meanwhile is for the next one, and a miss stays cheap.
         odb.refresh_never();
         odb.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(PACK_CACHE)));
-        Ok(Objects { repository: repository.to_owned(), hash, odb })
+        Ok(Objects {
+            repository: repository.to_owned(),
+            hash,
+            odb,
+        })
     }
 
     /// The object id of a commit id; refused if it is of the other kind of hash.
     pub(super) fn id(&self, id: &CommitId) -> Result<ObjectId, GitError> {
-        let parsed = ObjectId::from_hex(id.as_str().as_bytes()).ok().filter(|parsed| parsed.kind() == self.hash);
-        parsed.ok_or_else(|| GitError::Missing { path: self.repository.clone(), id: id.to_string() })
+        let parsed = ObjectId::from_hex(id.as_str().as_bytes())
+            .ok()
+            .filter(|parsed| parsed.kind() == self.hash);
+        parsed.ok_or_else(|| GitError::Missing {
+            path: self.repository.clone(),
+            id: id.to_string(),
+        })
     }
 
     pub(super) fn contains(&self, id: &gix::oid) -> bool {
@@ -61,7 +71,11 @@ impl Objects {
     }
 
     /// Reads an object into `buffer`; `None` if it isn't there.
-    pub(super) fn find(&self, id: &gix::oid, buffer: &mut Vec<u8>) -> Result<Option<Kind>, GitError> {
+    pub(super) fn find(
+        &self,
+        id: &gix::oid,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Kind>, GitError> {
         match self.odb.try_find(id, buffer) {
             Ok(Some(data)) => {
                 let (kind, length) = (data.kind, data.data.len());
@@ -83,15 +97,25 @@ impl Objects {
         if !self.contains(id) {
             return Err(self.missing(id));
         }
-        let header = self.odb.header(id).map_err(|error| self.damaged(id, super::error::chain(&error)))?;
+        let header = self
+            .odb
+            .header(id)
+            .map_err(|error| self.damaged(id, super::error::chain(&error)))?;
         Ok((header.kind(), header.size()))
     }
 
     /// Reads a commit's tree and parents.
-    pub(super) fn commit(&self, id: &gix::oid, buffer: &mut Vec<u8>) -> Result<(ObjectId, Vec<ObjectId>), GitError> {
+    pub(super) fn commit(
+        &self,
+        id: &gix::oid,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(ObjectId, Vec<ObjectId>), GitError> {
         let kind = self.read(id, buffer)?;
         if kind != Kind::Commit {
-            return Err(GitError::NotACommit { id: id.to_string(), kind: kind.to_string() });
+            return Err(GitError::NotACommit {
+                id: id.to_string(),
+                kind: kind.to_string(),
+            });
         }
         let commit = CommitRef::from_bytes(buffer, self.hash)
             .map_err(|error| self.damaged(id, super::error::chain(&error)))?;
@@ -103,19 +127,29 @@ impl Objects {
         let (mut tags, mut at, mut buffer) = (Vec::new(), tip, Vec::new());
         loop {
             let Some(kind) = self.find(&at, &mut buffer)? else {
-                return if tags.is_empty() { Ok(None) } else { Err(self.missing(&at)) };
+                return if tags.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(self.missing(&at))
+                };
             };
             match kind {
                 Kind::Commit => return Ok(Some(Peeled { tags, commit: at })),
                 Kind::Tag if tags.len() < TAG_DEPTH => {
                     let tag = TagRef::from_bytes(&buffer, self.hash);
-                    let target = tag.map_err(|error| self.damaged(&at, super::error::chain(&error)))?.target();
+                    let target = tag
+                        .map_err(|error| self.damaged(&at, super::error::chain(&error)))?
+                        .target();
                     tags.push(at);
                     at = target;
                 }
                 kind => {
                     let id = tip.to_string();
-                    let kind = if at == tip { kind.to_string() } else { format!("tag of a {kind}") };
+                    let kind = if at == tip {
+                        kind.to_string()
+                    } else {
+                        format!("tag of a {kind}")
+                    };
                     return Err(GitError::NotACommit { id, kind });
                 }
             }
@@ -130,13 +164,24 @@ impl Objects {
             .map_err(|error| self.damaged(&id, super::error::chain(&error)))?;
         let is_latin = commit.encoding.is_some_and(is_latin);
         let text = |bytes: &BStr| {
-            if is_latin { bytes.iter().map(|byte| char::from(*byte)).collect() } else { bytes.to_str_lossy().into_owned() }
+            if is_latin {
+                bytes.iter().map(|byte| char::from(*byte)).collect()
+            } else {
+                bytes.to_str_lossy().into_owned()
+            }
         };
         // A malformed line is no reason to refuse a commit that Git itself accepts.
-        let (author, committer) = (commit.author().unwrap_or_default(), commit.committer().unwrap_or_default());
-        let person = |name: &BStr, email: &BStr| Person { name: text(name), email: text(email) };
+        let (author, committer) = (
+            commit.author().unwrap_or_default(),
+            commit.committer().unwrap_or_default(),
+        );
+        let person = |name: &BStr, email: &BStr| Person {
+            name: text(name),
+            email: text(email),
+        };
         Ok(Commit {
-            id: CommitId::parse(&id.to_string()).map_err(|error| self.damaged(&id, error.to_string()))?,
+            id: CommitId::parse(&id.to_string())
+                .map_err(|error| self.damaged(&id, error.to_string()))?,
             message: text(commit.message),
             committed_at: Time(committer.seconds().saturating_mul(1000)),
             author: person(author.name, author.email),
@@ -145,14 +190,23 @@ impl Objects {
     }
 
     pub(super) fn missing(&self, id: &gix::oid) -> GitError {
-        GitError::Missing { path: self.repository.clone(), id: id.to_string() }
+        GitError::Missing {
+            path: self.repository.clone(),
+            id: id.to_string(),
+        }
     }
 
     pub(super) fn damaged(&self, id: &gix::oid, what: String) -> GitError {
-        GitError::Damaged { path: self.repository.clone(), id: id.to_string(), what }
+        GitError::Damaged {
+            path: self.repository.clone(),
+            id: id.to_string(),
+            what,
+        }
     }
 }
 
 fn is_latin(encoding: &BStr) -> bool {
-    ["iso-8859-1", "iso8859-1", "latin1", "latin-1"].iter().any(|name| encoding.eq_ignore_ascii_case(name.as_bytes()))
+    ["iso-8859-1", "iso8859-1", "latin1", "latin-1"]
+        .iter()
+        .any(|name| encoding.eq_ignore_ascii_case(name.as_bytes()))
 }

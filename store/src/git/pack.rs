@@ -23,14 +23,24 @@ const CHUNK: usize = 64;
 
 /// Copies `wanted` into the mirror. They appear together, when the pack's index gets its name.
 pub(super) fn copy(from: &Objects, mirror: &Mirror, wanted: &[ObjectId]) -> Result<(), GitError> {
-    let source = |error: gix::Error| GitError::Repository { path: from.repository.clone(), what: chain(&error) };
-    let target = |what: String| GitError::Repository { path: mirror.path.clone(), what };
+    let source = |error: gix::Error| GitError::Repository {
+        path: from.repository.clone(),
+        what: chain(&error),
+    };
+    let target = |what: String| GitError::Repository {
+        path: mirror.path.clone(),
+        what,
+    };
     let stop = AtomicBool::new(false);
-    let mut odb = from.odb.clone().into_arc().map_err(GitError::repository(&from.repository))?;
+    let mut odb = from
+        .odb
+        .clone()
+        .into_arc()
+        .map_err(GitError::repository(&from.repository))?;
     odb.prevent_pack_unload();
     let ids = &mut wanted.iter().map(|id| Ok(*id));
-    let (counts, _) =
-        count::objects_unthreaded(&odb, ids, &Discard, &stop, ObjectExpansion::AsIs).map_err(source)?;
+    let (counts, _) = count::objects_unthreaded(&odb, ids, &Discard, &stop, ObjectExpansion::AsIs)
+        .map_err(source)?;
     let number = u32::try_from(counts.len()).map_err(|_| GitError::TooLarge {
         what: "history".to_owned(),
         size: counts.len() as u64,
@@ -44,11 +54,23 @@ pub(super) fn copy(from: &Objects, mirror: &Mirror, wanted: &[ObjectId]) -> Resu
         version: Version::V2,
         compression: gix::zlib::Compression::BEST_SPEED,
     };
-    let entries = entry::iter_from_counts(counts, odb, Box::new(Discard), options).map_err(source)?;
+    let entries =
+        entry::iter_from_counts(counts, odb, Box::new(Discard), options).map_err(source)?;
     let entries = gix::parallel::InOrderIter::from(entries);
     let output = Rc::new(RefCell::new(Vec::new()));
-    let entries = FromEntriesIter::new(entries, Buffer(Rc::clone(&output)), number, Version::V2, mirror.hash);
-    let mut stream = Stream { entries, output, current: Vec::new(), at: 0 };
+    let entries = FromEntriesIter::new(
+        entries,
+        Buffer(Rc::clone(&output)),
+        number,
+        Version::V2,
+        mirror.hash,
+    );
+    let mut stream = Stream {
+        entries,
+        output,
+        current: Vec::new(),
+        at: 0,
+    };
     let dir = mirror.objects_dir().join("pack");
     remove_leftovers(&dir);
     let outcome = gix_pack::Bundle::write_to_directory(
@@ -69,7 +91,8 @@ pub(super) fn copy(from: &Objects, mirror: &Mirror, wanted: &[ObjectId]) -> Resu
     let (Some(data), Some(index)) = (&outcome.data_path, &outcome.index_path) else {
         return Err(target("no pack was written".to_owned()));
     };
-    let written = gix_pack::index::File::at(index, mirror.hash).map_err(|error| target(chain(&error)))?;
+    let written =
+        gix_pack::index::File::at(index, mirror.hash).map_err(|error| target(chain(&error)))?;
     // The index names objects by their real content: what is not in it was damaged in the source.
     if let Some(id) = wanted.iter().find(|id| written.lookup(id).is_none()) {
         drop(written);

@@ -36,7 +36,10 @@ pub(super) struct Tag {
 /// Reads branches and tags.
 pub(super) fn read(source: &SourceRepository) -> Result<SourceRefs, GitError> {
     let store = source.refs();
-    let mut found = SourceRefs { head: head(&store), ..SourceRefs::default() };
+    let mut found = SourceRefs {
+        head: head(&store),
+        ..SourceRefs::default()
+    };
     for prefix in ["refs/heads/", "refs/tags/"] {
         each(source, &store, prefix, &mut |reference| match reference {
             Ok((name, target, _)) => match parse(name, target) {
@@ -59,7 +62,11 @@ pub(super) fn tags(source: &SourceRepository) -> Result<Vec<Tag>, GitError> {
         if let Ok((name, target, peeled)) = reference
             && parse(name, target).is_ok()
         {
-            tags.push(Tag { name: name.to_owned(), target, peeled });
+            tags.push(Tag {
+                name: name.to_owned(),
+                target,
+                peeled,
+            });
         }
     })?;
     tags.sort_by(|one, other| one.name.cmp(&other.name));
@@ -75,8 +82,13 @@ fn each(
     with: &mut dyn FnMut(Found<'_>),
 ) -> Result<(), GitError> {
     let platform = store.iter().map_err(GitError::repository(&source.path))?;
-    let relative = prefix.try_into().map_err(GitError::repository(&source.path))?;
-    for reference in platform.prefixed(relative).map_err(GitError::repository(&source.path))? {
+    let relative = prefix
+        .try_into()
+        .map_err(GitError::repository(&source.path))?;
+    for reference in platform
+        .prefixed(relative)
+        .map_err(GitError::repository(&source.path))?
+    {
         match reference {
             Ok(reference) => {
                 let name = reference.name.as_bstr().to_owned();
@@ -91,13 +103,20 @@ fn each(
     Ok(())
 }
 
-fn resolve(store: &gix::refs::file::Store, mut reference: Reference) -> Result<(ObjectId, Option<ObjectId>), String> {
+fn resolve(
+    store: &gix::refs::file::Store,
+    mut reference: Reference,
+) -> Result<(ObjectId, Option<ObjectId>), String> {
     for _ in 0..LINKS {
         match reference.target {
             Target::Object(id) => return Ok((id, reference.peeled)),
             Target::Symbolic(name) => {
-                let next = store.try_find(name.as_bstr()).map_err(|error| chain(&error))?;
-                reference = next.ok_or_else(|| format!("it points to {}, which does not exist", name.as_bstr()))?;
+                let next = store
+                    .try_find(name.as_bstr())
+                    .map_err(|error| chain(&error))?;
+                reference = next.ok_or_else(|| {
+                    format!("it points to {}, which does not exist", name.as_bstr())
+                })?;
             }
         }
     }
@@ -105,7 +124,9 @@ fn resolve(store: &gix::refs::file::Store, mut reference: Reference) -> Result<(
 }
 
 fn parse(name: &BStr, target: ObjectId) -> Result<(RefName, CommitId), String> {
-    let name = name.to_str().map_err(|_| "its name is not UTF-8".to_owned())?;
+    let name = name
+        .to_str()
+        .map_err(|_| "its name is not UTF-8".to_owned())?;
     let name = RefName::parse(name).map_err(|error| error.to_string())?;
     let id = CommitId::parse(&target.to_string()).map_err(|error| error.to_string())?;
     Ok((name, id))
@@ -113,6 +134,14 @@ fn parse(name: &BStr, target: ObjectId) -> Result<(RefName, CommitId), String> {
 
 fn head(store: &gix::refs::file::Store) -> Option<String> {
     let reference = store.try_find("HEAD").ok()??;
-    let Target::Symbolic(name) = reference.target else { return None };
-    Some(name.as_bstr().to_str().ok()?.strip_prefix("refs/heads/")?.to_owned())
+    let Target::Symbolic(name) = reference.target else {
+        return None;
+    };
+    Some(
+        name.as_bstr()
+            .to_str()
+            .ok()?
+            .strip_prefix("refs/heads/")?
+            .to_owned(),
+    )
 }

@@ -31,7 +31,10 @@ pub(super) struct SourceRepository {
 impl SourceRepository {
     /// Finds the repository at `path`: bare, with a work tree, or a linked work tree.
     pub(super) fn open(path: &Path) -> Result<SourceRepository, GitError> {
-        let failed = |what: String| GitError::Repository { path: path.to_owned(), what };
+        let failed = |what: String| GitError::Repository {
+            path: path.to_owned(),
+            what,
+        };
         let git_dir = git_dir(path).map_err(|error| failed(error.to_string()))?;
         let Some(git_dir) = git_dir else {
             return Err(failed("not a Git repository".to_owned()));
@@ -42,7 +45,12 @@ impl SourceRepository {
             Err(error) => return Err(failed(format!("commondir: {error}"))),
         };
         let hash = format(&common).map_err(failed)?;
-        Ok(SourceRepository { path: path.to_owned(), git_dir, common, hash })
+        Ok(SourceRepository {
+            path: path.to_owned(),
+            git_dir,
+            common,
+            hash,
+        })
     }
 
     /// Its objects, alternates included.
@@ -55,13 +63,20 @@ impl SourceRepository {
         if self.git_dir == self.common {
             gix::refs::file::Store::at(self.common.clone(), self.hash)
         } else {
-            gix::refs::file::Store::for_linked_worktree(self.git_dir.clone(), self.common.clone(), self.hash)
+            gix::refs::file::Store::for_linked_worktree(
+                self.git_dir.clone(),
+                self.common.clone(),
+                self.hash,
+            )
         }
     }
 
     /// Commits whose parents it doesn't have.
     pub(super) fn shallow(&self) -> Result<Vec<ObjectId>, GitError> {
-        read_shallow(&self.common).map_err(|what| GitError::Repository { path: self.path.clone(), what })
+        read_shallow(&self.common).map_err(|what| GitError::Repository {
+            path: self.path.clone(),
+            what,
+        })
     }
 }
 
@@ -71,7 +86,9 @@ pub(super) fn read_shallow(git_dir: &Path) -> Result<Vec<ObjectId>, String> {
         Ok(bytes) => bytes
             .lines()
             .filter(|line| !line.is_empty())
-            .map(|line| ObjectId::from_hex(line).map_err(|error| format!("shallow: {}", chain(&error))))
+            .map(|line| {
+                ObjectId::from_hex(line).map_err(|error| format!("shallow: {}", chain(&error)))
+            })
             .collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(format!("shallow: {error}")),
@@ -87,11 +104,15 @@ fn git_dir(path: &Path) -> io::Result<Option<PathBuf>> {
         Ok(meta) if meta.is_dir() => Ok(is_git_dir(&dot_git).then_some(dot_git)),
         Ok(_) => {
             let text = read_small(&dot_git)?;
-            let Some(target) = text.strip_prefix(b"gitdir: ") else { return Ok(None) };
+            let Some(target) = text.strip_prefix(b"gitdir: ") else {
+                return Ok(None);
+            };
             let target = path.join(target.trim_ascii_end().to_path_lossy());
             Ok(is_git_dir(&target).then_some(target))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(is_git_dir(path).then(|| path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(is_git_dir(path).then(|| path.to_owned()))
+        }
         Err(error) => Err(error),
     }
 }
@@ -103,7 +124,10 @@ fn is_git_dir(path: &Path) -> bool {
 
 fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, LARGEST_CONFIG), &mut bytes)?;
+    io::Read::read_to_end(
+        &mut io::Read::take(fs::File::open(path)?, LARGEST_CONFIG),
+        &mut bytes,
+    )?;
     Ok(bytes)
 }
 
@@ -120,13 +144,19 @@ fn format(common: &Path) -> Result<Hash, String> {
         gix::config::file::init::Options::default(),
     )
     .map_err(|error| format!("config: {}", chain(&error)))?;
-    let value = |key: &str| config.string(key).map(|value| value.to_str_lossy().to_ascii_lowercase());
+    let value = |key: &str| {
+        config
+            .string(key)
+            .map(|value| value.to_str_lossy().to_ascii_lowercase())
+    };
     match value("core.repositoryformatversion").as_deref() {
         None | Some("0" | "1") => {}
         Some(other) => return Err(format!("repository format {other} is not supported")),
     }
     if let Some(storage) = value("extensions.refstorage").filter(|storage| storage != "files") {
-        return Err(format!("ref storage {storage:?} is not supported, only \"files\""));
+        return Err(format!(
+            "ref storage {storage:?} is not supported, only \"files\""
+        ));
     }
     match value("extensions.objectformat").as_deref() {
         None | Some("sha1") => Ok(Hash::Sha1),

@@ -39,7 +39,9 @@ pub(super) fn list(objects: &Objects, root: ObjectId) -> Result<Vec<Entry>, GitE
                 limit: MOST_ENTRIES as u64,
             });
         }
-        let folders = found[first..].iter().filter(|entry| entry.kind == EntryKind::Tree);
+        let folders = found[first..]
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Tree);
         trees.extend(folders.rev().map(|entry| (entry.path.clone(), entry.id)));
     }
     Ok(found)
@@ -64,7 +66,10 @@ fn list_one(
         }
         path.extend_from_slice(entry.filename);
         let kind = entry.mode.kind();
-        let refused = |why: String| GitError::Name { path: path.to_str_lossy().into_owned(), why };
+        let refused = |why: String| GitError::Name {
+            path: path.to_str_lossy().into_owned(),
+            why,
+        };
         check_name(entry.filename, kind == EntryKind::Link).map_err(refused)?;
         if !names.insert(entry.filename) {
             return Err(refused("it stands twice in one folder".to_owned()));
@@ -72,14 +77,22 @@ fn list_one(
         if path.len() > LONGEST_PATH {
             return Err(refused("it is too long".to_owned()));
         }
-        found.push(Entry { path, kind, id: entry.oid.to_owned() });
+        found.push(Entry {
+            path,
+            kind,
+            id: entry.oid.to_owned(),
+        });
     }
     Ok(())
 }
 
 /// Whether a name may be written into a work tree, here or on any other system the commit may come from.
 pub(super) fn check_name(name: &BStr, is_link: bool) -> Result<(), String> {
-    let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
+    let options = component::Options {
+        protect_windows: false,
+        protect_hfs: true,
+        protect_ntfs: true,
+    };
     let mode = is_link.then_some(component::Mode::Symlink);
     gix::validate::path::component(name, mode, options).map_err(|error| error.to_string())?;
     if name.contains(&0) {
@@ -95,8 +108,21 @@ mod tests {
     #[test]
     fn names_that_mean_the_git_folder_somewhere_are_refused() {
         for name in [
-            "", ".", "..", "a/b", ".git", ".GIT", ".Git", "git~1", "GIT~1", ".git ", ".git.", ".git::$INDEX_ALLOCATION",
-            ".g\u{200c}it", "\u{feff}.git", "a\0b",
+            "",
+            ".",
+            "..",
+            "a/b",
+            ".git",
+            ".GIT",
+            ".Git",
+            "git~1",
+            "GIT~1",
+            ".git ",
+            ".git.",
+            ".git::$INDEX_ALLOCATION",
+            ".g\u{200c}it",
+            "\u{feff}.git",
+            "a\0b",
         ] {
             assert!(check_name(name.into(), false).is_err(), "{name:?}");
         }
@@ -106,7 +132,18 @@ mod tests {
 
     #[test]
     fn names_that_only_look_odd_are_fine() {
-        for name in [".gitignore", ".gitmodules", "...", "aux", "con.c", "a:b", "a\\b", "sys-x\\x2dy.slice", "git~10", "*"] {
+        for name in [
+            ".gitignore",
+            ".gitmodules",
+            "...",
+            "aux",
+            "con.c",
+            "a:b",
+            "a\\b",
+            "sys-x\\x2dy.slice",
+            "git~10",
+            "*",
+        ] {
             assert_eq!(check_name(name.into(), false), Ok(()), "{name:?}");
         }
     }

@@ -26,13 +26,18 @@ pub(crate) fn write(
     let read = read_back(&temporary, number, check)?;
     if read != written {
         let what = format!("{written} records were written but {read} can be read back");
-        return Err(StoreError::Damaged { path: temporary, what });
+        return Err(StoreError::Damaged {
+            path: temporary,
+            what,
+        });
     }
     let path = path(dir, Kind::Base, number);
     fs::rename(&temporary, &path).map_err(StoreError::io("write", &path))?;
     sync_dir(dir)?;
     remove_before(dir, number)?;
-    Ok(fs::metadata(&path).map_err(StoreError::io("open", &path))?.len())
+    Ok(fs::metadata(&path)
+        .map_err(StoreError::io("open", &path))?
+        .len())
 }
 
 fn write_records(
@@ -48,7 +53,11 @@ fn write_records(
         .open(path)
         .map_err(StoreError::io("create", path))?;
     let mut output = BufWriter::new(file);
-    let mut put = |bytes: &[u8]| output.write_all(bytes).map_err(StoreError::io("write", path));
+    let mut put = |bytes: &[u8]| {
+        output
+            .write_all(bytes)
+            .map_err(StoreError::io("write", path))
+    };
     put(&frame::header(Kind::Base, number))?;
     let mut count = 0_u64;
     let mut batch = Vec::with_capacity(PER_FRAME);
@@ -72,8 +81,12 @@ fn read_back(
     number: u64,
     check: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
-    let damaged = |what: &str| StoreError::Damaged { path: path.to_owned(), what: what.to_owned() };
-    let mut reader = Reader::open(path, Kind::Base, number, 0)?.ok_or_else(|| damaged("it is cut off"))?;
+    let damaged = |what: &str| StoreError::Damaged {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    };
+    let mut reader =
+        Reader::open(path, Kind::Base, number, 0)?.ok_or_else(|| damaged("it is cut off"))?;
     let mut count = 0;
     loop {
         match reader.next()? {
@@ -92,9 +105,16 @@ fn read_back(
 fn remove_before(dir: &Path, number: u64) -> Result<(), StoreError> {
     let files = Files::list(dir)?;
     let old = |kind: Kind, numbers: &[u64]| -> Vec<_> {
-        numbers.iter().filter(|old| **old < number).map(|old| path(dir, kind, *old)).collect()
+        numbers
+            .iter()
+            .filter(|old| **old < number)
+            .map(|old| path(dir, kind, *old))
+            .collect()
     };
-    for path in old(Kind::Journal, &files.segments).into_iter().chain(old(Kind::Base, &files.bases)) {
+    for path in old(Kind::Journal, &files.segments)
+        .into_iter()
+        .chain(old(Kind::Base, &files.bases))
+    {
         fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
     }
     sync_dir(dir)

@@ -48,7 +48,11 @@ pub(crate) fn header(kind: Kind, number: u64) -> Vec<u8> {
 pub(crate) fn records<'a>(sealed: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut body = vec![RECORDS];
     for record in sealed {
-        body.extend_from_slice(&u32::try_from(record.len()).unwrap_or(u32::MAX).to_be_bytes());
+        body.extend_from_slice(
+            &u32::try_from(record.len())
+                .unwrap_or(u32::MAX)
+                .to_be_bytes(),
+        );
         body.extend_from_slice(record);
     }
     frame(&body)
@@ -104,25 +108,48 @@ impl Reader {
     /// Opens a segment, checks its header, and goes to `from` (or behind the header).
     ///
     /// `None`: the header is cut off, as when the machine went down just after the file was made.
-    pub(crate) fn open(path: &Path, kind: Kind, number: u64, from: u64) -> Result<Option<Reader>, StoreError> {
+    pub(crate) fn open(
+        path: &Path,
+        kind: Kind,
+        number: u64,
+        from: u64,
+    ) -> Result<Option<Reader>, StoreError> {
         let file = File::open(path).map_err(StoreError::io("open", path))?;
         let length = file.metadata().map_err(StoreError::io("open", path))?.len();
         let mut input = BufReader::with_capacity(64 << 10, file);
         let mut found = Vec::new();
-        input.by_ref().take(HEADER).read_to_end(&mut found).map_err(StoreError::io("read", path))?;
+        input
+            .by_ref()
+            .take(HEADER)
+            .read_to_end(&mut found)
+            .map_err(StoreError::io("read", path))?;
         let wanted = header(kind, number);
         if found != wanted {
             if wanted.starts_with(&found) {
                 return Ok(None);
             }
-            let format = found.get(8..10).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+            let format = found
+                .get(8..10)
+                .map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
             if found.starts_with(MAGIC) && format > FORMAT {
                 let path = path.to_owned();
-                return Err(StoreError::Newer { path, found: format.into(), known: FORMAT.into() });
+                return Err(StoreError::Newer {
+                    path,
+                    found: format.into(),
+                    known: FORMAT.into(),
+                });
             }
-            return Err(StoreError::Damaged { path: path.to_owned(), what: "not the header of a segment".to_owned() });
+            return Err(StoreError::Damaged {
+                path: path.to_owned(),
+                what: "not the header of a segment".to_owned(),
+            });
         }
-        let mut reader = Reader { path: path.to_owned(), input, at: HEADER, length };
+        let mut reader = Reader {
+            path: path.to_owned(),
+            input,
+            at: HEADER,
+            length,
+        };
         if from > HEADER {
             reader.seek(from).map_err(StoreError::io("read", path))?;
         }
@@ -195,8 +222,10 @@ impl Reader {
             self.seek(base)?;
             let got = read_up_to(&mut self.input, &mut window)?;
             let places = window[..got].windows(FRAME.len()).enumerate();
-            let found: Vec<u64> =
-                places.filter(|(_, bytes)| *bytes == FRAME).map(|(at, _)| base + at as u64).collect();
+            let found: Vec<u64> = places
+                .filter(|(_, bytes)| *bytes == FRAME)
+                .map(|(at, _)| base + at as u64)
+                .collect();
             for place in found {
                 self.seek(place)?;
                 if self.read_frame()?.is_some() {

@@ -57,8 +57,12 @@ impl Files {
         let mut files = Files::default();
         for entry in fs::read_dir(dir).map_err(StoreError::io("read", dir))? {
             let name = entry.map_err(StoreError::io("read", dir))?.file_name();
-            let Some((number, kind)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
+            let Some((number, kind)) = name.to_str().and_then(|name| name.split_once('.')) else {
+                continue;
+            };
+            let Ok(number) = number.parse::<u64>() else {
+                continue;
+            };
             match kind {
                 "journal" => files.segments.push(number),
                 "base" => files.bases.push(number),
@@ -97,12 +101,26 @@ impl Journal {
     /// Goes on writing at `end`; whatever is in the segment behind it is cut off.
     pub(crate) fn resume(dir: &Path, end: Position) -> Result<Journal, StoreError> {
         let path = path(dir, Kind::Journal, end.segment);
-        let file = OpenOptions::new().write(true).open(&path).map_err(StoreError::io("open", &path))?;
-        let length = file.metadata().map_err(StoreError::io("open", &path))?.len();
+        let file = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .map_err(StoreError::io("open", &path))?;
+        let length = file
+            .metadata()
+            .map_err(StoreError::io("open", &path))?
+            .len();
         if length > end.offset {
-            file.set_len(end.offset).and_then(|()| file.sync_data()).map_err(StoreError::io("cut", &path))?;
+            file.set_len(end.offset)
+                .and_then(|()| file.sync_data())
+                .map_err(StoreError::io("cut", &path))?;
         }
-        Ok(Journal { dir: dir.to_owned(), path, file, end, closed: None })
+        Ok(Journal {
+            dir: dir.to_owned(),
+            path,
+            file,
+            end,
+            closed: None,
+        })
     }
 
     /// Starts segment `number`, durably.
@@ -119,8 +137,17 @@ impl Journal {
             .and_then(|()| file.sync_all())
             .map_err(StoreError::io("write", &path))?;
         sync_dir(dir)?;
-        let end = Position { segment: number, offset: frame::HEADER };
-        Ok(Journal { dir: dir.to_owned(), path, file, end, closed: None })
+        let end = Position {
+            segment: number,
+            offset: frame::HEADER,
+        };
+        Ok(Journal {
+            dir: dir.to_owned(),
+            path,
+            file,
+            end,
+            closed: None,
+        })
     }
 
     /// Where the next frame goes.
@@ -131,9 +158,15 @@ impl Journal {
     /// Appends frames and makes them durable, all or none.
     pub(crate) fn append(&mut self, frames: &[u8]) -> Result<(), StoreError> {
         if let Some(first) = &self.closed {
-            return Err(StoreError::Closed { path: self.path.clone(), first: first.clone() });
+            return Err(StoreError::Closed {
+                path: self.path.clone(),
+                first: first.clone(),
+            });
         }
-        let result = self.file.write_all_at(frames, self.end.offset).and_then(|()| self.file.sync_data());
+        let result = self
+            .file
+            .write_all_at(frames, self.end.offset)
+            .and_then(|()| self.file.sync_data());
         match result {
             Ok(()) => {
                 self.end.offset += frames.len() as u64;
@@ -141,7 +174,10 @@ impl Journal {
             }
             Err(error) => {
                 // What was not acknowledged must not come back at the next start.
-                let undo = self.file.set_len(self.end.offset).and_then(|()| self.file.sync_data());
+                let undo = self
+                    .file
+                    .set_len(self.end.offset)
+                    .and_then(|()| self.file.sync_data());
                 if undo.is_err() {
                     self.closed = Some(error.to_string());
                 }

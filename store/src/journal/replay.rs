@@ -49,12 +49,21 @@ pub(crate) fn replay(
     };
     let last = files.segments.last().copied();
     let mut expected = None;
-    for number in files.segments.iter().copied().filter(|number| *number >= start) {
+    for number in files
+        .segments
+        .iter()
+        .copied()
+        .filter(|number| *number >= start)
+    {
         if expected.is_some_and(|expected| expected != number) {
-            replay.damage.push(format!("journal: a segment is missing before {number:012}.journal"));
+            replay.damage.push(format!(
+                "journal: a segment is missing before {number:012}.journal"
+            ));
         }
         expected = Some(number + 1);
-        let offset = from.filter(|from| from.segment == number).map_or(HEADER, |from| from.offset);
+        let offset = from
+            .filter(|from| from.segment == number)
+            .map_or(HEADER, |from| from.offset);
         replay.read_segment(dir, number, offset, Some(number) == last, keep_damage, each)?;
     }
     Ok(replay)
@@ -68,9 +77,13 @@ impl Replayed {
         files: &Files,
         each: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
-        let Some(number) = files.bases.last().copied() else { return Ok(0) };
+        let Some(number) = files.bases.last().copied() else {
+            return Ok(0);
+        };
         let path = path(dir, Kind::Base, number);
-        self.base_bytes = fs::metadata(&path).map_err(StoreError::io("open", &path))?.len();
+        self.base_bytes = fs::metadata(&path)
+            .map_err(StoreError::io("open", &path))?
+            .len();
         let mut ended = false;
         if let Some(mut reader) = Reader::open(&path, Kind::Base, number, 0)? {
             while let Some(item) = reader.next()? {
@@ -84,7 +97,8 @@ impl Replayed {
         }
         if !ended {
             // A base gets its name only when it is whole and was read back, so this is damage, not a crash.
-            self.damage.push(format!("{}: its end is missing", path.display()));
+            self.damage
+                .push(format!("{}: its end is missing", path.display()));
         }
         Ok(number)
     }
@@ -99,11 +113,16 @@ impl Replayed {
         each: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let path = path(dir, Kind::Journal, number);
-        let length = fs::metadata(&path).map_err(StoreError::io("open", &path))?.len();
+        let length = fs::metadata(&path)
+            .map_err(StoreError::io("open", &path))?
+            .len();
         self.journal_bytes += length;
         let Some(mut reader) = Reader::open(&path, Kind::Journal, number, from)? else {
             self.end = None;
-            self.torn = Some(format!("{}: the machine went down while it was made; begun anew", path.display()));
+            self.torn = Some(format!(
+                "{}: the machine went down while it was made; begun anew",
+                path.display()
+            ));
             return Ok(());
         };
         let mut end = from.max(HEADER);
@@ -123,12 +142,18 @@ impl Replayed {
                 }
                 Item::Torn(at) if is_last => {
                     let bytes = length - at;
-                    self.torn = Some(format!("{}: cut off a torn record of {bytes} bytes", path.display()));
+                    self.torn = Some(format!(
+                        "{}: cut off a torn record of {bytes} bytes",
+                        path.display()
+                    ));
                 }
                 Item::Torn(at) => self.damage.push(stretch(&path, at, length)),
             }
         }
-        self.end = Some(Position { segment: number, offset: end });
+        self.end = Some(Position {
+            segment: number,
+            offset: end,
+        });
         Ok(())
     }
 
@@ -146,7 +171,11 @@ impl Replayed {
 }
 
 fn stretch(path: &Path, from: u64, to: u64) -> String {
-    format!("{}: {} bytes at offset {from} are damaged", path.display(), to - from)
+    format!(
+        "{}: {} bytes at offset {from} are damaged",
+        path.display(),
+        to - from
+    )
 }
 
 /// Copies a damaged stretch next to the journal, for whoever wants to look at it.
@@ -158,5 +187,9 @@ fn set_aside(dir: &Path, path: &Path, number: u64, from: u64, to: u64) -> Result
             file.take(to - from).read_to_end(&mut bytes)
         })
         .map_err(StoreError::io("read", path))?;
-    crate::folder::write_file(&dir.join(format!("damaged-{number:012}-{from}")), &bytes, 0o600)
+    crate::folder::write_file(
+        &dir.join(format!("damaged-{number:012}-{from}")),
+        &bytes,
+        0o600,
+    )
 }

@@ -117,7 +117,11 @@ impl LogFeed {
 
     async fn look(&self) -> Result<Found, StoreError> {
         let (files, repo, job) = (Arc::clone(&self.files), self.repo, self.job);
-        let wanted = Wanted { after: self.after, offset: self.offset, limit: READ };
+        let wanted = Wanted {
+            after: self.after,
+            offset: self.offset,
+            limit: READ,
+        };
         let read = tokio::task::spawn_blocking(move || files.read(repo, job, wanted));
         read.await.map_err(|_| StoreError::Closing)?
     }

@@ -19,7 +19,11 @@ pub(super) const LONGEST: usize = 64 << 10;
 pub(super) fn frame(part: &LogPart) -> Vec<u8> {
     let content = part.content.as_bytes();
     let mut bytes = Vec::with_capacity(FRAME_HEAD + content.len());
-    bytes.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(
+        &u32::try_from(content.len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes(),
+    );
     bytes.extend_from_slice(&part.number.to_be_bytes());
     bytes.push(if part.last { LAST } else { 0 });
     let sum = checksum(&bytes, content);
@@ -52,7 +56,10 @@ impl Parts<BufReader<File>> {
         };
         if offset > 0 {
             file.seek(SeekFrom::Start(offset))?;
-            return Ok(Some(Parts { input: BufReader::new(file), end: offset }));
+            return Ok(Some(Parts {
+                input: BufReader::new(file),
+                end: offset,
+            }));
         }
         Parts::new(BufReader::new(file)).map(Some)
     }
@@ -100,7 +107,8 @@ impl<R: Read> Parts<R> {
     fn read(&mut self) -> io::Result<Option<LogPart>> {
         let mut head = [0; FRAME_HEAD];
         self.input.read_exact(&mut head)?;
-        let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let word =
+            |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let length = word(0) as usize;
         if length > LONGEST {
             return Ok(None);
@@ -110,8 +118,14 @@ impl<R: Read> Parts<R> {
         if checksum(&head[..9], &content) != word(9) {
             return Ok(None);
         }
-        let Ok(content) = String::from_utf8(content) else { return Ok(None) };
+        let Ok(content) = String::from_utf8(content) else {
+            return Ok(None);
+        };
         self.end += (FRAME_HEAD + length) as u64;
-        Ok(Some(LogPart { number: word(4), content, last: head[8] & LAST != 0 }))
+        Ok(Some(LogPart {
+            number: word(4),
+            content,
+            last: head[8] & LAST != 0,
+        }))
     }
 }

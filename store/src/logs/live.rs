@@ -56,13 +56,20 @@ pub(super) enum Recent {
 
 impl Default for Live {
     fn default() -> Live {
-        Live { state: Mutex::default(), mark: watch::Sender::new(Mark::default()) }
+        Live {
+            state: Mutex::default(),
+            mark: watch::Sender::new(Mark::default()),
+        }
     }
 }
 
 impl State {
     fn begin_again(&mut self) -> u64 {
-        *self = State { generation: self.generation + 1, writer: self.writer + 1, ..State::default() };
+        *self = State {
+            generation: self.generation + 1,
+            writer: self.writer + 1,
+            ..State::default()
+        };
         self.generation
     }
 }
@@ -106,16 +113,27 @@ impl Live {
             let oldest = state.recent.pop_front();
             state.recent_bytes -= oldest.map_or(0, |part| part.content.len());
         }
-        self.mark.send_replace(Mark { generation: state.generation, latest: part.number, gone: false });
+        self.mark.send_replace(Mark {
+            generation: state.generation,
+            latest: part.number,
+            gone: false,
+        });
         Some(Ok(()))
     }
 
     /// Begins a new generation with `remove` having taken the files away.
-    pub(super) fn reset(&self, remove: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(super) fn reset(
+        &self,
+        remove: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         let generation = state.begin_again();
         let result = remove();
-        self.mark.send_replace(Mark { generation, latest: 0, gone: false });
+        self.mark.send_replace(Mark {
+            generation,
+            latest: 0,
+            gone: false,
+        });
         result
     }
 
@@ -123,7 +141,11 @@ impl Live {
     pub(super) fn end(&self) {
         let mut state = self.state();
         let generation = state.begin_again();
-        self.mark.send_replace(Mark { generation, latest: 0, gone: true });
+        self.mark.send_replace(Mark {
+            generation,
+            latest: 0,
+            gone: true,
+        });
     }
 
     /// Whether the last part is written, if this process has written the log.
@@ -137,14 +159,21 @@ impl Live {
         if state.generation != generation {
             return Recent::Stale;
         }
-        let Some((latest, last)) = state.latest else { return Recent::Unknown };
+        let Some((latest, last)) = state.latest else {
+            return Recent::Unknown;
+        };
         if after >= latest {
             return if last { Recent::Ended } else { Recent::None };
         }
         match state.recent.front() {
-            Some(oldest) if oldest.number <= after + 1 => {
-                Recent::Parts(state.recent.iter().filter(|part| part.number > after).cloned().collect())
-            }
+            Some(oldest) if oldest.number <= after + 1 => Recent::Parts(
+                state
+                    .recent
+                    .iter()
+                    .filter(|part| part.number > after)
+                    .cloned()
+                    .collect(),
+            ),
             _ => Recent::Unknown,
         }
     }

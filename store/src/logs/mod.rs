@@ -71,7 +71,12 @@ struct Wanted {
 impl Logs {
     /// Opens the folder; completes what a crash left half done.
     pub(crate) fn open(dir: PathBuf) -> Result<Logs, StoreError> {
-        let logs = Logs { files: Arc::new(Files { dir, live: Mutex::default() }) };
+        let logs = Logs {
+            files: Arc::new(Files {
+                dir,
+                live: Mutex::default(),
+            }),
+        };
         logs.files.recover()?;
         Ok(logs)
     }
@@ -92,7 +97,18 @@ impl Logs {
 
     /// Parts with a number above `after`; empty if there is no log yet.
     pub fn parts(&self, repo: RepoId, job: JobId, after: u32) -> Result<Vec<LogPart>, StoreError> {
-        Ok(self.files.read(repo, job, Wanted { after, offset: 0, limit: usize::MAX })?.parts)
+        Ok(self
+            .files
+            .read(
+                repo,
+                job,
+                Wanted {
+                    after,
+                    offset: 0,
+                    limit: usize::MAX,
+                },
+            )?
+            .parts)
     }
 
     /// Whether the last part is there.
@@ -100,7 +116,18 @@ impl Logs {
         if let Some(complete) = self.files.live(repo, job).is_complete() {
             return Ok(complete);
         }
-        Ok(self.files.read(repo, job, Wanted { after: u32::MAX, offset: 0, limit: usize::MAX })?.complete)
+        Ok(self
+            .files
+            .read(
+                repo,
+                job,
+                Wanted {
+                    after: u32::MAX,
+                    offset: 0,
+                    limit: usize::MAX,
+                },
+            )?
+            .complete)
     }
 
     /// Stored parts above `after`, then live ones, until the last; waits for a log that has not begun.
@@ -112,7 +139,10 @@ impl Logs {
     pub(crate) fn remove_repository(&self, repo: RepoId) -> Result<(), StoreError> {
         let lives: Vec<_> = {
             let map = self.files.lives();
-            map.iter().filter(|((of, _), _)| *of == repo).filter_map(|(_, live)| live.upgrade()).collect()
+            map.iter()
+                .filter(|((of, _), _)| *of == repo)
+                .filter_map(|(_, live)| live.upgrade())
+                .collect()
         };
         for live in lives {
             live.end();
@@ -156,10 +186,14 @@ impl Files {
         let (running, finished) = (self.running(repo, job), self.finished(repo, job));
         // A log moves from one to the other when it is finished, so look once more where it was not.
         for _ in 0..2 {
-            if let Some(found) = read_plain(&running, wanted).map_err(StoreError::io("read", &running))? {
+            if let Some(found) =
+                read_plain(&running, wanted).map_err(StoreError::io("read", &running))?
+            {
                 return Ok(found);
             }
-            if let Some(found) = read_finished(&finished, wanted).map_err(StoreError::io("read", &finished))? {
+            if let Some(found) =
+                read_finished(&finished, wanted).map_err(StoreError::io("read", &finished))?
+            {
                 return Ok(found);
             }
         }
@@ -171,9 +205,14 @@ impl Files {
         let mut found = Vec::new();
         for entry in fs::read_dir(&dir).map_err(StoreError::io("read", &dir))? {
             let path = entry.map_err(StoreError::io("read", &dir))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".log"));
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(|name| name.strip_suffix(".log"));
             let ids = name.and_then(|name| name.split_once('-'));
-            if let Some((repo, job)) = ids.and_then(|(repo, job)| Some((repo.parse().ok()?, job.parse().ok()?))) {
+            if let Some((repo, job)) =
+                ids.and_then(|(repo, job)| Some((repo.parse().ok()?, job.parse().ok()?)))
+            {
                 found.push((RepoId(repo), JobId(job), path));
             }
         }
@@ -183,7 +222,11 @@ impl Files {
     /// Finishes logs whose last part was written before a crash.
     fn recover(&self) -> Result<(), StoreError> {
         for (repo, job, path) in self.list_running()? {
-            let wanted = Wanted { after: u32::MAX, offset: 0, limit: usize::MAX };
+            let wanted = Wanted {
+                after: u32::MAX,
+                offset: 0,
+                limit: usize::MAX,
+            };
             let found = read_plain(&path, wanted).map_err(StoreError::io("read", &path))?;
             if found.is_some_and(|found| found.complete) {
                 self.compress(repo, job)?;
@@ -204,15 +247,25 @@ impl Files {
 }
 
 fn read_plain(path: &std::path::Path, wanted: Wanted) -> io::Result<Option<Found>> {
-    let Some(mut parts) = Parts::plain(path, wanted.offset)? else { return Ok(None) };
+    let Some(mut parts) = Parts::plain(path, wanted.offset)? else {
+        return Ok(None);
+    };
     let mut found = collect(&mut parts, wanted)?;
     found.offset = parts.end();
     Ok(Some(found))
 }
 
 fn read_finished(path: &std::path::Path, wanted: Wanted) -> io::Result<Option<Found>> {
-    let Some(mut parts) = Parts::finished(path)? else { return Ok(None) };
-    let mut found = collect(&mut parts, Wanted { limit: usize::MAX, ..wanted })?;
+    let Some(mut parts) = Parts::finished(path)? else {
+        return Ok(None);
+    };
+    let mut found = collect(
+        &mut parts,
+        Wanted {
+            limit: usize::MAX,
+            ..wanted
+        },
+    )?;
     found.complete = true;
     Ok(Some(found))
 }

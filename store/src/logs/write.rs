@@ -35,7 +35,11 @@ struct Output {
 }
 
 impl LogWriter {
-    pub(super) fn open(files: Arc<Files>, repo: RepoId, job: JobId) -> Result<LogWriter, StoreError> {
+    pub(super) fn open(
+        files: Arc<Files>,
+        repo: RepoId,
+        job: JobId,
+    ) -> Result<LogWriter, StoreError> {
         let live = files.live(repo, job);
         let path = files.running(repo, job);
         reopen(&path, &files.finished(repo, job))?;
@@ -58,10 +62,22 @@ impl LogWriter {
             // It was finished once; its end is taken back.
             output.end -= file::frame(&part).len() as u64;
             number = part.number;
-            output.put(&file::frame(&LogPart { last: false, ..part }))?;
+            output.put(&file::frame(&LogPart {
+                last: false,
+                ..part
+            }))?;
         }
         let writer = live.begin(number);
-        Ok(LogWriter { files, live, repo, job, writer, output, number, decoder: Decoder::default() })
+        Ok(LogWriter {
+            files,
+            live,
+            repo,
+            job,
+            writer,
+            output,
+            number,
+            decoder: Decoder::default(),
+        })
     }
 
     /// Appends bytes; they become a part (or wait, if they end inside a character).
@@ -81,9 +97,15 @@ impl LogWriter {
     }
 
     fn publish(&mut self, content: String, last: bool) -> Result<(), StoreError> {
-        let part = LogPart { number: self.number + 1, content, last };
+        let part = LogPart {
+            number: self.number + 1,
+            content,
+            last,
+        };
         let output = &mut self.output;
-        let result = self.live.publish(self.writer, &part, || output.put(&file::frame(&part)));
+        let result = self
+            .live
+            .publish(self.writer, &part, || output.put(&file::frame(&part)));
         result.unwrap_or(Err(StoreError::LogCleared(self.job.0)))?;
         self.number += 1;
         Ok(())
@@ -114,7 +136,8 @@ fn reopen(running: &Path, finished: &Path) -> Result<(), StoreError> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(StoreError::io("read", finished)(error)),
         };
-        let plain = zstd::decode_all(packed.as_slice()).map_err(StoreError::io("read", finished))?;
+        let plain =
+            zstd::decode_all(packed.as_slice()).map_err(StoreError::io("read", finished))?;
         crate::folder::write_file(running, &plain, 0o600)?;
     }
     remove_all(finished)
@@ -123,7 +146,9 @@ fn reopen(running: &Path, finished: &Path) -> Result<(), StoreError> {
 /// Where the last whole frame of a plain file ends, and that part.
 fn measure(path: &Path) -> Result<(u64, Option<LogPart>), StoreError> {
     let read = || {
-        let Some(mut parts) = Parts::plain(path, 0)? else { return Ok((0, None)) };
+        let Some(mut parts) = Parts::plain(path, 0)? else {
+            return Ok((0, None));
+        };
         let mut last = None;
         while let Some(part) = parts.next()? {
             last = Some(part);

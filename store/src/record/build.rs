@@ -100,7 +100,11 @@ impl TryFrom<BuildForm> for Build {
             before: id_read(form.before)?,
             commit: form.commit.try_into()?,
             config: form.config,
-            messages: form.messages.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            messages: form
+                .messages
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
             stages: form.stages,
             fast_finish: form.fast_finish,
             jobs: form.jobs.into_iter().map(JobId).collect(),
@@ -128,7 +132,10 @@ impl From<&Job> for JobForm {
             queued_at: millis(live.queued_at),
             started_at: millis(live.started_at),
             finished_at: millis(live.finished_at),
-            restarted: live.restarted.as_ref().map(|(time, who)| (time.0, who.clone())),
+            restarted: live
+                .restarted
+                .as_ref()
+                .map(|(time, who)| (time.0, who.clone())),
             reason: live.reason.clone(),
         }
     }
@@ -142,7 +149,10 @@ impl TryFrom<JobForm> for Job {
             id: JobId(form.id),
             build: RequestId(form.build),
             repo: RepoId(form.repo),
-            number: JobNumber { build: form.number.0, job: form.number.1 },
+            number: JobNumber {
+                build: form.number.0,
+                job: form.number.1,
+            },
             config: form.config,
             stage: form.stage,
             allow_failure: form.allow_failure,

@@ -15,6 +15,10 @@ use crate::types::Change;
 
 /// What one record says.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every entry is a change; the other kind is rare"
+)]
 pub(crate) enum Entry {
     /// A change somebody committed.
     Change(Change),
@@ -48,10 +52,18 @@ enum Form {
     Request(Box<request::Form>),
     Build(Box<build::BuildForm>),
     Job(Box<build::JobForm>),
-    Handled { repo: u64, name: String, value: Option<String> },
+    Handled {
+        repo: u64,
+        name: String,
+        value: Option<String>,
+    },
     Token(token::Form),
     RevokeToken(u64),
-    Counters { request: u64, job: u64, repo: u64 },
+    Counters {
+        request: u64,
+        job: u64,
+        repo: u64,
+    },
 }
 
 impl Entry {
@@ -63,7 +75,9 @@ impl Entry {
             Entry::Change(Change::Build(build)) => build.repo,
             Entry::Change(Change::Job(job)) => job.repo,
             Entry::Change(Change::Handled(repo, ..)) => *repo,
-            Entry::Change(Change::RemoveRepository(_) | Change::Token(_) | Change::RevokeToken(_))
+            Entry::Change(
+                Change::RemoveRepository(_) | Change::Token(_) | Change::RevokeToken(_),
+            )
             | Entry::Counters { .. } => STATE,
         }
     }
@@ -71,7 +85,9 @@ impl Entry {
     /// Kind and id, for messages.
     pub(crate) fn name(&self) -> String {
         match self {
-            Entry::Change(Change::Repository(repository)) => format!("repository {}", repository.id),
+            Entry::Change(Change::Repository(repository)) => {
+                format!("repository {}", repository.id)
+            }
             Entry::Change(Change::RemoveRepository(id)) => format!("removal of repository {id}"),
             Entry::Change(Change::Request(request)) => format!("request {}", request.id),
             Entry::Change(Change::Build(build)) => format!("build {}", build.id),
@@ -86,7 +102,9 @@ impl Entry {
     /// The bytes to seal.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let form = match self {
-            Entry::Change(Change::Repository(repository)) => Form::Repository(Box::new(repository.into())),
+            Entry::Change(Change::Repository(repository)) => {
+                Form::Repository(Box::new(repository.into()))
+            }
             Entry::Change(Change::RemoveRepository(id)) => Form::RemoveRepository(id.0),
             Entry::Change(Change::Request(request)) => Form::Request(Box::new(request.into())),
             Entry::Change(Change::Build(build)) => Form::Build(Box::new(build.into())),
@@ -98,7 +116,11 @@ impl Entry {
             },
             Entry::Change(Change::Token(token)) => Form::Token(token.into()),
             Entry::Change(Change::RevokeToken(id)) => Form::RevokeToken(*id),
-            Entry::Counters { request, job, repo } => Form::Counters { request: *request, job: *job, repo: *repo },
+            Entry::Counters { request, job, repo } => Form::Counters {
+                request: *request,
+                job: *job,
+                repo: *repo,
+            },
         };
         serde_json::to_vec(&form)
     }
@@ -117,12 +139,21 @@ impl Entry {
             }
             Form::Token(form) => Change::Token(form.try_into()?),
             Form::RevokeToken(id) => Change::RevokeToken(id),
-            Form::Counters { request, job, repo } => return Ok(Entry::Counters { request, job, repo }),
+            Form::Counters { request, job, repo } => {
+                return Ok(Entry::Counters { request, job, repo });
+            }
         }))
     }
 }
 
 /// Reads a word of a closed set.
-fn word<T>(what: &'static str, name: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, FormError> {
-    read(name).ok_or_else(|| FormError::Word { what, name: name.to_owned() })
+fn word<T>(
+    what: &'static str,
+    name: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, FormError> {
+    read(name).ok_or_else(|| FormError::Word {
+        what,
+        name: name.to_owned(),
+    })
 }

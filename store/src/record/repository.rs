@@ -43,7 +43,11 @@ impl From<&Repository> for Form {
             .to_owned(),
             active: live.active,
             default_branch: live.default_branch.clone(),
-            share: live.share.iter().map(|slug| slug.as_str().to_owned()).collect(),
+            share: live
+                .share
+                .iter()
+                .map(|slug| slug.as_str().to_owned())
+                .collect(),
             created_at: live.created_at.0,
         }
     }
@@ -66,7 +70,11 @@ impl TryFrom<Form> for Repository {
             })?,
             active: form.active,
             default_branch: form.default_branch,
-            share: form.share.iter().map(|slug| Slug::parse(slug)).collect::<Result<_, _>>()?,
+            share: form
+                .share
+                .iter()
+                .map(|slug| Slug::parse(slug))
+                .collect::<Result<_, _>>()?,
             created_at: Time(form.created_at),
         })
     }

@@ -1,8 +1,8 @@
 //! The stored forms of a request, its event, its commit and its messages.
 
 use assay_plan::{
-    Commit, CommitId, Event, EventKind, Level, Message, Person, RefName, RepoId, Request, RequestId, RequestState,
-    Time, Value,
+    Commit, CommitId, Event, EventKind, Level, Message, Person, RefName, RepoId, Request,
+    RequestId, RequestState, Time, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +99,11 @@ impl TryFrom<Form> for Request {
             state: word("state of a request", &form.state, RequestState::from_name)?,
             reason: form.reason,
             commit: form.commit.map(TryInto::try_into).transpose()?,
-            messages: form.messages.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            messages: form
+                .messages
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -20,7 +20,11 @@ pub(super) struct Form {
     expires_at: Option<i64>,
 }
 
-const RIGHTS: [(Right, &str); 3] = [(Right::Read, "read"), (Right::Push, "push"), (Right::Admin, "admin")];
+const RIGHTS: [(Right, &str); 3] = [
+    (Right::Read, "read"),
+    (Right::Push, "push"),
+    (Right::Admin, "admin"),
+];
 
 fn right_name(right: Right) -> &'static str {
     match right {
@@ -37,7 +41,11 @@ impl From<&Token> for Form {
             hash: STANDARD.encode(live.hash),
             user: live.user.clone(),
             admin: live.admin,
-            rights: live.rights.iter().map(|(slug, right)| (slug.clone(), right_name(*right).to_owned())).collect(),
+            rights: live
+                .rights
+                .iter()
+                .map(|(slug, right)| (slug.clone(), right_name(*right).to_owned()))
+                .collect(),
             created_at: live.created_at.0,
             expires_at: live.expires_at.map(|time| time.0),
         }
@@ -48,16 +56,25 @@ impl TryFrom<Form> for Token {
     type Error = FormError;
 
     fn try_from(form: Form) -> Result<Token, FormError> {
-        let hash = STANDARD.decode(&form.hash).ok().and_then(|bytes| bytes.try_into().ok());
+        let hash = STANDARD
+            .decode(&form.hash)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok());
         let rights = form.rights.into_iter().map(|(slug, name)| {
             let right = word("right", &name, |name| {
-                RIGHTS.iter().find(|(_, known)| *known == name).map(|(right, _)| *right)
+                RIGHTS
+                    .iter()
+                    .find(|(_, known)| *known == name)
+                    .map(|(right, _)| *right)
             })?;
             Ok((slug, right))
         });
         Ok(Token {
             id: form.id,
-            hash: hash.ok_or(FormError::Word { what: "token hash", name: form.hash })?,
+            hash: hash.ok_or(FormError::Word {
+                what: "token hash",
+                name: form.hash,
+            })?,
             user: form.user,
             admin: form.admin,
             rights: rights.collect::<Result<_, FormError>>()?,

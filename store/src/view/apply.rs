@@ -19,9 +19,16 @@ const DELIVERIES: u64 = 10_000;
 
 impl View {
     /// Applies an entry whose sealed form is `sealed`.
-    pub(crate) fn apply(&self, entry: &Entry, sealed: &[u8], keys: &Keys) -> Result<(), StoreError> {
+    pub(crate) fn apply(
+        &self,
+        entry: &Entry,
+        sealed: &[u8],
+        keys: &Keys,
+    ) -> Result<(), StoreError> {
         match entry {
-            Entry::Change(Change::Repository(repository)) => self.apply_repository(repository, sealed, keys),
+            Entry::Change(Change::Repository(repository)) => {
+                self.apply_repository(repository, sealed, keys)
+            }
             Entry::Change(Change::RemoveRepository(id)) => self.remove_repository(*id),
             Entry::Change(Change::Request(request)) => self.apply_request(request, sealed),
             Entry::Change(Change::Build(build)) => self.apply_build(build, sealed),
@@ -39,7 +46,12 @@ impl View {
         }
     }
 
-    fn apply_repository(&self, repository: &Repository, sealed: &[u8], keys: &Keys) -> Result<(), StoreError> {
+    fn apply_repository(
+        &self,
+        repository: &Repository,
+        sealed: &[u8],
+        keys: &Keys,
+    ) -> Result<(), StoreError> {
         let id = repository.id.0.to_be_bytes();
         if let Some(old) = self.get(&self.repos, id)?
             && let Ok(Entry::Change(Change::Repository(old))) = unseal(keys, &old)
@@ -55,7 +67,11 @@ impl View {
         let id = request.id.0;
         self.put(&self.requests, id.to_be_bytes(), sealed)?;
         self.put(&self.repo_requests, key::pair(request.event.repo, id), &[])?;
-        self.set_unfinished(key::Unfinished::Request, id, request.state == RequestState::Pending)?;
+        self.set_unfinished(
+            key::Unfinished::Request,
+            id,
+            request.state == RequestState::Pending,
+        )?;
         if let Some(delivery) = &request.event.delivery {
             let hash = key::name_hash(delivery);
             self.put(&self.deliveries, hash, &id.to_be_bytes())?;
@@ -76,14 +92,28 @@ impl View {
 
     fn apply_build(&self, build: &Build, sealed: &[u8]) -> Result<(), StoreError> {
         self.put(&self.builds, build.id.0.to_be_bytes(), sealed)?;
-        self.put(&self.numbers, key::pair(build.repo, build.number), &Listed::of(build).to_bytes())?;
+        self.put(
+            &self.numbers,
+            key::pair(build.repo, build.number),
+            &Listed::of(build).to_bytes(),
+        )?;
         self.set_unfinished(key::Unfinished::Build, build.id.0, !build.state.is_final())?;
         if build.event == EventKind::Push && build.tag.is_none() {
             let place = key::named(build.repo, &build.branch);
-            let head = self.get(&self.branches, place)?.as_deref().and_then(BranchHead::from_bytes);
+            let head = self
+                .get(&self.branches, place)?
+                .as_deref()
+                .and_then(BranchHead::from_bytes);
             if head.is_none_or(|head| head.number <= build.number) {
-                let finished = build.finished_at.filter(|_| build.state.is_final()).map_or(i64::MAX, |time| time.0);
-                let head = BranchHead { number: build.number, id: build.id.0, finished };
+                let finished = build
+                    .finished_at
+                    .filter(|_| build.state.is_final())
+                    .map_or(i64::MAX, |time| time.0);
+                let head = BranchHead {
+                    number: build.number,
+                    id: build.id.0,
+                    finished,
+                };
                 self.put(&self.branches, place, &head.to_bytes())?;
             }
         }
@@ -95,7 +125,12 @@ impl View {
         self.raise("job", job.id.0)
     }
 
-    fn apply_handled(&self, repo: RepoId, name: &RefName, sealed: Option<&[u8]>) -> Result<(), StoreError> {
+    fn apply_handled(
+        &self,
+        repo: RepoId,
+        name: &RefName,
+        sealed: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         let place = key::named(repo, name.as_str());
         match sealed {
             Some(sealed) => self.put(&self.handled, place, sealed),
@@ -128,7 +163,13 @@ impl View {
         self.remove_records(&self.requests, id, Some(key::Unfinished::Request))?;
         self.remove_records(&self.builds, id, Some(key::Unfinished::Build))?;
         self.remove_records(&self.jobs, id, None)?;
-        for tree in [&self.repo_requests, &self.numbers, &self.branches, &self.handled, &self.repos] {
+        for tree in [
+            &self.repo_requests,
+            &self.numbers,
+            &self.branches,
+            &self.handled,
+            &self.repos,
+        ] {
             for entry in tree.scan_prefix(id.0.to_be_bytes()).keys() {
                 self.take(tree, entry.map_err(|error| self.error(error))?)?;
             }
@@ -136,7 +177,12 @@ impl View {
         Ok(())
     }
 
-    fn remove_records(&self, tree: &Tree, repo: RepoId, kind: Option<key::Unfinished>) -> Result<(), StoreError> {
+    fn remove_records(
+        &self,
+        tree: &Tree,
+        repo: RepoId,
+        kind: Option<key::Unfinished>,
+    ) -> Result<(), StoreError> {
         for record in tree {
             let (place, sealed) = record.map_err(|error| self.error(error))?;
             if repo_of(&sealed) != Some(repo) {
@@ -150,7 +196,12 @@ impl View {
         Ok(())
     }
 
-    fn set_unfinished(&self, kind: key::Unfinished, id: u64, is_unfinished: bool) -> Result<(), StoreError> {
+    fn set_unfinished(
+        &self,
+        kind: key::Unfinished,
+        id: u64,
+        is_unfinished: bool,
+    ) -> Result<(), StoreError> {
         let place = key::unfinished(kind, id);
         if is_unfinished {
             self.put(&self.unfinished, place, &[])

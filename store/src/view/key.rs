@@ -72,7 +72,11 @@ pub(super) struct Listed {
 
 impl Listed {
     pub(super) fn of(build: &Build) -> Listed {
-        Listed { id: build.id.0, kind: kind_byte(build.event), branch: name_hash(&build.branch) }
+        Listed {
+            id: build.id.0,
+            kind: kind_byte(build.event),
+            branch: name_hash(&build.branch),
+        }
     }
 
     pub(super) fn to_bytes(&self) -> [u8; 25] {
@@ -86,7 +90,11 @@ impl Listed {
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Listed> {
         let (id, rest) = bytes.split_first_chunk::<8>()?;
         let (kind, branch) = rest.split_first()?;
-        Some(Listed { id: u64::from_be_bytes(*id), kind: *kind, branch: branch.try_into().ok()? })
+        Some(Listed {
+            id: u64::from_be_bytes(*id),
+            kind: *kind,
+            branch: branch.try_into().ok()?,
+        })
     }
 }
 

@@ -74,16 +74,21 @@ pub(crate) enum Unusable {
 impl View {
     /// Opens or makes the database, surviving a panic of its recovery.
     pub(crate) fn open(path: &Path) -> Result<View, Unusable> {
+        let is_new = !path.exists();
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             match catch_unwind(AssertUnwindSafe(|| View::try_open(path))) {
-                Ok(Ok(view)) => return view.check_format(),
+                Ok(Ok(view)) => return view.check_format(is_new),
                 // Our own lock is held, so this is a database of this process that is still being closed.
                 Ok(Err(sled::Error::Io(error))) if is_lock(&error) && Instant::now() < deadline => {
                     std::thread::yield_now();
                 }
                 Ok(Err(sled::Error::Io(error))) if is_outside(&error) => {
-                    let error = StoreError::Io { doing: "open", path: path.to_owned(), error };
+                    let error = StoreError::Io {
+                        doing: "open",
+                        path: path.to_owned(),
+                        error,
+                    };
                     return Err(Unusable::Outside(error));
                 }
                 Ok(Err(error)) => return Err(Unusable::Broken(error.to_string())),
@@ -93,7 +98,11 @@ impl View {
     }
 
     fn try_open(path: &Path) -> sled::Result<View> {
-        let db = sled::Config::new().path(path).cache_capacity(CACHE).flush_every_ms(None).open()?;
+        let db = sled::Config::new()
+            .path(path)
+            .cache_capacity(CACHE)
+            .flush_every_ms(None)
+            .open()?;
         let tree = |name: &str| db.open_tree(name);
         Ok(View {
             path: path.to_owned(),
@@ -117,22 +126,29 @@ impl View {
         })
     }
 
-    fn check_format(self) -> Result<View, Unusable> {
+    fn check_format(self, is_new: bool) -> Result<View, Unusable> {
         let broken = |error: sled::Error| Unusable::Broken(error.to_string());
         match self.meta.get("format").map_err(broken)? {
             Some(value) if number(&value) == Some(FORMAT) => Ok(self),
             Some(_) => Err(Unusable::Broken("it has another format".to_owned())),
-            None if self.meta.is_empty() => {
-                self.meta.insert("format", &FORMAT.to_be_bytes()).map_err(broken)?;
+            None if is_new => {
+                // Flushed at once, so that a database without it later is one that lost what it had.
+                self.meta
+                    .insert("format", &FORMAT.to_be_bytes())
+                    .map_err(broken)?;
+                self.flush().map_err(Unusable::Outside)?;
                 Ok(self)
             }
-            None => Err(Unusable::Broken("its format is missing".to_owned())),
+            None => Err(Unusable::Broken("it came up empty".to_owned())),
         }
     }
 
     /// The place in the journal up to which everything is durable here.
     pub(crate) fn checkpoint(&self) -> Result<Option<Position>, StoreError> {
-        Ok(self.get(&self.meta, "checkpoint")?.as_deref().and_then(Position::from_bytes))
+        Ok(self
+            .get(&self.meta, "checkpoint")?
+            .as_deref()
+            .and_then(Position::from_bytes))
     }
 
     /// Makes everything durable, then writes down that `position` needs no replaying before it.
@@ -145,11 +161,17 @@ impl View {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush().map(|_| ()).map_err(|error| self.error(error))
+        self.db
+            .flush()
+            .map(|_| ())
+            .map_err(|error| self.error(error))
     }
 
     fn error(&self, error: sled::Error) -> StoreError {
-        StoreError::View { path: self.path.clone(), error }
+        StoreError::View {
+            path: self.path.clone(),
+            error,
+        }
     }
 
     fn get(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<Option<sled::IVec>, StoreError> {
@@ -157,7 +179,9 @@ impl View {
     }
 
     fn put(&self, tree: &Tree, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), StoreError> {
-        tree.insert(key, value).map(|_| ()).map_err(|error| self.error(error))
+        tree.insert(key, value)
+            .map(|_| ())
+            .map_err(|error| self.error(error))
     }
 
     fn take(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<Option<sled::IVec>, StoreError> {
@@ -187,15 +211,27 @@ impl View {
 
     /// The sealed records of everything remembered.
     pub(crate) fn records(&self) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> + '_ {
-        [&self.repos, &self.requests, &self.builds, &self.jobs, &self.handled, &self.tokens]
-            .into_iter()
-            .flat_map(|tree| tree.iter().values())
-            .map(|value| value.map(|bytes| bytes.to_vec()).map_err(|error| self.error(error)))
+        [
+            &self.repos,
+            &self.requests,
+            &self.builds,
+            &self.jobs,
+            &self.handled,
+            &self.tokens,
+        ]
+        .into_iter()
+        .flat_map(|tree| tree.iter().values())
+        .map(|value| {
+            value
+                .map(|bytes| bytes.to_vec())
+                .map_err(|error| self.error(error))
+        })
     }
 }
 
 fn is_lock(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
+    error.kind() == std::io::ErrorKind::WouldBlock
+        || error.to_string().contains("could not acquire lock")
 }
 
 /// Errors that say nothing about the database's content.
@@ -204,11 +240,17 @@ fn is_outside(error: &std::io::Error) -> bool {
     is_lock(error)
         || matches!(
             error.kind(),
-            ErrorKind::PermissionDenied | ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem | ErrorKind::QuotaExceeded
+            ErrorKind::PermissionDenied
+                | ErrorKind::StorageFull
+                | ErrorKind::ReadOnlyFilesystem
+                | ErrorKind::QuotaExceeded
         )
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("opening it panicked").to_owned()
 }

@@ -10,7 +10,11 @@ use crate::types::BuildQuery;
 
 impl View {
     pub(crate) fn repositories(&self) -> Result<Vec<IVec>, StoreError> {
-        self.repos.iter().values().map(|value| value.map_err(|error| self.error(error))).collect()
+        self.repos
+            .iter()
+            .values()
+            .map(|value| value.map_err(|error| self.error(error)))
+            .collect()
     }
 
     pub(crate) fn repository(&self, id: RepoId) -> Result<Option<IVec>, StoreError> {
@@ -19,7 +23,11 @@ impl View {
 
     /// The repository with this name, without regard to case.
     pub(crate) fn slug(&self, slug: &str) -> Result<Option<RepoId>, StoreError> {
-        Ok(self.get(&self.slugs, key::slug_hash(slug))?.as_deref().and_then(key::number).map(RepoId))
+        Ok(self
+            .get(&self.slugs, key::slug_hash(slug))?
+            .as_deref()
+            .and_then(key::number)
+            .map(RepoId))
     }
 
     pub(crate) fn request(&self, id: u64) -> Result<Option<IVec>, StoreError> {
@@ -32,7 +40,8 @@ impl View {
         older_than: Option<u64>,
         limit: usize,
     ) -> Result<Vec<IVec>, StoreError> {
-        let range = key::pair(repo, 0)..=key::pair(repo, older_than.map_or(u64::MAX, |id| id.saturating_sub(1)));
+        let range = key::pair(repo, 0)
+            ..=key::pair(repo, older_than.map_or(u64::MAX, |id| id.saturating_sub(1)));
         let mut found = Vec::new();
         for place in self.repo_requests.range(range).keys().rev().take(limit) {
             let place = place.map_err(|error| self.error(error))?;
@@ -52,7 +61,9 @@ impl View {
     pub(crate) fn builds(&self, repo: RepoId, query: &BuildQuery) -> Result<Vec<IVec>, StoreError> {
         let (mut first, mut last) = (0, u64::MAX);
         if let Some(below) = query.below_number {
-            let Some(highest) = below.checked_sub(1) else { return Ok(Vec::new()) };
+            let Some(highest) = below.checked_sub(1) else {
+                return Ok(Vec::new());
+            };
             last = highest;
         }
         if let Some(number) = query.number {
@@ -62,13 +73,23 @@ impl View {
         if first > last {
             return Ok(Vec::new());
         }
-        let kinds: Vec<u8> = query.kinds.iter().map(|kind| key::kind_byte(*kind)).collect();
+        let kinds: Vec<u8> = query
+            .kinds
+            .iter()
+            .map(|kind| key::kind_byte(*kind))
+            .collect();
         let branch = query.branch.as_deref().map(key::name_hash);
         let wanted = |listed: &Listed| {
-            (kinds.is_empty() || kinds.contains(&listed.kind)) && branch.is_none_or(|branch| branch == listed.branch)
+            (kinds.is_empty() || kinds.contains(&listed.kind))
+                && branch.is_none_or(|branch| branch == listed.branch)
         };
         let mut found = Vec::new();
-        for value in self.numbers.range(key::pair(repo, first)..=key::pair(repo, last)).values().rev() {
+        for value in self
+            .numbers
+            .range(key::pair(repo, first)..=key::pair(repo, last))
+            .values()
+            .rev()
+        {
             if found.len() >= query.limit {
                 break;
             }
@@ -84,7 +105,9 @@ impl View {
     pub(crate) fn branches(&self, repo: RepoId, limit: usize) -> Result<Vec<IVec>, StoreError> {
         let mut heads = Vec::new();
         for value in self.branches.scan_prefix(repo.0.to_be_bytes()).values() {
-            heads.extend(BranchHead::from_bytes(&value.map_err(|error| self.error(error))?));
+            heads.extend(BranchHead::from_bytes(
+                &value.map_err(|error| self.error(error))?,
+            ));
         }
         heads.sort_by_key(|head| std::cmp::Reverse((head.finished, head.number)));
         let mut found = Vec::new();
@@ -103,7 +126,8 @@ impl View {
         let ids = |kind| -> Result<Vec<u64>, StoreError> {
             let range = key::unfinished(kind, 0)..=key::unfinished(kind, u64::MAX);
             let places = self.unfinished.range(range).keys();
-            places.filter_map(|place| place.map(|place| key::last_number(&place)).transpose())
+            places
+                .filter_map(|place| place.map(|place| key::last_number(&place)).transpose())
                 .map(|id| id.map_err(|error| self.error(error)))
                 .collect()
         };
@@ -111,26 +135,47 @@ impl View {
     }
 
     pub(crate) fn counter(&self, name: &str) -> Result<u64, StoreError> {
-        Ok(self.get(&self.counters, name)?.as_deref().and_then(key::number).unwrap_or(0))
+        Ok(self
+            .get(&self.counters, name)?
+            .as_deref()
+            .and_then(key::number)
+            .unwrap_or(0))
     }
 
     /// Highest build number of a repository.
     pub(crate) fn last_number(&self, repo: RepoId) -> Result<u64, StoreError> {
-        let last = self.numbers.scan_prefix(repo.0.to_be_bytes()).keys().next_back().transpose();
-        Ok(last.map_err(|error| self.error(error))?.as_deref().and_then(key::last_number).unwrap_or(0))
+        let last = self
+            .numbers
+            .scan_prefix(repo.0.to_be_bytes())
+            .keys()
+            .next_back()
+            .transpose();
+        Ok(last
+            .map_err(|error| self.error(error))?
+            .as_deref()
+            .and_then(key::last_number)
+            .unwrap_or(0))
     }
 
     pub(crate) fn handled(&self, repo: RepoId) -> Result<Vec<IVec>, StoreError> {
         let values = self.handled.scan_prefix(repo.0.to_be_bytes()).values();
-        values.map(|value| value.map_err(|error| self.error(error))).collect()
+        values
+            .map(|value| value.map_err(|error| self.error(error)))
+            .collect()
     }
 
     pub(crate) fn delivery_seen(&self, delivery: &str) -> Result<bool, StoreError> {
-        Ok(self.get(&self.deliveries, key::name_hash(delivery))?.is_some())
+        Ok(self
+            .get(&self.deliveries, key::name_hash(delivery))?
+            .is_some())
     }
 
     pub(crate) fn tokens(&self) -> Result<Vec<IVec>, StoreError> {
-        self.tokens.iter().values().map(|value| value.map_err(|error| self.error(error))).collect()
+        self.tokens
+            .iter()
+            .values()
+            .map(|value| value.map_err(|error| self.error(error)))
+            .collect()
     }
 
     pub(crate) fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<IVec>, StoreError> {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assay_plan::{
-    Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId, Repository,
-    Request, RequestId, RequestState, Slug, Source, State, Time, Value, Visibility,
+    Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId,
+    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Value, Visibility,
 };
 
 /// A repository record.
@@ -29,9 +29,25 @@ pub(crate) fn id(digit: char) -> CommitId {
 }
 
 fn config() -> Map {
-    let list = Value::Seq(vec!["true".into(), Value::Null, Value::Bool(true), Value::Int(-3), "3.10".into()]);
-    let inner: Map = [("B".to_owned(), Value::from("ü")), ("A".to_owned(), Value::Map(Map::new()))].into_iter().collect();
-    [("script".to_owned(), list), ("env".to_owned(), Value::Map(inner))].into_iter().collect()
+    let list = Value::Seq(vec![
+        "true".into(),
+        Value::Null,
+        Value::Bool(true),
+        Value::Int(-3),
+        "3.10".into(),
+    ]);
+    let inner: Map = [
+        ("B".to_owned(), Value::from("ü")),
+        ("A".to_owned(), Value::Map(Map::new())),
+    ]
+    .into_iter()
+    .collect();
+    [
+        ("script".to_owned(), list),
+        ("env".to_owned(), Value::Map(inner)),
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// A request record.
@@ -58,8 +74,17 @@ pub(crate) fn request(id_number: u64, repo: u64, state: RequestState) -> Request
 }
 
 /// A build record with one job, whose id is the build's times ten.
-pub(crate) fn build(id_number: u64, repo: u64, number: u64, branch: &str, state: State) -> (Build, Job) {
-    let person = Person { name: "Ada".to_owned(), email: "ada@example.org".to_owned() };
+pub(crate) fn build(
+    id_number: u64,
+    repo: u64,
+    number: u64,
+    branch: &str,
+    state: State,
+) -> (Build, Job) {
+    let person = Person {
+        name: "Ada".to_owned(),
+        email: "ada@example.org".to_owned(),
+    };
     let build = Build {
         id: RequestId(id_number),
         repo: RepoId(repo),
@@ -83,13 +108,18 @@ pub(crate) fn build(id_number: u64, repo: u64, number: u64, branch: &str, state:
         state,
         created_at: Time(2),
         started_at: Some(Time(3)),
-        finished_at: state.is_final().then_some(Time(1000 + i64::try_from(id_number).unwrap())),
+        finished_at: state
+            .is_final()
+            .then_some(Time(1000 + i64::try_from(id_number).unwrap())),
     };
     let job = Job {
         id: JobId(id_number * 10),
         build: build.id,
         repo: build.repo,
-        number: JobNumber { build: number, job: 1 },
+        number: JobNumber {
+            build: number,
+            job: 1,
+        },
         config: config(),
         stage: Some(0),
         allow_failure: true,
@@ -108,8 +138,15 @@ pub(crate) fn build(id_number: u64, repo: u64, number: u64, branch: &str, state:
 /// Runs the `git` program with nothing of the user's or the system's configuration; panics if it fails.
 pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = try_git(dir, args);
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    assert!(
+        output.status.success(),
+        "git {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
 }
 
 /// Runs the `git` program.

@@ -12,7 +12,9 @@ use crate::common::{commit_all, git, git_command, head, repository, try_git, wor
 pub(crate) fn store_with(dir: &Path, source: &Path) -> (Store, Repository) {
     let (store, _) = Store::open(&dir.join("state")).unwrap();
     let repository = repository(1, "acme/app", source);
-    store.commit(vec![Change::Repository(repository.clone())]).unwrap();
+    store
+        .commit(vec![Change::Repository(repository.clone())])
+        .unwrap();
     (store, repository)
 }
 
@@ -41,7 +43,10 @@ fn refs_are_read_loose_and_packed() {
     git(&tree, &["pack-refs", "--all"]);
     let second = commit_all(&tree, "two");
     git(&tree, &["branch", "feature/ü"]);
-    git(&tree, &["symbolic-ref", "refs/heads/alias", "refs/heads/packed"]);
+    git(
+        &tree,
+        &["symbolic-ref", "refs/heads/alias", "refs/heads/packed"],
+    );
     git(&tree, &["update-ref", "refs/notes/commits", "HEAD"]);
     write(&tree, ".git/refs/heads/broken", "nonsense\n");
     let (store, _) = store_with(dir.path(), &tree);
@@ -53,14 +58,23 @@ fn refs_are_read_loose_and_packed() {
         assert_eq!(value("refs/heads/feature/ü"), Some(second.clone()));
         assert_eq!(value("refs/heads/packed"), Some(first.clone()));
         assert_eq!(value("refs/heads/alias"), Some(first.clone()));
-        assert_eq!(value("refs/tags/v1").unwrap().as_str(), git(&tree, &["rev-parse", "v1"]));
+        assert_eq!(
+            value("refs/tags/v1").unwrap().as_str(),
+            git(&tree, &["rev-parse", "v1"])
+        );
         assert_eq!(found.refs.len(), 5);
         assert_eq!(found.refused.len(), 1, "{:?}", found.refused);
     }
     let gone = store.git().refs(&source(&dir.path().join("gone")));
-    assert!(gone.unwrap_err().to_string().contains("gone: No such file"), "names the path and why");
+    assert!(
+        gone.unwrap_err().to_string().contains("gone: No such file"),
+        "names the path and why"
+    );
     let plain = store.git().refs(&source(dir.path())).unwrap_err();
-    assert!(plain.to_string().ends_with("not a Git repository"), "{plain}");
+    assert!(
+        plain.to_string().ends_with("not a Git repository"),
+        "{plain}"
+    );
 }
 
 #[test]
@@ -98,14 +112,26 @@ fn commits_are_copied_with_everything_they_lead_to_and_only_once() {
     git(&tree, &["checkout", "-q", "main"]);
     write(&tree, "main.txt", "main");
     commit_all(&tree, "main");
-    git(&tree, &["merge", "-q", "--no-ff", "-m", "merge\n\nbody", "side"]);
+    git(
+        &tree,
+        &["merge", "-q", "--no-ff", "-m", "merge\n\nbody", "side"],
+    );
     let tip = head(&tree);
     let (store, repository) = store_with(dir.path(), &tree);
     let commit = store.git().fetch(&repository, &tip).unwrap();
     assert_eq!(commit.id, tip);
     assert_eq!(commit.message, "merge\n\nbody\n");
-    assert_eq!((commit.author.name.as_str(), commit.author.email.as_str()), ("Ada", "ada@example.org"));
-    assert_eq!((commit.committer.name.as_str(), commit.committed_at.seconds()), ("Charles", 1_704_164_645));
+    assert_eq!(
+        (commit.author.name.as_str(), commit.author.email.as_str()),
+        ("Ada", "ada@example.org")
+    );
+    assert_eq!(
+        (
+            commit.committer.name.as_str(),
+            commit.committed_at.seconds()
+        ),
+        ("Charles", 1_704_164_645)
+    );
     check_mirror(&store, &repository, &tip);
     write(&tree, "main.txt", "more");
     let next = commit_all(&tree, "next");
@@ -125,7 +151,11 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut at = 0;
     while at < found.len() {
         if found[at].is_dir() {
-            found.extend(std::fs::read_dir(&found[at]).unwrap().map(|entry| entry.unwrap().path()));
+            found.extend(
+                std::fs::read_dir(&found[at])
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         }
         at += 1;
     }
@@ -137,25 +167,45 @@ fn many_objects_become_one_pack_that_others_may_read() {
     let dir = tempfile::tempdir().unwrap();
     let tree = work_tree(dir.path(), "app");
     for number in 0..150 {
-        write(&tree, &format!("dir{}/file{number}", number % 7), format!("content {number}\n").repeat(50));
+        write(
+            &tree,
+            &format!("dir{}/file{number}", number % 7),
+            format!("content {number}\n").repeat(50),
+        );
     }
     commit_all(&tree, "one");
     git(&tree, &["gc", "-q"]);
     for number in 0..150 {
-        write(&tree, &format!("dir{}/file{number}", number % 7), format!("other {number}\n").repeat(50));
+        write(
+            &tree,
+            &format!("dir{}/file{number}", number % 7),
+            format!("other {number}\n").repeat(50),
+        );
     }
     let tip = commit_all(&tree, "two");
     let (store, repository) = store_with(dir.path(), &tree);
     store.git().fetch(&repository, &tip).unwrap();
     check_mirror(&store, &repository, &tip);
     let objects = store.git().objects(&repository);
-    let packs: Vec<_> = walk(&objects.join("pack")).into_iter().filter(|path| path.is_file()).collect();
+    let packs: Vec<_> = walk(&objects.join("pack"))
+        .into_iter()
+        .filter(|path| path.is_file())
+        .collect();
     assert_eq!(packs.len(), 2, "{packs:?}");
     for path in walk(&objects) {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, if path.is_dir() { 0o755 } else { 0o444 }, "{}", path.display());
+        assert_eq!(
+            mode,
+            if path.is_dir() { 0o755 } else { 0o444 },
+            "{}",
+            path.display()
+        );
     }
-    let closed = std::fs::metadata(objects.parent().unwrap()).unwrap().permissions().mode() & 0o777;
+    let closed = std::fs::metadata(objects.parent().unwrap())
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o777;
     assert_eq!(closed, 0o700);
 }
 
@@ -173,7 +223,10 @@ fn annotated_tags_lead_to_their_commit() {
     assert_eq!(fetch("refs/tags/v1-again").unwrap().id, tip);
     assert_eq!(fetch("refs/tags/v1").unwrap().id, tip);
     let refused = fetch("refs/tags/file").unwrap_err();
-    assert!(matches!(&refused, GitError::NotACommit { kind, .. } if kind == "tree"), "{refused}");
+    assert!(
+        matches!(&refused, GitError::NotACommit { kind, .. } if kind == "tree"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -184,7 +237,10 @@ fn a_commit_that_is_gone_is_named() {
     let (store, repository) = store_with(dir.path(), &tree);
     let gone = CommitId::parse(&"ab".repeat(20)).unwrap();
     let error = store.git().fetch(&repository, &gone).unwrap_err();
-    assert!(matches!(&error, GitError::Missing { id, .. } if *id == gone.as_str()), "{error}");
+    assert!(
+        matches!(&error, GitError::Missing { id, .. } if *id == gone.as_str()),
+        "{error}"
+    );
     let other_hash = CommitId::parse(&"ab".repeat(32)).unwrap();
     let error = store.git().fetch(&repository, &other_hash).unwrap_err();
     assert!(matches!(&error, GitError::Missing { .. }), "{error}");
@@ -194,7 +250,10 @@ fn a_commit_that_is_gone_is_named() {
     let (a, b) = tip.as_str().split_at(2);
     std::fs::remove_file(tree.join(".git/objects").join(a).join(b)).unwrap();
     let error = store.git().fetch(&repository, &next).unwrap_err();
-    assert!(matches!(&error, GitError::Missing { id, .. } if *id == tip.as_str()), "{error}");
+    assert!(
+        matches!(&error, GitError::Missing { id, .. } if *id == tip.as_str()),
+        "{error}"
+    );
     assert!(store.git().file(&repository, &next, "file", 10).is_err());
 }
 
@@ -214,7 +273,10 @@ fn an_object_with_false_content_is_not_copied() {
     std::fs::copy(&other, &victim).unwrap();
     let (store, repository) = store_with(dir.path(), &tree);
     let error = store.git().fetch(&repository, &tip).unwrap_err();
-    assert!(matches!(&error, GitError::Damaged { what, .. } if what.contains("another id")), "{error}");
+    assert!(
+        matches!(&error, GitError::Damaged { what, .. } if what.contains("another id")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -226,10 +288,12 @@ fn files_are_read_from_the_mirror() {
     std::os::unix::fs::symlink("file", tree.join("sub/link")).unwrap();
     let tip = commit_all(&tree, "one");
     let (store, repository) = store_with(dir.path(), &tree);
-    assert!(store.git().file(&repository, &tip, "x", 1).is_err(), "nothing fetched yet");
     store.git().fetch(&repository, &tip).unwrap();
     let read = |path: &str, max| store.git().file(&repository, &tip, path, max).unwrap();
-    assert_eq!(read(".travis.yml", 100), FileAt::Bytes(b"script: true\n".to_vec()));
+    assert_eq!(
+        read(".travis.yml", 100),
+        FileAt::Bytes(b"script: true\n".to_vec())
+    );
     assert_eq!(read(".travis.yml", 12), FileAt::TooLarge(13));
     assert_eq!(read("sub/file", 1), FileAt::Bytes(b"x".to_vec()));
     for path in ["sub", "sub/link"] {
@@ -249,25 +313,115 @@ fn alternates_and_shallow_sources_are_followed() {
         commit_all(&tree, &format!("{number}"));
     }
     let tip = head(&tree);
-    git(dir.path(), &["clone", "-q", "--bare", "--shared", "app", "fork.git"]);
+    git(
+        dir.path(),
+        &["clone", "-q", "--bare", "--shared", "app", "fork.git"],
+    );
     let (store, fork) = store_with(dir.path(), &dir.path().join("fork.git"));
     store.git().fetch(&fork, &tip).unwrap();
     check_mirror(&store, &fork, &tip);
     let from = format!("file://{}", tree.display());
-    git(dir.path(), &["clone", "-q", "--bare", "--depth", "2", &from, "shallow.git"]);
+    git(
+        dir.path(),
+        &[
+            "clone",
+            "-q",
+            "--bare",
+            "--depth",
+            "2",
+            &from,
+            "shallow.git",
+        ],
+    );
     let shallow = repository(2, "acme/shallow", &dir.path().join("shallow.git"));
-    store.commit(vec![Change::Repository(shallow.clone())]).unwrap();
+    store
+        .commit(vec![Change::Repository(shallow.clone())])
+        .unwrap();
     store.git().fetch(&shallow, &tip).unwrap();
     check_mirror(&store, &shallow, &tip);
     // Once the source has the rest, so has the mirror after the next push.
-    git(&dir.path().join("shallow.git"), &["fetch", "-q", "--unshallow", "origin", "main:main"]);
+    git(
+        &dir.path().join("shallow.git"),
+        &["fetch", "-q", "--unshallow", "origin", "main:main"],
+    );
     write(&tree, "file", "5");
     let next = commit_all(&tree, "5");
-    git(&dir.path().join("shallow.git"), &["fetch", "-q", "origin", "+main:main"]);
+    git(
+        &dir.path().join("shallow.git"),
+        &["fetch", "-q", "origin", "+main:main"],
+    );
     store.git().fetch(&shallow, &next).unwrap();
     check_mirror(&store, &shallow, &next);
     let mirror = store.git().objects(&shallow).parent().unwrap().to_owned();
     assert_eq!(git(&mirror, &["rev-list", "--count", next.as_str()]), "5");
+}
+
+#[test]
+fn a_damaged_mirror_is_mended_from_the_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = work_tree(dir.path(), "app");
+    for number in 0..210 {
+        write(&tree, &format!("file{number}"), number.to_string());
+    }
+    commit_all(&tree, "packed");
+    let (store, repository) = store_with(dir.path(), &tree);
+    store.git().fetch(&repository, &head(&tree)).unwrap();
+    write(&tree, "sub/file", "loose");
+    let tip = commit_all(&tree, "loose");
+    let objects = store.git().objects(&repository);
+    let files = || -> Vec<_> {
+        walk(&objects)
+            .into_iter()
+            .filter(|path| path.is_file())
+            .collect()
+    };
+    let damage = |path: &Path, how: &str| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
+        let whole = std::fs::read(path).unwrap();
+        let bytes = match how {
+            "empty" => Vec::new(),
+            "cut" => whole[..whole.len() / 2].to_vec(),
+            _ => whole
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| if at > 30 { !byte } else { *byte })
+                .collect(),
+        };
+        std::fs::write(path, bytes).unwrap();
+    };
+    store.git().fetch(&repository, &tip).unwrap();
+    assert_eq!(
+        files().len(),
+        6,
+        "a pack, its index, a commit, two trees, a blob"
+    );
+    for how in ["empty", "cut", "wrong", "gone"] {
+        for path in files() {
+            let is_pack = path.starts_with(objects.join("pack"));
+            if !is_pack && matches!(how, "cut" | "wrong") {
+                continue;
+            }
+            if how == "gone" {
+                std::fs::remove_file(&path).unwrap()
+            } else {
+                damage(&path, how)
+            }
+            let commit = store.git().fetch(&repository, &tip).unwrap();
+            let work = crate::git_layout::lay_out_in(
+                &store,
+                &repository,
+                &commit.id,
+                &dir.path().join("work"),
+            );
+            assert_eq!(
+                std::fs::read_to_string(work.join("sub/file")).unwrap(),
+                "loose"
+            );
+            crate::git_layout::check_clean(&work);
+            check_mirror(&store, &repository, &tip);
+            std::fs::remove_dir_all(work).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -279,27 +433,71 @@ fn nothing_of_a_source_is_ever_run() {
     write(&tree, ".gitattributes", "* filter=x diff=x\n");
     write(&tree, "file", "x");
     let tip = commit_all(&tree, "one");
-    let hooks = ["post-checkout", "post-merge", "pre-auto-gc", "reference-transaction", "fsmonitor-watchman"];
+    let hooks = [
+        "post-checkout",
+        "post-merge",
+        "pre-auto-gc",
+        "reference-transaction",
+        "fsmonitor-watchman",
+    ];
     for hook in hooks {
-        write(&tree, &format!(".git/hooks/{hook}"), format!("#!/bin/sh\n{touch}\n"));
-        std::fs::set_permissions(tree.join(".git/hooks").join(hook), PermissionsExt::from_mode(0o755)).unwrap();
+        write(
+            &tree,
+            &format!(".git/hooks/{hook}"),
+            format!("#!/bin/sh\n{touch}\n"),
+        );
+        std::fs::set_permissions(
+            tree.join(".git/hooks").join(hook),
+            PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
     }
     let set = |key: &str| git(&tree, &["config", key, &touch]);
-    for key in ["core.fsmonitor", "core.sshCommand", "core.pager", "filter.x.smudge", "filter.x.clean", "filter.x.process",
-        "diff.external", "diff.x.textconv", "core.alternateRefsCommand", "uploadpack.packObjectsHook", "alias.log"] {
+    for key in [
+        "core.fsmonitor",
+        "core.sshCommand",
+        "core.pager",
+        "filter.x.smudge",
+        "filter.x.clean",
+        "filter.x.process",
+        "diff.external",
+        "diff.x.textconv",
+        "core.alternateRefsCommand",
+        "uploadpack.packObjectsHook",
+        "alias.log",
+    ] {
         set(key);
     }
-    git(&tree, &["config", "core.hooksPath", tree.join(".git/hooks").to_str().unwrap()]);
+    git(
+        &tree,
+        &[
+            "config",
+            "core.hooksPath",
+            tree.join(".git/hooks").to_str().unwrap(),
+        ],
+    );
     git(&tree, &["config", "include.path", "/nonexistent/include"]);
     let (store, repository) = store_with(dir.path(), &tree);
     store.git().refs(&repository.source).unwrap();
     store.git().fetch(&repository, &tip).unwrap();
     let checkout = crate::git_layout::checkout(&store, &repository, &tip);
-    store.git().lay_out(&repository, &checkout, &mut |_| Ok(())).unwrap();
+    store
+        .git()
+        .lay_out(&repository, &checkout, &mut |_| Ok(()))
+        .unwrap();
     assert!(!canary.exists());
-    let mirror = store.git().objects(&repository).parent().unwrap().to_owned();
+    let mirror = store
+        .git()
+        .objects(&repository)
+        .parent()
+        .unwrap()
+        .to_owned();
     assert!(!mirror.join("hooks").exists());
-    assert!(!std::fs::read_to_string(mirror.join("config")).unwrap().contains("touch"));
+    assert!(
+        !std::fs::read_to_string(mirror.join("config"))
+            .unwrap()
+            .contains("touch")
+    );
 }
 
 #[test]
@@ -316,14 +514,23 @@ fn a_source_of_another_owner_is_read() {
     }
     let mut strict = git_command(&tree);
     strict.env("GIT_CONFIG_COUNT", "0");
-    assert!(!strict.args(["log", "-1"]).output().unwrap().status.success(), "git itself refuses it");
+    assert!(
+        !strict
+            .args(["log", "-1"])
+            .output()
+            .unwrap()
+            .status
+            .success(),
+        "git itself refuses it"
+    );
     let (store, repository) = store_with(dir.path(), &tree);
     assert_eq!(store.git().refs(&repository.source).unwrap().refs.len(), 1);
     assert_eq!(store.git().fetch(&repository, &tip).unwrap().id, tip);
 }
 
 fn rustix_is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+    std::fs::metadata("/proc/self")
+        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
 }
 
 #[test]
@@ -334,7 +541,11 @@ fn formats_that_cannot_be_read_are_named() {
     git(&tree, &["config", "core.repositoryformatversion", "1"]);
     git(&tree, &["config", "extensions.refStorage", "reftable"]);
     let (store, repository) = store_with(dir.path(), &tree);
-    let error = store.git().refs(&repository.source).unwrap_err().to_string();
+    let error = store
+        .git()
+        .refs(&repository.source)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("reftable"), "{error}");
 }
 
@@ -342,7 +553,10 @@ fn formats_that_cannot_be_read_are_named() {
 fn sha256_repositories_work() {
     let dir = tempfile::tempdir().unwrap();
     let tree = dir.path().join("app");
-    if !try_git(dir.path(), &["init", "-q", "--object-format=sha256", "app"]).status.success() {
+    if !try_git(dir.path(), &["init", "-q", "--object-format=sha256", "app"])
+        .status
+        .success()
+    {
         eprintln!("skipped: this git knows no SHA-256");
         return;
     }

@@ -165,7 +165,7 @@ impl World {
     pub(crate) fn set_job(&self, id: u64, state: State) {
         let mut job = self.store.job(JobId(id)).unwrap().unwrap();
         job.state = state;
-        job.started_at = job.started_at.or(Some(at(5)));
+        job.started_at = job.started_at.or_else(|| Some(at(5)));
         job.finished_at = state.is_final().then(|| at(9));
         self.store.commit(vec![Change::Job(job)]).unwrap();
     }

@@ -74,7 +74,7 @@ pub async fn serve_control(listener: UnixListener, api: Api, mut shutdown: Shutd
         };
         match accepted {
             Ok((stream, _)) => match stream.peer_cred() {
-                Ok(peer) if peer.uid() == own || peer.uid() == 0 => {
+                Ok(peer) if may_control(peer.uid(), own) => {
                     crowd.meet(stream, Peer::Control { uid: peer.uid() }, place);
                 }
                 Ok(peer) => tracing::warn!(uid = peer.uid(), "control socket: caller refused"),
@@ -84,6 +84,11 @@ pub async fn serve_control(listener: UnixListener, api: Api, mut shutdown: Shutd
         }
     }
     crowd.leave().await;
+}
+
+/// Root, and the user that the daemon runs as.
+fn may_control(caller: u32, own: u32) -> bool {
+    caller == own || caller == 0
 }
 
 /// The uid that this process shows to others on a socket.
@@ -197,5 +202,23 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_and_the_daemons_own_user_control_it() {
+        assert!(may_control(0, 1000) && may_control(1000, 1000) && may_control(0, 0));
+        assert!(!may_control(1001, 1000) && !may_control(1000, 0));
+    }
+
+    #[tokio::test]
+    async fn our_own_uid_is_what_the_socket_shows() {
+        let (one, other) = UnixStream::pair().unwrap();
+        assert_eq!(own_uid().unwrap(), one.peer_cred().unwrap().uid());
+        drop(other);
     }
 }

@@ -146,6 +146,10 @@ pub(crate) fn finish(reply: Reply, call: Option<&Call>, vary: Vary) -> Response 
             HeaderValue::from_static(PAGE_POLICY),
         );
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        );
     }
     for (name, value) in reply.headers {
         if name == header::SET_COOKIE {

@@ -85,6 +85,11 @@ pub(super) fn open_link(api: &Api, call: &Call) -> Result<Reply, Fail> {
 
 /// `POST /logout`.
 pub(super) fn sign_out(api: &Api, call: &Call) -> Result<Reply, Fail> {
+    if !call.is_same_origin() {
+        return Err(Fail::Forbidden(
+            "This form was not sent from our own page.".to_owned(),
+        ));
+    }
     if let Credentials::Session(id) = Credentials::of(call, api.cookie(), true) {
         api.sessions().close(&id);
     }

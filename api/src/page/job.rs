@@ -64,11 +64,9 @@ pub(super) fn show(cx: &Cx<'_>, slug: &str, id: JobId) -> Result<Reply, Fail> {
         .stage
         .and_then(|n| build.stages.get(usize::try_from(n).ok()?))
         .cloned();
-    let end = job.finished_at.or(if job.state.is_final() {
-        job.started_at
-    } else {
-        None
-    });
+    // A job that ended without running to an end was not running until now.
+    let cut_short = job.started_at.filter(|_| job.state.is_final());
+    let end = job.finished_at.or(cut_short);
     render(&JobPage {
         frame: Frame::of(cx, Some(repository.slug.as_str())),
         slug: repository.slug.to_string(),

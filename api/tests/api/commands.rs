@@ -7,7 +7,10 @@ use serde_json::json;
 use crate::fixture::{V2, World};
 
 /// Answers every command with this, and collects what was asked.
-fn daemon(world: &mut World, answer: Result<(), CommandError>) -> tokio::task::JoinHandle<Vec<String>> {
+fn daemon(
+    world: &mut World,
+    answer: Result<(), CommandError>,
+) -> tokio::task::JoinHandle<Vec<String>> {
     let (_, empty) = tokio::sync::mpsc::channel(1);
     let mut commands = std::mem::replace(&mut world.commands, empty);
     tokio::spawn(async move {
@@ -34,19 +37,37 @@ async fn what_was_asked_reaches_the_daemon() {
     let mut world = World::new(Mode::Private);
     let daemon = daemon(&mut world, Ok(()));
     let token = world.alice.clone();
-    for path in ["/builds/12/cancel", "/jobs/104/cancel", "/api/jobs/104/cancel/"] {
+    for path in [
+        "/builds/12/cancel",
+        "/jobs/104/cancel",
+        "/api/jobs/104/cancel/",
+    ] {
         let answer = world.post(path, &token, "").await;
-        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.body.as_str()),
+            (204, ""),
+            "{path}"
+        );
     }
-    for (path, noun) in [("/builds/11/restart", "build"), ("/jobs/101/restart", "job")] {
+    for (path, noun) in [
+        ("/builds/11/restart", "build"),
+        ("/jobs/101/restart", "job"),
+    ] {
         let answer = world.post(path, &token, "").await;
         assert_eq!(answer.status, 202);
         let notice = format!("The {noun} was successfully restarted.");
-        assert_eq!(answer.json(), json!({"result": true, "flash": [{"notice": notice}]}));
+        assert_eq!(
+            answer.json(),
+            json!({"result": true, "flash": [{"notice": notice}]})
+        );
     }
     for body in ["build_id=11", "job_id=101", r#"{"build_id":11}"#] {
         let answer = world.post("/requests", &token, body).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["result"]), (200, &json!(true)), "{body}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["result"]),
+            (200, &json!(true)),
+            "{body}"
+        );
     }
     drop(world);
     let build = |id| Target::Build(RequestId(id));
@@ -61,7 +82,10 @@ async fn what_was_asked_reaches_the_daemon() {
         ("restart", job(101)),
         ("restart", build(11)),
     ];
-    let expected: Vec<String> = expected.iter().map(|(verb, target)| format!("{verb} {target:?} alice")).collect();
+    let expected: Vec<String> = expected
+        .iter()
+        .map(|(verb, target)| format!("{verb} {target:?} alice"))
+        .collect();
     assert_eq!(daemon.await.unwrap(), expected);
 }
 
@@ -69,32 +93,76 @@ async fn what_was_asked_reaches_the_daemon() {
 async fn only_those_who_may_push_may() {
     let world = World::new(Mode::Private);
     let nothing = world.post("/builds/21/cancel", "", "").await;
-    assert_eq!((nothing.status.as_u16(), nothing.body.as_str()), (401, "no access token supplied"));
+    assert_eq!(
+        (nothing.status.as_u16(), nothing.body.as_str()),
+        (401, "no access token supplied")
+    );
     let hidden = world.post("/builds/21/cancel", &world.bob, "").await;
-    assert_eq!((hidden.status.as_u16(), hidden.body.as_str()), (404, r#"{"file":"not found"}"#));
+    assert_eq!(
+        (hidden.status.as_u16(), hidden.body.as_str()),
+        (404, r#"{"file":"not found"}"#)
+    );
     let reading = world.post("/builds/21/cancel", &world.reader, "").await;
     assert_eq!(reading.status, 403);
-    assert_eq!(reading.json(), json!({"error": {"message": "You don't have access to cancel build(21)"}}));
+    assert_eq!(
+        reading.json(),
+        json!({"error": {"message": "You don't have access to cancel build(21)"}})
+    );
     let restart = world.post("/jobs/201/restart", &world.reader, "").await;
-    assert_eq!((restart.status.as_u16(), &restart.json()["result"]), (400, &json!(false)));
+    assert_eq!(
+        (restart.status.as_u16(), &restart.json()["result"]),
+        (400, &json!(false))
+    );
     let job = world.post("/jobs/999/cancel", &world.alice, "").await;
-    assert_eq!((job.status.as_u16(), job.json()["error"]["message"].as_str()), (404, Some("The job(999) couldn't be found")));
+    assert_eq!(
+        (job.status.as_u16(), job.json()["error"]["message"].as_str()),
+        (404, Some("The job(999) couldn't be found"))
+    );
 }
 
 #[tokio::test]
 async fn refusals_are_told_as_travis_tells_them() {
     let table = [
-        ("/builds/11/cancel", CommandError::CantCancel, 422, json!({"error": {"message": "The build(11) can't be canceled", "code": "cant_cancel"}})),
-        ("/jobs/101/cancel", CommandError::CantCancel, 422, json!({"error": {"message": "The job(101) can't be canceled", "code": "cant_cancel"}})),
-        ("/builds/12/restart", CommandError::CantRestart("it is running".to_owned()), 400, json!({"result": false, "flash": [{"error": "it is running"}]})),
-        ("/builds/12/restart", CommandError::NotFound, 404, json!({"file": "not found"})),
-        ("/builds/12/restart", CommandError::Unavailable, 503, json!({"error": "the daemon is busy or shutting down"})),
+        (
+            "/builds/11/cancel",
+            CommandError::CantCancel,
+            422,
+            json!({"error": {"message": "The build(11) can't be canceled", "code": "cant_cancel"}}),
+        ),
+        (
+            "/jobs/101/cancel",
+            CommandError::CantCancel,
+            422,
+            json!({"error": {"message": "The job(101) can't be canceled", "code": "cant_cancel"}}),
+        ),
+        (
+            "/builds/12/restart",
+            CommandError::CantRestart("it is running".to_owned()),
+            400,
+            json!({"result": false, "flash": [{"error": "it is running"}]}),
+        ),
+        (
+            "/builds/12/restart",
+            CommandError::NotFound,
+            404,
+            json!({"file": "not found"}),
+        ),
+        (
+            "/builds/12/restart",
+            CommandError::Unavailable,
+            503,
+            json!({"error": "the daemon is busy or shutting down"}),
+        ),
     ];
     for (path, error, status, body) in table {
         let mut world = World::new(Mode::Private);
         let _daemon = daemon(&mut world, Err(error));
         let answer = world.post(path, &world.alice, "").await;
-        assert_eq!((answer.status.as_u16(), answer.json()), (status, body), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (status, body),
+            "{path}"
+        );
     }
 }
 
@@ -102,7 +170,13 @@ async fn refusals_are_told_as_travis_tells_them() {
 async fn a_daemon_that_is_gone_is_unavailable() {
     let mut world = World::new(Mode::Private);
     world.commands.close();
-    assert_eq!(world.post("/builds/12/cancel", &world.alice, "").await.status, 503);
+    assert_eq!(
+        world
+            .post("/builds/12/cancel", &world.alice, "")
+            .await
+            .status,
+        503
+    );
 }
 
 #[tokio::test]
@@ -119,14 +193,31 @@ async fn hooks_turn_builds_on_and_off() {
         }
         seen
     });
-    let put = async |path: &str, token: &str, body: &str| world.ask("PUT", path, token, &[("accept", V2)], body).await;
+    let put = async |path: &str, token: &str, body: &str| {
+        world.ask("PUT", path, token, &[("accept", V2)], body).await
+    };
     let form = put("/hooks/", &world.bob, "hook[id]=3&hook[active]=false").await;
-    assert_eq!((form.status.as_u16(), form.json()), (200, json!({"result": true})));
+    assert_eq!(
+        (form.status.as_u16(), form.json()),
+        (200, json!({"result": true}))
+    );
     let by_id = put("/hooks/3", &world.bob, r#"{"hook":{"active":true}}"#).await;
     assert_eq!(by_id.status, 200);
-    assert_eq!(put("/hooks/2", &world.alice, "hook[active]=true").await.status, 404, "push is not admin");
+    assert_eq!(
+        put("/hooks/2", &world.alice, "hook[active]=true")
+            .await
+            .status,
+        404,
+        "push is not admin"
+    );
     assert_eq!(put("/hooks/3", "", "hook[active]=true").await.status, 401);
     drop(world);
-    let patch = |active| RepositoryPatch { active: Some(active), ..RepositoryPatch::default() };
-    assert_eq!(daemon.await.unwrap(), [(RepoId(3), patch(false)), (RepoId(3), patch(true))]);
+    let patch = |active| RepositoryPatch {
+        active: Some(active),
+        ..RepositoryPatch::default()
+    };
+    assert_eq!(
+        daemon.await.unwrap(),
+        [(RepoId(3), patch(false)), (RepoId(3), patch(true))]
+    );
 }

@@ -41,8 +41,10 @@ const REQUEST: &str = "id:int repository_id:int commit_id:int? created_at:time o
 const USER: &str = "id:int name:string? login:string email:string? gravatar_id:string avatar_url:string? \
                     locale:string? is_syncing:bool synced_at:time? correct_scopes:bool created_at:time \
                     first_logged_in_at:time? channels:strings";
-const ACCOUNT: &str = "id:int name:string? login:string type:string repos_count:int avatar_url:string?";
-const HOOK: &str = "id:int name:string owner_name:string description:string? active:bool private:bool admin:bool";
+const ACCOUNT: &str =
+    "id:int name:string? login:string type:string repos_count:int avatar_url:string?";
+const HOOK: &str =
+    "id:int name:string owner_name:string description:string? active:bool private:bool admin:bool";
 const LOG_ENTITY: &str = "id:int job_id:int type:string body:string";
 const CONFIG: &str = "host:string shorten_host:string assets:object pusher:object github:object notifications:object";
 
@@ -95,7 +97,11 @@ const TABLES: [Table; 40] = [
 
 fn is_time(text: &str) -> bool {
     let pattern = "dddd-dd-ddTdd:dd:ddZ";
-    text.len() == pattern.len() && text.chars().zip(pattern.chars()).all(|(c, p)| if p == 'd' { c.is_ascii_digit() } else { c == p })
+    text.len() == pattern.len()
+        && text
+            .chars()
+            .zip(pattern.chars())
+            .all(|(c, p)| if p == 'd' { c.is_ascii_digit() } else { c == p })
 }
 
 fn fits(value: &Value, kind: &str) -> bool {
@@ -106,8 +112,12 @@ fn fits(value: &Value, kind: &str) -> bool {
             "bool" => value.is_boolean(),
             "object" => value.is_object(),
             "time" => value.as_str().is_some_and(is_time),
-            "ints" => value.as_array().is_some_and(|items| items.iter().all(Value::is_u64)),
-            "strings" => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
+            "ints" => value
+                .as_array()
+                .is_some_and(|items| items.iter().all(Value::is_u64)),
+            "strings" => value
+                .as_array()
+                .is_some_and(|items| items.iter().all(Value::is_string)),
             other => panic!("no such type: {other}"),
         };
     };
@@ -122,11 +132,18 @@ async fn every_documented_key_is_there() {
         let answer = world.get(path, &world.admin).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         let json = answer.json();
-        let entity = json.pointer(at).unwrap_or_else(|| panic!("{path} has no {at}: {json}"));
+        let entity = json
+            .pointer(at)
+            .unwrap_or_else(|| panic!("{path} has no {at}: {json}"));
         let found: Vec<&String> = entity.as_object().unwrap().keys().collect();
         let mut expected = Vec::new();
-        for (key, kind) in keys.split_whitespace().map(|entry| entry.split_once(':').unwrap()) {
-            let value = entity.get(key).unwrap_or_else(|| panic!("{path} {at} has no {key}"));
+        for (key, kind) in keys
+            .split_whitespace()
+            .map(|entry| entry.split_once(':').unwrap())
+        {
+            let value = entity
+                .get(key)
+                .unwrap_or_else(|| panic!("{path} {at} has no {key}"));
             assert!(fits(value, kind), "{path} {at} {key}: {value} is no {kind}");
             expected.push(key);
         }
@@ -140,7 +157,10 @@ async fn keys_come_in_travis_order() {
     let body = world.get("/builds/11", &world.admin).await.body;
     let places: Vec<usize> = BUILD
         .split_whitespace()
-        .map(|entry| body.find(&format!("\"{}\":", entry.split(':').next().unwrap())).unwrap())
+        .map(|entry| {
+            body.find(&format!("\"{}\":", entry.split(':').next().unwrap()))
+                .unwrap()
+        })
         .collect();
     assert!(places.is_sorted(), "{body}");
 }
@@ -155,14 +175,20 @@ async fn a_build_says_what_happened() {
     assert_eq!(build["started_at"], "2024-01-01T00:00:02Z");
     assert_eq!(build["duration"], 30, "three jobs of ten seconds");
     assert_eq!(build["job_ids"], serde_json::json!([101, 102, 103]));
-    assert_eq!(build["config"]["global_env"], serde_json::json!(["[secure]"]));
+    assert_eq!(
+        build["config"]["global_env"],
+        serde_json::json!(["[secure]"])
+    );
     assert_eq!(build["config"]["env"], serde_json::json!(["A=1", "A=2"]));
     assert_eq!(json["jobs"][1]["allow_failure"], true);
     assert_eq!(json["jobs"][1]["config"]["env"], "A=2");
     assert_eq!(json["commit"]["branch_is_default"], true);
     let running = world.get("/builds/12", &world.admin).await.json();
     assert_eq!(running["build"]["duration"], Value::Null);
-    assert_eq!(running["jobs"][1]["state"], "queued", "received is never shown");
+    assert_eq!(
+        running["jobs"][1]["state"], "queued",
+        "received is never shown"
+    );
 }
 
 #[tokio::test]
@@ -176,10 +202,27 @@ async fn lists_are_parallel_and_hold_nothing_else() {
     ] {
         let json = world.get(path, &world.admin).await.json();
         let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-        assert_eq!(keys, if list < "commits" { vec![list, "commits"] } else { vec!["commits", list] }, "{path}");
-        let commit_ids: Vec<&Value> =
-            json[list].as_array().unwrap().iter().map(|entity| &entity["commit_id"]).collect();
-        let commits: Vec<&Value> = json["commits"].as_array().unwrap().iter().map(|commit| &commit["id"]).collect();
+        assert_eq!(
+            keys,
+            if list < "commits" {
+                vec![list, "commits"]
+            } else {
+                vec!["commits", list]
+            },
+            "{path}"
+        );
+        let commit_ids: Vec<&Value> = json[list]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entity| &entity["commit_id"])
+            .collect();
+        let commits: Vec<&Value> = json["commits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|commit| &commit["id"])
+            .collect();
         assert_eq!(commit_ids, commits, "{path}");
     }
 }
@@ -188,16 +231,25 @@ async fn lists_are_parallel_and_hold_nothing_else() {
 async fn build_lists_page_by_number() {
     let world = World::new(Mode::Private);
     let numbers = async |query: &str| {
-        let json = world.get(&format!("/builds?repository_id=1&{query}"), &world.admin).await.json();
+        let json = world
+            .get(&format!("/builds?repository_id=1&{query}"), &world.admin)
+            .await
+            .json();
         let builds = json["builds"].as_array().unwrap().clone();
-        builds.iter().map(|build| build["number"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        builds
+            .iter()
+            .map(|build| build["number"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(numbers("").await, ["2", "1"]);
     assert_eq!(numbers("after_number=2").await, ["1"]);
     assert_eq!(numbers("number=2").await, ["2"]);
     assert!(numbers("number=9").await.is_empty());
     assert!(numbers("number=x").await.is_empty());
-    assert_eq!(numbers("event_type[]=push&event_type[]=cron").await, ["2", "1"]);
+    assert_eq!(
+        numbers("event_type[]=push&event_type[]=cron").await,
+        ["2", "1"]
+    );
     assert!(numbers("event_type=cron").await.is_empty());
     assert!(numbers("event_type=nonsense").await.is_empty());
     assert_eq!(numbers("branches=true").await, ["2"]);
@@ -221,16 +273,31 @@ async fn repository_lists_are_filtered_and_ordered() {
     let slugs = async |query: &str, token: &str| {
         let json = world.get(&format!("/repos?{query}"), token).await.json();
         let repos = json["repos"].as_array().unwrap().clone();
-        repos.iter().map(|repo| repo["slug"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        repos
+            .iter()
+            .map(|repo| repo["slug"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(slugs("", &world.admin).await, ["alice/open", "alice/hidden", "bob/tools"]);
+    assert_eq!(
+        slugs("", &world.admin).await,
+        ["alice/open", "alice/hidden", "bob/tools"]
+    );
     assert_eq!(slugs("limit=1", &world.admin).await, ["alice/open"]);
-    assert_eq!(slugs("ids[]=3&ids[]=1", &world.admin).await, ["alice/open", "bob/tools"]);
+    assert_eq!(
+        slugs("ids[]=3&ids[]=1", &world.admin).await,
+        ["alice/open", "bob/tools"]
+    );
     assert_eq!(slugs("owner_name=BOB", &world.admin).await, ["bob/tools"]);
     assert_eq!(slugs("search=HID", &world.admin).await, ["alice/hidden"]);
-    assert_eq!(slugs("slug=alice%2Fopen", &world.admin).await, ["alice/open"]);
+    assert_eq!(
+        slugs("slug=alice%2Fopen", &world.admin).await,
+        ["alice/open"]
+    );
     assert_eq!(slugs("member=bob", &world.admin).await, ["bob/tools"]);
-    assert_eq!(slugs("member=alice", &world.alice).await, ["alice/open", "alice/hidden"]);
+    assert_eq!(
+        slugs("member=alice", &world.alice).await,
+        ["alice/open", "alice/hidden"]
+    );
     assert_eq!(slugs("", &world.bob).await, ["bob/tools"]);
 }
 
@@ -238,8 +305,16 @@ async fn repository_lists_are_filtered_and_ordered() {
 async fn jobs_are_found_by_state_and_queue() {
     let world = World::new(Mode::Private);
     let ids = async |query: &str| {
-        let json = world.get(&format!("/jobs?{query}"), &world.admin).await.json();
-        json["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_u64().unwrap()).collect::<Vec<_>>()
+        let json = world
+            .get(&format!("/jobs?{query}"), &world.admin)
+            .await
+            .json();
+        json["jobs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|job| job["id"].as_u64().unwrap())
+            .collect::<Vec<_>>()
     };
     assert_eq!(ids("").await, [105, 104]);
     assert_eq!(ids("state=started").await, [104]);
@@ -252,19 +327,48 @@ async fn jobs_are_found_by_state_and_queue() {
 #[tokio::test]
 async fn requests_say_why() {
     let world = World::new(Mode::Private);
-    let json = world.get("/requests?slug=alice/open", &world.admin).await.json();
-    let results: Vec<&Value> = json["requests"].as_array().unwrap().iter().map(|one| &one["result"]).collect();
-    assert_eq!(results, [&Value::Null, &Value::from("rejected"), &Value::from("accepted"), &Value::from("accepted")]);
-    assert_eq!(json["commits"].as_array().unwrap().len(), 2, "missing ones are left out");
+    let json = world
+        .get("/requests?slug=alice/open", &world.admin)
+        .await
+        .json();
+    let results: Vec<&Value> = json["requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["result"])
+        .collect();
+    assert_eq!(
+        results,
+        [
+            &Value::Null,
+            &Value::from("rejected"),
+            &Value::from("accepted"),
+            &Value::from("accepted")
+        ]
+    );
+    assert_eq!(
+        json["commits"].as_array().unwrap().len(),
+        2,
+        "missing ones are left out"
+    );
     assert_eq!(json["requests"][1]["message"], "skipped by [ci skip] & co");
     assert_eq!(json["requests"][1]["build_id"], Value::Null);
-    let older = world.get("/requests?repository_id=1&older_than=12&limit=1", &world.admin).await.json();
+    let older = world
+        .get(
+            "/requests?repository_id=1&older_than=12&limit=1",
+            &world.admin,
+        )
+        .await
+        .json();
     assert_eq!(older["requests"][0]["id"], 11);
     let one = world.get("/requests/13", &world.admin).await;
     assert!(one.json().get("commit").is_none());
     assert_eq!(one.header("cache-control"), "private, max-age=31536000");
     let unknown = world.get("/requests?repository_id=99", &world.admin).await;
-    assert_eq!((unknown.status.as_u16(), unknown.body.as_str()), (404, r#"{"error":"Repository could not be found"}"#));
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.body.as_str()),
+        (404, r#"{"error":"Repository could not be found"}"#)
+    );
 }
 
 #[tokio::test]
@@ -273,51 +377,113 @@ async fn logs_come_whole_in_parts_and_as_text() {
     world.log(1, 101, LOG);
     let whole = world.get("/jobs/101/log", &world.admin).await.json();
     assert_eq!(whole["log"]["body"], LOG);
-    let chunked = "application/json; chunked=true; version=2, application/json; version=2, text/plain";
-    let done = world.get_as("/logs/101", &world.admin, chunked).await.json();
+    let chunked =
+        "application/json; chunked=true; version=2, application/json; version=2, text/plain";
+    let done = world
+        .get_as("/logs/101", &world.admin, chunked)
+        .await
+        .json();
     assert_eq!(done["log"]["body"], LOG, "a finished log is not in parts");
-    let text = world.get_as("/jobs/101/log", &world.admin, "text/plain; version=2").await;
+    let text = world
+        .get_as("/jobs/101/log", &world.admin, "text/plain; version=2")
+        .await;
     assert_eq!(text.body, LOG);
     assert!(text.header("content-type").starts_with("text/plain"));
-    assert_eq!(text.header("content-disposition"), "inline; filename=\"101\"");
-    let file = world.get("/jobs/101/log.txt?attachment&deansi", &world.admin).await;
+    assert_eq!(
+        text.header("content-disposition"),
+        "inline; filename=\"101\""
+    );
+    let file = world
+        .get("/jobs/101/log.txt?attachment&deansi", &world.admin)
+        .await;
     assert_eq!(file.body, "$ make <deps>\nok\n$ make test\n1 passed\n");
-    assert_eq!(file.header("content-disposition"), "attachment; filename=\"101\"");
+    assert_eq!(
+        file.header("content-disposition"),
+        "attachment; filename=\"101\""
+    );
 
     let none = world.get("/logs/104", &world.admin).await.json();
-    assert_eq!(none, serde_json::json!({"log": {"job_id": 104, "parts": [], "@type": "Log"}}));
-    let mut writer = world.store.logs().write(assay_plan::RepoId(1), assay_plan::JobId(104)).unwrap();
+    assert_eq!(
+        none,
+        serde_json::json!({"log": {"job_id": 104, "parts": [], "@type": "Log"}})
+    );
+    let mut writer = world
+        .store
+        .logs()
+        .write(assay_plan::RepoId(1), assay_plan::JobId(104))
+        .unwrap();
     writer.append(b"one\n").unwrap();
     writer.append(b"two\n").unwrap();
-    let parts = world.get_as("/logs/104", &world.admin, chunked).await.json();
-    let numbers: Vec<u64> =
-        parts["log"]["parts"].as_array().unwrap().iter().map(|part| part["number"].as_u64().unwrap()).collect();
+    let parts = world
+        .get_as("/logs/104", &world.admin, chunked)
+        .await
+        .json();
+    let numbers: Vec<u64> = parts["log"]["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["number"].as_u64().unwrap())
+        .collect();
     assert!(numbers.is_sorted() && numbers[0] == 1, "{parts}");
     let last = numbers[numbers.len() - 1];
-    let newer = world.get_as(&format!("/logs/104?after={last}"), &world.admin, chunked).await.json();
+    let newer = world
+        .get_as(&format!("/logs/104?after={last}"), &world.admin, chunked)
+        .await
+        .json();
     assert_eq!(newer["log"]["parts"], serde_json::json!([]));
-    let first = world.get("/logs/104?chunked=true&part_numbers=1", &world.admin).await.json();
+    let first = world
+        .get("/logs/104?chunked=true&part_numbers=1", &world.admin)
+        .await
+        .json();
     assert_eq!(first["log"]["parts"].as_array().unwrap().len(), 1);
     assert_eq!(first["log"]["parts"][0]["final"], false);
     let missing = world.get("/jobs/999/log", &world.admin).await;
-    assert_eq!(missing.body, r#"{"error":{"message":"The job(999) couldn't be found"}}"#);
+    assert_eq!(
+        missing.body,
+        r#"{"error":{"message":"The job(999) couldn't be found"}}"#
+    );
 }
 
 #[tokio::test]
 async fn users_know_themselves() {
     let world = World::new(Mode::Private);
     let user = world.get("/users/", &world.bob).await.json()["user"].clone();
-    assert_eq!((&user["login"], &user["correct_scopes"]), (&Value::from("bob"), &Value::from(true)));
-    let own = world.get(&format!("/users/{}", user["id"]), &world.bob).await;
+    assert_eq!(
+        (&user["login"], &user["correct_scopes"]),
+        (&Value::from("bob"), &Value::from(true))
+    );
+    let own = world
+        .get(&format!("/users/{}", user["id"]), &world.bob)
+        .await;
     assert_eq!(own.json()["user"]["login"], "bob");
     assert_eq!(world.get("/users/1", &world.bob).await.status, 404);
     let permissions = world.get("/users/permissions", &world.bob).await.json();
-    assert_eq!(permissions, serde_json::json!({"permissions": [3], "admin": [3], "pull": [3], "push": [3]}));
-    let pushing = world.get("/users/permissions?roles=push", &world.alice).await.json();
-    assert_eq!(pushing, serde_json::json!({"permissions": [1, 2], "admin": [], "pull": [], "push": [1, 2]}));
+    assert_eq!(
+        permissions,
+        serde_json::json!({"permissions": [3], "admin": [3], "pull": [3], "push": [3]})
+    );
+    let pushing = world
+        .get("/users/permissions?roles=push", &world.alice)
+        .await
+        .json();
+    assert_eq!(
+        pushing,
+        serde_json::json!({"permissions": [1, 2], "admin": [], "pull": [], "push": [1, 2]})
+    );
     let accounts = world.get("/accounts?all=True", &world.alice).await.json();
     assert_eq!(accounts["accounts"][0]["login"], "alice");
     assert_eq!(accounts["accounts"][0]["repos_count"], 2);
-    assert!(world.get("/hooks", &world.alice).await.json()["hooks"].as_array().unwrap().is_empty());
-    assert_eq!(world.get("/hooks?all=true", &world.alice).await.json()["hooks"].as_array().unwrap().len(), 2);
+    assert!(
+        world.get("/hooks", &world.alice).await.json()["hooks"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        world.get("/hooks?all=true", &world.alice).await.json()["hooks"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use assay_api::{Api, ApiSettings, Command, Mode};
 use assay_plan::{
-    Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId, Repository,
-    Request, RequestId, RequestState, Slug, Source, State, Time, Visibility,
+    Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId,
+    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Visibility,
 };
 use assay_store::{Change, Right, Store};
 use axum::body::Body;
@@ -58,7 +58,9 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -76,8 +78,13 @@ impl World {
             workers: 2,
         };
         let token = |user: &str, admin, rights: &[(&str, Right)]| {
-            let rights = rights.iter().map(|(slug, right)| ((*slug).to_owned(), *right)).collect();
-            let (text, token) = store.new_token(user, admin, rights, Time(START), None).unwrap();
+            let rights = rights
+                .iter()
+                .map(|(slug, right)| ((*slug).to_owned(), *right))
+                .collect();
+            let (text, token) = store
+                .new_token(user, admin, rights, Time(START), None)
+                .unwrap();
             store.commit(vec![Change::Token(token)]).unwrap();
             text
         };
@@ -99,7 +106,8 @@ impl World {
     }
 
     pub(crate) async fn get_as(&self, path: &str, token: &str, accept: &str) -> Answer {
-        self.ask("GET", path, token, &[("accept", accept)], "").await
+        self.ask("GET", path, token, &[("accept", accept)], "")
+            .await
     }
 
     pub(crate) async fn post(&self, path: &str, token: &str, body: &str) -> Answer {
@@ -117,7 +125,11 @@ impl World {
         let response = self.response(method, path, token, headers, body).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(bytes.to_vec()).unwrap() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
     }
 
     /// The response with its body still to come.
@@ -136,7 +148,11 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.api.router().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap()
+        self.api
+            .router()
+            .oneshot(request.body(Body::from(body.to_owned())).unwrap())
+            .await
+            .unwrap()
     }
 
     /// Writes a whole log.
@@ -149,7 +165,7 @@ impl World {
     pub(crate) fn set_job(&self, id: u64, state: State) {
         let mut job = self.store.job(JobId(id)).unwrap().unwrap();
         job.state = state;
-        job.started_at = job.started_at.or(Some(at(5)));
+        job.started_at = job.started_at.or_else(|| Some(at(5)));
         job.finished_at = state.is_final().then(|| at(9));
         self.store.commit(vec![Change::Job(job)]).unwrap();
     }
@@ -189,7 +205,10 @@ fn sha(n: u64) -> CommitId {
 }
 
 fn commit(n: u64) -> Commit {
-    let person = |name: &str| Person { name: name.to_owned(), email: format!("{name}@example.org") };
+    let person = |name: &str| Person {
+        name: name.to_owned(),
+        email: format!("{name}@example.org"),
+    };
     Commit {
         id: sha(n),
         message: format!("Change {n} <b>\n\nwith a body"),
@@ -231,7 +250,9 @@ fn build(id: u64, repo: u64, number: u64, state: State, jobs: &[u64]) -> Build {
         tag: None,
         before: Some(sha(id - 1)),
         commit: commit(id),
-        config: map(r#"{"language":"c","env":{"global":[{"secure":"abc"}],"jobs":[{"A":"1"},{"A":"2"}]}}"#),
+        config: map(
+            r#"{"language":"c","env":{"global":[{"secure":"abc"}],"jobs":[{"A":"1"},{"A":"2"}]}}"#,
+        ),
         messages: Vec::new(),
         stages: Vec::new(),
         fast_finish: false,
@@ -248,8 +269,13 @@ fn job(id: u64, of: &Build, place: u32, state: State) -> Job {
         id: JobId(id),
         build: of.id,
         repo: of.repo,
-        number: JobNumber { build: of.number, job: place },
-        config: map(&format!(r#"{{"language":"c","os":"linux","compiler":"cc{place}","env":[{{"A":"{place}"}}]}}"#)),
+        number: JobNumber {
+            build: of.number,
+            job: place,
+        },
+        config: map(&format!(
+            r#"{{"language":"c","os":"linux","compiler":"cc{place}","env":[{{"A":"{place}"}}]}}"#
+        )),
         stage: None,
         allow_failure: false,
         state,
@@ -286,7 +312,12 @@ fn fill(store: &Store) {
         Change::Repository(repository(3, "bob/tools", Visibility::Private)),
         Change::Request(request(11, 1, RequestState::Accepted, None)),
         Change::Request(request(12, 1, RequestState::Accepted, None)),
-        Change::Request(request(13, 1, RequestState::Rejected, Some("skipped by [ci skip] & co"))),
+        Change::Request(request(
+            13,
+            1,
+            RequestState::Rejected,
+            Some("skipped by [ci skip] & co"),
+        )),
         Change::Request(request(14, 1, RequestState::Pending, None)),
         Change::Request(request(21, 2, RequestState::Accepted, None)),
         Change::Build(first),

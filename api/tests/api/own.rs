@@ -14,8 +14,14 @@ async fn status_tells_the_queue() {
     assert_eq!(json["version"], "0.1.0");
     assert_eq!(json["mode"], "private");
     assert_eq!(json["jobs"], json!({"queued": 0, "running": 2}));
-    assert!(json.get("state").is_none(), "the state folder is the operator's business");
-    assert_eq!(world.get("/assay/status", &world.admin).await.json()["state"], "/state");
+    assert!(
+        json.get("state").is_none(),
+        "the state folder is the operator's business"
+    );
+    assert_eq!(
+        world.get("/assay/status", &world.admin).await.json()["state"],
+        "/state"
+    );
 }
 
 #[tokio::test]
@@ -32,8 +38,16 @@ async fn only_admins_get_at_the_rest() {
         ("POST", "/assay/link"),
         ("POST", "/assay/reconcile"),
     ] {
-        assert_eq!(world.ask(method, path, "", &[], "").await.status, 401, "{method} {path}");
-        assert_eq!(world.ask(method, path, &world.bob, &[], "").await.status, 403, "{method} {path}");
+        assert_eq!(
+            world.ask(method, path, "", &[], "").await.status,
+            401,
+            "{method} {path}"
+        );
+        assert_eq!(
+            world.ask(method, path, &world.bob, &[], "").await.status,
+            403,
+            "{method} {path}"
+        );
     }
 }
 
@@ -52,11 +66,32 @@ async fn tokens_are_made_listed_and_revoked() {
     assert_eq!(dora["rights"], json!({"alice/hidden": "read"}));
     assert!(dora["expires_at"].is_string());
     let path = format!("/assay/tokens/{}", dora["id"]);
-    assert_eq!(world.ask("DELETE", &path, &world.admin, &[], "").await.status, 204);
+    assert_eq!(
+        world
+            .ask("DELETE", &path, &world.admin, &[], "")
+            .await
+            .status,
+        204
+    );
     assert_eq!(world.get("/builds/21", text).await.status, 403);
-    assert_eq!(world.ask("DELETE", &path, &world.admin, &[], "").await.status, 404);
-    for bad in ["{}", r#"{"user":" "}"#, r#"{"user":"x","rights":{"a":"read"}}"#, r#"{"user":"x","expires":"soon"}"#] {
-        assert_eq!(world.post("/assay/tokens", &world.admin, bad).await.status, 422, "{bad}");
+    assert_eq!(
+        world
+            .ask("DELETE", &path, &world.admin, &[], "")
+            .await
+            .status,
+        404
+    );
+    for bad in [
+        "{}",
+        r#"{"user":" "}"#,
+        r#"{"user":"x","rights":{"a":"read"}}"#,
+        r#"{"user":"x","expires":"soon"}"#,
+    ] {
+        assert_eq!(
+            world.post("/assay/tokens", &world.admin, bad).await.status,
+            422,
+            "{bad}"
+        );
     }
 }
 
@@ -68,17 +103,34 @@ async fn repositories_are_managed_by_the_daemon() {
     let repository = world.store.repository(RepoId(3)).unwrap().unwrap();
     let daemon = tokio::spawn(async move {
         match commands.recv().await.unwrap() {
-            Command::AddRepository { path, slug, visibility, build, reply } => {
-                assert_eq!((path.as_str(), visibility, build), ("/srv/x.git", Visibility::Public, true));
+            Command::AddRepository {
+                path,
+                slug,
+                visibility,
+                build,
+                reply,
+            } => {
+                assert_eq!(
+                    (path.as_str(), visibility, build),
+                    ("/srv/x.git", Visibility::Public, true)
+                );
                 assert_eq!(slug, Some(Slug::parse("a/x").unwrap()));
-                let _ = reply.send(Err(CommandError::Refused("/srv/x.git is no repository".to_owned())));
+                let _ = reply.send(Err(CommandError::Refused(
+                    "/srv/x.git is no repository".to_owned(),
+                )));
             }
             other => panic!("{other:?}"),
         }
         match commands.recv().await.unwrap() {
             Command::UpdateRepository { id, patch, reply } => {
                 assert_eq!(id, RepoId(3));
-                assert_eq!(patch, RepositoryPatch { description: Some(None), ..RepositoryPatch::default() });
+                assert_eq!(
+                    patch,
+                    RepositoryPatch {
+                        description: Some(None),
+                        ..RepositoryPatch::default()
+                    }
+                );
                 let _ = reply.send(Ok(repository));
             }
             other => panic!("{other:?}"),
@@ -102,20 +154,60 @@ async fn repositories_are_managed_by_the_daemon() {
     assert_eq!(list["repos"][0]["path"], "/srv/git/alice/open.git");
     let add = r#"{"path":"/srv/x.git","slug":"a/x","visibility":"public","build":true}"#;
     let refused = world.post("/assay/repos", &world.admin, add).await;
-    assert_eq!((refused.status.as_u16(), refused.json()["error"]["message"].as_str()), (422, Some("/srv/x.git is no repository")));
-    let patched = world.ask("PATCH", "/assay/repos/3", &world.admin, &[("accept", V2)], r#"{"description":null}"#).await;
+    assert_eq!(
+        (
+            refused.status.as_u16(),
+            refused.json()["error"]["message"].as_str()
+        ),
+        (422, Some("/srv/x.git is no repository"))
+    );
+    let patched = world
+        .ask(
+            "PATCH",
+            "/assay/repos/3",
+            &world.admin,
+            &[("accept", V2)],
+            r#"{"description":null}"#,
+        )
+        .await;
     assert_eq!(patched.json()["repo"]["slug"], "bob/tools");
-    assert_eq!(world.ask("DELETE", "/assay/repos/9", &world.admin, &[], "").await.status, 404);
-    assert_eq!(world.post("/assay/reconcile", &world.admin, "").await.status, 204);
+    assert_eq!(
+        world
+            .ask("DELETE", "/assay/repos/9", &world.admin, &[], "")
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        world
+            .post("/assay/reconcile", &world.admin, "")
+            .await
+            .status,
+        204
+    );
     daemon.await.unwrap();
-    assert_eq!(world.post("/assay/repos", &world.admin, r#"{"slug":"a/b"}"#).await.status, 422, "path is missing");
+    assert_eq!(
+        world
+            .post("/assay/repos", &world.admin, r#"{"slug":"a/b"}"#)
+            .await
+            .status,
+        422,
+        "path is missing"
+    );
 }
 
 #[tokio::test]
 async fn a_link_is_made_for_the_operator() {
     let world = World::new(Mode::Private);
-    let url = world.post("/assay/link", &world.admin, "").await.json()["url"].as_str().unwrap().to_owned();
+    let url = world.post("/assay/link", &world.admin, "").await.json()["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = url.strip_prefix("http://127.0.0.1:27729").unwrap();
     assert_eq!(world.get_as(path, "", "text/html").await.status, 303);
-    assert_eq!(world.get_as(path, "", "text/html").await.status, 403, "once only");
+    assert_eq!(
+        world.get_as(path, "", "text/html").await.status,
+        403,
+        "once only"
+    );
 }

@@ -1,8 +1,18 @@
 //! From an event and the `.travis.yml` of its commit to a blueprint of a build, or to the reason why there is none.
 
+mod branches;
+mod skip;
+
+use crate::condition;
 use crate::message::Message;
-use crate::model::{Commit, Repository, Request};
-use crate::value::Map;
+use crate::model::{Commit, EventKind, Repository, Request};
+use crate::value::{Map, Value};
+use crate::yml::{self, Expansion, Linted, ReadError};
+
+/// Bytes of a `.travis.yml` that are read.
+pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
+/// Jobs of one build (Travis docs, "Build Matrix").
+pub const MAX_JOBS: usize = 200;
 
 /// What was found under `.travis.yml` in the commit.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +70,129 @@ pub enum Decision {
 /// Decides about a request whose commit has been read: skip commands, `branches`, the file itself, its conditions.
 ///
 /// Sources: Travis docs "Customizing the Build" (skipping, safelisting), travis-core `request/approval.rb`.
-pub fn decide(_repository: &Repository, _request: &Request, _commit: &Commit, _file: ConfigFile<'_>) -> Decision {
-    todo!()
+pub fn decide(repository: &Repository, request: &Request, commit: &Commit, file: ConfigFile<'_>) -> Decision {
+    let data = event_data(repository, request, commit);
+    match check(request, commit, file, &data) {
+        Ok(blueprint) => Decision::Accept(Box::new(blueprint)),
+        Err(Refusal { reason, messages }) => Decision::Reject { reason, messages },
+    }
+}
+
+/// Why there is no build.
+struct Refusal {
+    reason: String,
+    messages: Vec<Message>,
+}
+
+impl Refusal {
+    fn new(reason: impl Into<String>) -> Self {
+        Refusal { reason: reason.into(), messages: Vec::new() }
+    }
+}
+
+fn check(request: &Request, commit: &Commit, file: ConfigFile<'_>, data: &Map) -> Result<Blueprint, Refusal> {
+    if let Some(option) = request.event.options.iter().find(|option| skip::is_skip_option(option)) {
+        return Err(Refusal::new(format!("the push asked for no build (push option {option})")));
+    }
+    if request.event.kind != EventKind::Cron
+        && let Some(command) = skip::skip_command(&commit.message)
+    {
+        return Err(Refusal::new(format!("the commit message says {command}")));
+    }
+    let linted = read(commit, file)?;
+    let messages = linted.messages.clone();
+    build(request, linted, data).map_err(|reason| Refusal { reason, messages })
+}
+
+fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
+    let id = commit.id.short();
+    let too_large = |size: u64| {
+        Refusal::new(format!(".travis.yml of commit {id} has {size} bytes, more than the limit of {MAX_CONFIG_BYTES} (1 MiB)"))
+    };
+    match file {
+        ConfigFile::Missing => Err(Refusal::new(format!("there is no .travis.yml in commit {id}"))),
+        ConfigFile::NotAFile => Err(Refusal::new(format!(".travis.yml of commit {id} is not a regular file"))),
+        ConfigFile::TooLarge(size) => Err(too_large(size)),
+        ConfigFile::Bytes(bytes) => match u64::try_from(bytes.len()) {
+            Ok(size) if size <= MAX_CONFIG_BYTES => yml::lint(bytes).map_err(|error| match error {
+                ReadError::Syntax(error) => {
+                    Refusal::new(format!(".travis.yml of commit {id} is not valid YAML: {error}"))
+                }
+                ReadError::NotAMap(what) => Refusal::new(format!(
+                    ".travis.yml of commit {id} must be a map of keys at its top level, but it is {what}"
+                )),
+            }),
+            Ok(size) => Err(too_large(size)),
+            Err(_) => Err(too_large(u64::MAX)),
+        },
+    }
+}
+
+/// Everything after the file has been read; the error is the reason.
+fn build(request: &Request, linted: Linted, data: &Map) -> Result<Blueprint, String> {
+    let Linted { config, mut messages } = linted;
+    branches::check(&config, request.branch())?;
+    check_condition(&config, data)?;
+    let expansion = yml::expand(&config, data);
+    if expansion.truncated || expansion.jobs.len() > MAX_JOBS {
+        let count = expansion.jobs.len();
+        let more = if expansion.truncated { "or more " } else { "" };
+        return Err(format!("the matrix has {count} {more}jobs, and the limit is {MAX_JOBS}"));
+    }
+    if expansion.jobs.is_empty() {
+        return Err("the matrix has no jobs: all of them are excluded or their conditions are false".to_owned());
+    }
+    messages.extend(expansion.messages.iter().cloned());
+    let fast_finish = config.get("jobs").and_then(Value::as_map).and_then(|jobs| jobs.get("fast_finish"));
+    let fast_finish = fast_finish.and_then(Value::as_bool).unwrap_or(false);
+    let (stages, jobs) = stages_and_jobs(expansion);
+    Ok(Blueprint { config, stages, jobs, fast_finish, messages })
+}
+
+fn check_condition(config: &Map, data: &Map) -> Result<(), String> {
+    let text = match config.get("if") {
+        Some(Value::Str(text)) => text,
+        _ => return Ok(()),
+    };
+    match condition::eval_scoped(text, config, data) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("the condition at the top of .travis.yml is false: if: {text}")),
+        Err(error) => Err(format!("the condition at the top of .travis.yml cannot be used: {error}")),
+    }
+}
+
+fn stages_and_jobs(expansion: Expansion) -> (Vec<String>, Vec<JobBlueprint>) {
+    let stages: Vec<String> =
+        expansion.stages.iter().map(|stage| stage.text("name").unwrap_or_default().to_owned()).collect();
+    let place = |job: &Map| {
+        let name = job.text("stage")?.to_lowercase();
+        let place = stages.iter().position(|stage| stage.to_lowercase() == name)?;
+        u32::try_from(place).ok()
+    };
+    let job = |config: Map| JobBlueprint {
+        stage: place(&config),
+        allow_failure: config.get("allow_failure").and_then(Value::as_bool).unwrap_or(false),
+        config,
+    };
+    let jobs = expansion.jobs.into_iter().map(job).collect();
+    (stages, jobs)
+}
+
+/// What conditions may ask about an event.
+fn event_data(repository: &Repository, request: &Request, commit: &Commit) -> Map {
+    let text = |text: &str| Value::from(text);
+    let slug = repository.slug.as_str();
+    let entries = [
+        ("type", text(request.event.kind.name())),
+        ("repo", text(slug)),
+        ("head_repo", text(slug)),
+        ("branch", text(request.branch())),
+        ("head_branch", text(request.branch())),
+        ("tag", request.tag().map_or(Value::Null, text)),
+        ("commit_message", text(&commit.message)),
+        ("sender", request.event.pusher.as_deref().map_or(Value::Null, text)),
+        ("fork", Value::Bool(false)),
+        ("draft", Value::Bool(false)),
+    ];
+    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,6 +1,11 @@
 //! From one row of the matrix to everything its sandbox needs: script, environment, limits, checkout options.
 
 use crate::model::{Build, Job, Repository};
+use crate::script;
+use crate::value::{Map, Value};
+
+/// Commits of history that a job gets when it doesn't say.
+const DEFAULT_DEPTH: u32 = 50;
 
 /// What is known around a job when it is about to run.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +70,38 @@ pub struct PhaseLimits {
 }
 
 /// Makes the plan of a job.
-pub fn plan_job(_context: &JobContext<'_>) -> JobPlan {
-    todo!()
+pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
+    let config = &context.job.config;
+    let build_dir = format!("{}/build/{}", script::HOME, context.repository.slug);
+    let git = git_options(config);
+    let text = |key: &str| config.text(key).map(str::to_owned);
+    let script::Script { text: script, notes } = script::write(context, &build_dir, &git);
+    JobPlan {
+        script,
+        env: script::initial(),
+        build_dir,
+        git,
+        limits: PhaseLimits::default(),
+        os: text("os").unwrap_or_else(|| "linux".to_owned()),
+        dist: text("dist"),
+        arch: text("arch"),
+        notes,
+    }
+}
+
+/// `git` of a configuration; what makes no sense there counts as not given.
+fn git_options(config: &Map) -> GitOptions {
+    let git = config.get("git").and_then(Value::as_map);
+    let flag = |key: &str| git.and_then(|git| git.get(key)).and_then(Value::as_bool);
+    let depth = match git.and_then(|git| git.get("depth")) {
+        Some(Value::Bool(false)) => None,
+        Some(Value::Int(depth)) => Some(u32::try_from(*depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH)),
+        _ => Some(DEFAULT_DEPTH),
+    };
+    GitOptions {
+        depth,
+        submodules: flag("submodules").unwrap_or(true),
+        clone: flag("clone").unwrap_or(true),
+        lfs_skip_smudge: flag("lfs_skip_smudge").unwrap_or(false),
+    }
 }

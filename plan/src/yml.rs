@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use self::node::{Fields, Node};
 use self::report::{At, Report};
 use crate::message::{Level, Message};
-use crate::value::Map;
+use crate::value::{Map, Value};
 
 pub use self::matrix::expand;
 
@@ -49,6 +49,8 @@ pub struct Expansion {
     pub jobs: Vec<Map>,
     /// Stages that remain, in order: `{name, if}`.
     pub stages: Vec<Map>,
+    /// `notifications` without the entries whose condition is false for this event; null if none are left.
+    pub notifications: Value,
     /// Messages of the expansion (`skip_*`).
     pub messages: Vec<Message>,
     /// The matrix has more jobs than the limit; `jobs` then holds only the first of them.
@@ -60,7 +62,7 @@ pub struct Expansion {
 /// # Errors
 /// If the bytes are no YAML, or their top level is no map. Everything else is a message.
 pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
-    let text = text::tidy(bytes);
+    let text::Tidied { text, dropped } = text::tidy(bytes);
     let document = read::read(&text)?;
     let fields = match document.root {
         Node::Map(fields) => fields,
@@ -80,7 +82,19 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
     };
     config.remove("import");
     config.remove("merge_mode");
-    Ok(Linted { config, messages: report.into_messages(&text) })
+    let mut messages = report.into_messages(&text);
+    messages.extend(dropped.map(|(count, line)| say_dropped(count, line)));
+    Ok(Linted { config, messages })
+}
+
+fn say_dropped(count: usize, line: u32) -> Message {
+    Message {
+        level: Level::Warn,
+        key: "root".to_owned(),
+        code: "dropped_characters".to_owned(),
+        args: vec![("bytes".to_owned(), Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))],
+        line: Some(line),
+    }
 }
 
 fn describe(node: &Node) -> &'static str {

@@ -85,8 +85,8 @@ impl Evaluator<'_> {
 /// If the expression is none, or takes too many steps.
 pub(crate) fn search(pattern: &str, text: &str) -> Result<bool, ConditionError> {
     let invalid = |error: fancy_regex::Error| ConditionError::Regex(pattern.to_owned(), error.to_string());
-    let regex = RegexBuilder::new(&translate(pattern))
-        .multi_line(true)
+    // In the text, not as an option: the option would turn `\\A` into a line start too.
+    let regex = RegexBuilder::new(&format!("(?m){}", translate(pattern)))
         .backtrack_limit(MAX_BACKTRACKS)
         .delegate_size_limit(MAX_REGEX)
         .build()

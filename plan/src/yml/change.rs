@@ -37,27 +37,27 @@ fn change_any(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
 }
 
 fn change_seq(schema: &'static Schema, items: &'static Schema, env_vars: bool, at: &At<'_>, node: Node) -> Node {
-    let node = if env_vars { change_env_vars(at, node) } else { node };
-    let node = pick(schema, at, flatten(node));
-    let node = match node {
-        Node::Seq(_) => node,
-        single => Node::Seq(vec![single]),
-    };
-    match node {
-        Node::Seq(nodes) => Node::Seq(nodes.into_iter().map(|node| change(items, at, node)).collect()),
-        other => other,
+    // Items of a list whose key was repaired still go by its old name at first.
+    let old_key = at.key().and_then(Key::old).filter(|_| matches!(node, Node::Seq(_)));
+    let old_at = old_key.as_ref().map(|key| at.below(key));
+    let item_at = old_at.as_ref().unwrap_or(at);
+    let (node, is_rebuilt) = if env_vars { (change_env_vars(item_at, node), true) } else { flatten(node) };
+    let item_at = if is_rebuilt { at } else { item_at };
+    match pick(schema, at, node) {
+        Node::Seq(nodes) => Node::Seq(nodes.into_iter().map(|node| change(items, item_at, node)).collect()),
+        single => Node::Seq(vec![change(items, at, single)]),
     }
 }
 
-/// A list in a list is one list.
-fn flatten(node: Node) -> Node {
+/// A list in a list is one list; also whether there was one.
+fn flatten(node: Node) -> (Node, bool) {
     match node {
         Node::Seq(items) if items.iter().any(|item| matches!(item, Node::Seq(_))) => {
             let mut flat = Vec::new();
             flatten_into(items, &mut flat);
-            Node::Seq(flat)
+            (Node::Seq(flat), true)
         }
-        other => other,
+        other => (other, false),
     }
 }
 
@@ -222,18 +222,18 @@ fn inherit(map: &'static MapType, at: &At<'_>, node: Node) -> Node {
     if is_secure(&fields) {
         return Node::Map(fields);
     }
+    // A flag is made text again in each channel, text is repaired once.
+    let flags: Vec<(Key, Node)> = fields.iter().filter(|(_, node)| matches!(node, Node::Bool(_))).cloned().collect();
     let changed_entry = |(key, node): (Key, Node)| {
-        let node = match (&node, map.child(&key.text)) {
-            (Node::Map(_) | Node::Seq(_), _) | (_, None) => node,
+        let node = match (node.kind(), map.child(&key.text)) {
+            (Type::Map | Type::Seq, _) | (_, None) => node,
             (_, Some(child)) => change(child, &at.below(&key), node),
         };
         (key, node)
     };
     let entries: Vec<(Key, Node)> = fields.into_iter().map(changed_entry).collect();
-    let shared: Vec<(Key, Node)> = SHARED
-        .iter()
-        .filter_map(|name| entries.iter().find(|(key, _)| key.text == *name).cloned())
-        .collect();
+    let find = |name: &str| flags.iter().chain(&entries).find(|(key, _)| key.text == name).cloned();
+    let shared: Vec<(Key, Node)> = SHARED.iter().filter_map(|name| find(name)).collect();
     let give = |node: &mut Node| {
         if let Node::Map(fields) = node
             && !is_secure(fields)

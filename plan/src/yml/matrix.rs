@@ -4,6 +4,7 @@
 //! `reorder.rs`.
 
 mod env;
+mod notifications;
 mod rows;
 mod rules;
 mod stages;
@@ -29,10 +30,11 @@ pub fn expand(config: &Map, data: &Map) -> Expansion {
     let expander = Expander { config, data, messages: RefCell::default(), asked: Cell::new(0) };
     let (rows, truncated) = rows::rows(&expander);
     let (stages, rows) = stages::assign(&expander, rows);
+    let notifications = notifications::filter(&expander);
     let rows = rules::allow_failures(&expander, rows);
     let jobs = unique(stages::reorder(&stages, rows));
     let truncated = truncated || expander.asked.get() > MAX_CONDITIONS;
-    Expansion { jobs, stages, messages: expander.messages.into_inner(), truncated }
+    Expansion { jobs, stages, notifications, messages: expander.messages.into_inner(), truncated }
 }
 
 struct Expander<'c> {

@@ -8,17 +8,29 @@ pub(super) struct Key {
     pub(super) text: String,
     /// Byte offset in the text plus one; 0 when the key was not written by the author.
     pub(super) mark: u32,
+    /// What the author wrote, if a repair changed it.
+    old: Option<String>,
 }
 
 impl Key {
+    /// A key written at an offset.
+    pub(super) fn written(text: &str, mark: u32) -> Self {
+        Key { text: text.to_owned(), mark, old: None }
+    }
+
+    /// The key under its old name, if it was repaired.
+    pub(super) fn old(&self) -> Option<Key> {
+        self.old.as_ref().map(|old| Key::written(old, self.mark))
+    }
+
     /// A key that stands nowhere in the file.
     pub(super) fn made(text: &str) -> Self {
-        Key { text: text.to_owned(), mark: 0 }
+        Key::written(text, 0)
     }
 
     /// The same place, another text.
     pub(super) fn renamed(&self, text: &str) -> Self {
-        Key { text: text.to_owned(), mark: self.mark }
+        Key { text: text.to_owned(), mark: self.mark, old: Some(self.text.clone()) }
     }
 }
 

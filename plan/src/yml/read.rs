@@ -336,7 +336,7 @@ impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
 impl KeySeed<'_, '_> {
     fn key(text: &str, mark: u32) -> ReadKey {
         let name = if text.len() > 1 { text.strip_prefix(':').unwrap_or(text) } else { text };
-        ReadKey { is_merge: text == "<<", key: Key { text: name.to_owned(), mark } }
+        ReadKey { is_merge: text == "<<", key: Key::written(name, mark) }
     }
 }
 

@@ -76,7 +76,7 @@ static CODE_CLIMATE: Schema = any(&[normal(&CODE_CLIMATE_MAP), other(&SECURE), o
 static COVERITY_PROJECT_MAP: Schema = of(Kind::Map(MapType {
     prefix: prefix("name"),
     required: &["name"],
-    ..strict_map(&[&[key("name", &STR), key("version", &STR)]])
+    ..strict_map(&[&[key("name", &STR), key("version", &STR), key("description", &STR)]])
 }));
 static COVERITY_PROJECT: Schema = any(&[normal(&COVERITY_PROJECT_MAP), other(&STR)]);
 static COVERITY_MAP: Schema = of(Kind::Map(addon(&[&[

@@ -1,0 +1,125 @@
+//! The job script: a bash program with Travis' phases, abort rules, folds and time marks.
+//!
+//! Whatever the configuration holds goes in as single-quoted text, so that the script is good bash for every input. Rules:
+//! travis-ci/travis-build, `script.rb`, `stages.rb` and `bash/`.
+
+mod deploy;
+mod env;
+mod language;
+mod languages;
+mod phases;
+
+use std::fmt::Write as _;
+
+use crate::job::{GitOptions, JobContext};
+use crate::value::{Map, Value};
+
+pub(crate) use env::{HOME, initial};
+
+const HELPERS: &str = include_str!("script/helpers.sh");
+
+/// A script and what to say above the log.
+pub(crate) struct Script {
+    pub(crate) text: String,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Writes the script of a job.
+pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions) -> Script {
+    let config = &context.job.config;
+    let mut shell = Shell::default();
+    shell.raw("#!/bin/bash");
+    shell.raw(HELPERS);
+    env::write_builtin(&mut shell, context, build_dir);
+    write_checkout(&mut shell, context, git);
+    let mut notes = env::write_config(&mut shell, context);
+    language::write_setup(&mut shell, context);
+    phases::write(&mut shell, config);
+    shell.raw("travis_footer");
+    notes.extend(unsupported(config));
+    Script { text: shell.text, notes }
+}
+
+/// Shows what the sandbox has laid out and goes there.
+fn write_checkout(shell: &mut Shell, context: &JobContext<'_>, git: &GitOptions) {
+    let build = context.build;
+    let what = if git.clone {
+        let kind = if build.tag.is_some() { "tag" } else { "branch" };
+        let history = git.depth.map_or("all of its history".to_owned(), |depth| format!("a history of {depth}"));
+        format!("{} at {} ({kind} {}), with {history}", context.repository.slug, build.commit.id, build.branch)
+    } else {
+        "nothing (git.clone: false)".to_owned()
+    };
+    shell.raw("travis_fold start git.checkout\ntravis_time_start");
+    let _ = writeln!(shell.text, "printf '%s\\n' {}", quote(&format!("Checked out: {what}")));
+    shell.raw("cd \"$TRAVIS_BUILD_DIR\" || travis_terminate 2\ntravis_time_finish checkout\ntravis_fold end git.checkout\necho");
+}
+
+/// Sections that are read but not acted on.
+fn unsupported(config: &Map) -> Vec<String> {
+    let mut notes = Vec::new();
+    let names = |value: &Value| -> Vec<String> {
+        match value {
+            Value::Seq(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Value::Map(map) => map.keys().map(str::to_owned).collect(),
+            Value::Str(text) => vec![text.clone()],
+            _ => Vec::new(),
+        }
+    };
+    for (key, what) in [("services", "services are not started"), ("addons", "addons are not installed")] {
+        if let Some(list) = config.get(key).map(names).filter(|list| !list.is_empty()) {
+            notes.push(format!("{what} here: {}", list.join(", ")));
+        }
+    }
+    if config.get("cache").and_then(Value::as_map).is_some_and(|cache| !cache.is_empty()) {
+        notes.push("cache: nothing is kept between jobs here".to_owned());
+    }
+    notes
+}
+
+/// A script being written.
+#[derive(Default)]
+pub(super) struct Shell {
+    text: String,
+}
+
+impl Shell {
+    /// Adds lines that are bash already.
+    fn raw(&mut self, lines: &str) {
+        self.text.push_str(lines);
+        if !lines.ends_with('\n') {
+            self.text.push('\n');
+        }
+    }
+
+    /// Sets a variable, exported, to exactly this text. The name must be one.
+    fn export(&mut self, name: &str, value: &str) {
+        let _ = writeln!(self.text, "export {name}={}", quote(value));
+    }
+
+    /// Sets a variable of ours.
+    fn set(&mut self, name: &str, value: &str) {
+        let _ = writeln!(self.text, "{name}={}", quote(value));
+    }
+
+    /// Runs a command of the author's through `travis_cmd`; `options` are its options.
+    fn command(&mut self, command: &str, options: &str) {
+        let _ = writeln!(self.text, "travis_cmd {} {options}", quote(command));
+    }
+}
+
+/// The text as one word of bash, whatever it holds; bash knows no NUL.
+pub(super) fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\0', "").replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn quotes_end_nowhere_but_at_the_end() {
+        assert_eq!(quote("it's\0 $x"), "'it'\\''s $x'");
+        assert_eq!(quote(""), "''");
+    }
+}

@@ -1,0 +1,256 @@
+//! Carries out the steps of a plan, one after the other, and stops at the first that fails.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
+
+use crate::jail::Step;
+use crate::sys;
+use crate::wire::{Failure, Part};
+
+/// What steps leave for later ones.
+#[derive(Default)]
+pub(crate) struct Builder {
+    opened: HashMap<PathBuf, OwnedFd>,
+    root: Option<OwnedFd>,
+}
+
+impl Builder {
+    /// Does all of `steps`.
+    pub(crate) fn apply(&mut self, steps: &[Step]) -> Result<(), Failure> {
+        for step in steps {
+            let fail = |error: io::Error| Failure::new(Part::Jail(step.promise().to_owned()), step.to_string(), &error);
+            self.step(step).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> io::Result<()> {
+        match step {
+            Step::Join(group) => std::fs::write(group.join("cgroup.procs"), "0"),
+            Step::Open(source) => self.open(source),
+            Step::Become(uid) => become_user(*uid),
+            Step::Namespaces { inside } => namespaces(*inside),
+            Step::Loopback => loopback(),
+            Step::Hostname(name) => Ok(rustix::system::sethostname(name.as_bytes())?),
+            Step::Root { size, inodes } => self.mount_root(*size, *inodes),
+            Step::Folder(path, mode) => self.folder(path, *mode),
+            Step::File(path, text) => self.file(path, text.as_bytes()),
+            Step::Copy(path) => self.copy(path),
+            Step::Link(path, target) => self.link(path, target),
+            Step::Show { source, target } => self.show(source, target),
+            Step::Device(name) => self.device(name),
+            Step::Terminals => self.terminals(),
+            Step::Processes => self.mount("proc", "proc", MountFlags::NODEV, ""),
+            Step::NoNamespaces => self.no_namespaces(),
+            Step::Mask(path) => self.mask(path),
+            Step::ReadOnly(path) => self.read_only(path),
+            Step::Pivot => self.pivot(),
+        }
+    }
+
+    fn root(&self) -> io::Result<BorrowedFd<'_>> {
+        self.root.as_ref().map(AsFd::as_fd).ok_or_else(|| io::Error::other("no root yet"))
+    }
+
+    fn open(&mut self, source: &Path) -> io::Result<()> {
+        let tree = clone_tree(CWD, source)?;
+        self.opened.insert(source.to_owned(), tree);
+        Ok(())
+    }
+
+    /// The RAM root is mounted over the old root, where no path leads: host paths keep meaning the host until the pivot.
+    fn mount_root(&mut self, size: u64, inodes: u64) -> io::Result<()> {
+        let made = tmpfs(size, inodes, true).or_else(|error| match error.raw_os_error() {
+            Some(libc::EINVAL) => tmpfs(size, inodes, false),
+            _ => Err(error),
+        })?;
+        rustix::mount::move_mount(made.as_fd(), "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        rustix::process::fchdir(&made)?;
+        self.root = Some(made);
+        Ok(())
+    }
+
+    fn folder(&self, path: &str, mode: u32) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens the folder that holds `path`, making it where it is missing. No link is followed.
+    fn parent<'p>(&self, path: &'p str) -> io::Result<(OwnedFd, &'p str)> {
+        let (folder, name) = path.rsplit_once('/').ok_or(Errno::INVAL)?;
+        match self.beneath(folder, OFlags::DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.folder(folder, 0o755)?;
+                Ok((self.beneath(folder, OFlags::DIRECTORY)?, name))
+            }
+            other => Ok((other?, name)),
+        }
+    }
+
+    fn beneath(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        let inside = match path.trim_start_matches('/') {
+            "" => ".",
+            inside => inside,
+        };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = flags | OFlags::PATH | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat2(self.root()?, inside, flags, Mode::empty(), resolve)?)
+    }
+
+    fn file(&self, path: &str, content: &[u8]) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+        std::fs::File::from(fd).write_all(content)
+    }
+
+    /// A host file that vanished meanwhile, or that the job's user may not read, is left out: less is shown, not more.
+    fn copy(&self, path: &str) -> io::Result<()> {
+        match std::fs::read(path) {
+            Ok(content) => self.file(path, &content),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn link(&self, path: &str, target: &str) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        Ok(rustix::fs::symlinkat(target, &parent, name)?)
+    }
+
+    fn show(&mut self, source: &Path, target: &str) -> io::Result<()> {
+        let tree = match self.opened.remove(source) {
+            Some(tree) => tree,
+            None => clone_tree(CWD, source)?,
+        };
+        sys::mount_attributes(tree.as_fd(), sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV)?;
+        let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode);
+        match kind {
+            rustix::fs::FileType::Directory => self.folder(target, 0o755)?,
+            _ => self.file(target, b"")?,
+        }
+        self.attach(&tree, target)
+    }
+
+    fn attach(&self, tree: &OwnedFd, target: &str) -> io::Result<()> {
+        let place = self.beneath(target, OFlags::empty())?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        Ok(rustix::mount::move_mount(tree, "", &place, "", flags)?)
+    }
+
+    fn device(&self, name: &str) -> io::Result<()> {
+        let target = format!("/dev/{name}");
+        self.file(&target, b"")?;
+        let tree = clone_tree(CWD, Path::new(&target))?;
+        self.attach(&tree, &target)
+    }
+
+    fn mount(&self, kind: &str, inside: &str, flags: MountFlags, data: &str) -> io::Result<()> {
+        let data = std::ffi::CString::new(data)?;
+        let flags = flags | MountFlags::NOSUID | MountFlags::NOEXEC;
+        // The RAM root is the working folder, so a relative path means a place inside.
+        Ok(rustix::mount::mount(kind, inside, kind, flags, Some(data.as_c_str()))?)
+    }
+
+    /// `max` keeps one job from using up the host's terminals.
+    fn terminals(&self) -> io::Result<()> {
+        self.mount("devpts", "dev/pts", MountFlags::empty(), "newinstance,ptmxmode=0666,mode=0620,max=256")
+    }
+
+    /// A second lock beside the system call filter; hosts that refuse the write are none the worse.
+    fn no_namespaces(&self) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        match rustix::fs::openat(self.root()?, "proc/sys/user/max_user_namespaces", flags, Mode::empty()) {
+            Ok(fd) => drop(rustix::io::write(&fd, b"0\n")),
+            Err(error) => tracing::debug!(%error, "namespace limit can't be lowered"),
+        }
+        Ok(())
+    }
+
+    fn mask(&self, path: &str) -> io::Result<()> {
+        match self.beneath(path, OFlags::empty()) {
+            Ok(_) => self.attach(&clone_tree(CWD, Path::new("/dev/null"))?, path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_only(&self, path: &str) -> io::Result<()> {
+        let tree = clone_tree(self.root()?, Path::new(path.trim_start_matches('/')))?;
+        sys::mount_attributes(tree.as_fd(), sys::ATTR_RDONLY)?;
+        self.attach(&tree, path)
+    }
+
+    fn pivot(&mut self) -> io::Result<()> {
+        rustix::process::fchdir(self.root()?)?;
+        rustix::process::pivot_root(".", ".")?;
+        rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+        rustix::process::chdir("/")?;
+        self.root = None;
+        self.opened.clear();
+        Ok(())
+    }
+}
+
+/// A copy of the mounts at and below `path`, attached nowhere yet.
+fn clone_tree(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    Ok(rustix::mount::open_tree(at, path, flags)?)
+}
+
+fn tmpfs(size: u64, inodes: u64, huge: bool) -> io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, "size", size.to_string())?;
+    rustix::mount::fsconfig_set_string(&context, "nr_inodes", inodes.to_string())?;
+    rustix::mount::fsconfig_set_string(&context, "mode", "0755")?;
+    if huge {
+        // Ten times the speed for big files; small ones still take one page each.
+        rustix::mount::fsconfig_set_string(&context, "huge", "within_size")?;
+    }
+    rustix::mount::fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+fn become_user(id: u32) -> io::Result<()> {
+    let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    // The change of uid made our own /proc entries root's; the id maps below are written there.
+    Ok(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?)
+}
+
+fn namespaces(inside: u32) -> io::Result<()> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if uid == 0 || gid == 0 {
+        return Err(io::Error::other("uid or gid 0 of the host is never mapped"));
+    }
+    sys::unshare(sys::jail_namespaces())?;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("{inside} {uid} 1\n"))?;
+    std::fs::write("/proc/self/gid_map", format!("{inside} {gid} 1\n"))
+}
+
+fn loopback() -> io::Result<()> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    sys::loopback_up(socket.as_fd())
+}
+
+/// Free bytes and files of the root, and its size.
+pub(crate) fn nearly_full() -> bool {
+    let Ok(root) = rustix::fs::statvfs("/") else { return false };
+    let spare = (root.f_blocks / 256).min((1 << 20) / root.f_frsize.max(1));
+    root.f_bfree <= spare || root.f_ffree <= 1
+}
+

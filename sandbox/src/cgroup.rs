@@ -1,0 +1,326 @@
+//! The control groups of one run: limits, counters, killing, removal. Plain files; versions 1 and 2, also side by side.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cgroup::base::{Base, Version};
+use crate::spec::Limits;
+
+pub(crate) mod base;
+
+/// What the names of all groups begin with.
+const NAME: &str = "assay-";
+
+/// A group that limits something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    version: Version,
+    path: PathBuf,
+}
+
+/// All groups of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    paths: Vec<PathBuf>,
+    memory: Option<Group>,
+    processes: Option<Group>,
+    cpu: Option<Group>,
+    unified: Option<PathBuf>,
+    accounting: Option<PathBuf>,
+}
+
+impl Groups {
+    /// Makes the groups of run `id`, with its limits. What can't be had is missing in the result.
+    pub(crate) fn make(base: &Base, id: &str, limits: &Limits) -> Groups {
+        let mut groups = Groups::default();
+        for place in &base.places {
+            let Some(path) = groups.group(&place.parent, id) else { continue };
+            let group = Group { version: place.version, path };
+            let (limited, slot) = match place.controller {
+                "memory" => (limit_memory(&group, limits.memory), &mut groups.memory),
+                "pids" => (limit_processes(&group, limits.processes), &mut groups.processes),
+                _ => (weigh_cpu(&group, limits.cpu_weight), &mut groups.cpu),
+            };
+            match limited {
+                Ok(()) => *slot = Some(group),
+                Err(error) => tracing::warn!(group = %group.path.display(), %error, "control group can't be limited"),
+            }
+        }
+        groups.unified = base.unified.as_ref().and_then(|parent| groups.group(parent, id));
+        groups.accounting = base.accounting.as_ref().and_then(|parent| groups.group(parent, id));
+        groups
+    }
+
+    /// Makes one group, or takes it if it was made for another controller of the same hierarchy.
+    fn group(&mut self, parent: &Path, id: &str) -> Option<PathBuf> {
+        let path = parent.join(format!("{NAME}{id}"));
+        if self.paths.contains(&path) {
+            return Some(path);
+        }
+        let made = std::fs::create_dir(&path).or_else(|error| match error.kind() {
+            // Left by a run of the same name that is over: an empty group can be removed.
+            io::ErrorKind::AlreadyExists => std::fs::remove_dir(&path).and_then(|()| std::fs::create_dir(&path)),
+            _ => Err(error),
+        });
+        match made {
+            Ok(()) => {
+                self.paths.push(path.clone());
+                Some(path)
+            }
+            Err(error) => {
+                tracing::warn!(group = %path.display(), %error, "control group can't be made");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    pub(crate) fn limits_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    pub(crate) fn limits_processes(&self) -> bool {
+        self.processes.is_some()
+    }
+
+    pub(crate) fn weighs_cpu(&self) -> bool {
+        self.cpu.is_some()
+    }
+
+    /// Whether the group can be kept out of swap for certain.
+    pub(crate) fn denies_swap(&self) -> bool {
+        self.memory.as_ref().is_some_and(|group| group.version == Version::Two)
+    }
+
+    /// How many processes the kernel has killed because the group's memory was used up.
+    pub(crate) fn memory_kills(&self) -> u64 {
+        self.memory.as_ref().map_or(0, |group| match group.version {
+            Version::One => counter(&group.path, "memory.oom_control", "oom_kill"),
+            Version::Two => counter(&group.path, "memory.events", "oom_kill"),
+        })
+    }
+
+    /// How often a new process was refused.
+    pub(crate) fn process_refusals(&self) -> u64 {
+        self.processes.as_ref().map_or(0, |group| counter(&group.path, "pids.events", "max"))
+    }
+
+    /// Highest memory of the group, bytes.
+    pub(crate) fn memory_peak(&self) -> u64 {
+        self.memory.as_ref().map_or(0, |group| match group.version {
+            Version::One => number(&group.path, "memory.max_usage_in_bytes"),
+            Version::Two => number(&group.path, "memory.peak"),
+        })
+    }
+
+    /// CPU time of the group in milliseconds, if something counts it.
+    pub(crate) fn cpu_ms(&self) -> Option<u64> {
+        let unified = self.unified.as_ref().map(|path| counter(path, "cpu.stat", "usage_usec") / 1000);
+        let accounting = self.accounting.as_ref().map(|path| number(path, "cpuacct.usage") / 1_000_000);
+        unified.into_iter().chain(accounting).max().filter(|ms| *ms > 0)
+    }
+
+    /// Kills every process in the groups.
+    pub(crate) fn kill(&self) {
+        for path in &self.paths {
+            kill_group(path);
+        }
+    }
+
+    /// Removes the groups; their last processes may still be on their way out.
+    pub(crate) async fn remove(mut self) {
+        for _ in 0..REMOVAL_TRIES {
+            self.paths.retain(|path| !removed(path));
+            if self.paths.is_empty() {
+                return;
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+            self.kill();
+        }
+        tracing::warn!(groups = ?self.paths, "control groups can't be removed");
+    }
+}
+
+/// For runs that end in the middle of being set up; [`Groups::remove`] leaves nothing to do here.
+impl Drop for Groups {
+    fn drop(&mut self) {
+        self.kill();
+        self.paths.retain(|path| !removed(path));
+    }
+}
+
+/// Removal is tried for about five seconds: a group with a dying process in it is busy, and nothing tells when it ends.
+const REMOVAL_TRIES: usize = 500;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+
+fn removed(path: &Path) -> bool {
+    match std::fs::remove_dir(path) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+fn kill_group(path: &Path) {
+    use std::io::Write;
+    let switch = std::fs::OpenOptions::new().write(true).open(path.join("cgroup.kill"));
+    if switch.and_then(|mut file| file.write_all(b"1")).is_ok() {
+        return;
+    }
+    let members = std::fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    for pid in members.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+fn limit_memory(group: &Group, bytes: u64) -> io::Result<()> {
+    let write = |name: &str, value: &str| std::fs::write(group.path.join(name), value);
+    let bytes = bytes.to_string();
+    match group.version {
+        Version::One => {
+            write("memory.limit_in_bytes", &bytes)?;
+            // Both are missing on kernels without swap, or without accounting for it.
+            drop(write("memory.memsw.limit_in_bytes", &bytes));
+            drop(write("memory.swappiness", "0"));
+        }
+        Version::Two => {
+            write("memory.max", &bytes)?;
+            drop(write("memory.swap.max", "0"));
+            drop(write("memory.oom.group", "1"));
+        }
+    }
+    Ok(())
+}
+
+/// The launcher and the namespace's first process are in the group too.
+fn limit_processes(group: &Group, count: u64) -> io::Result<()> {
+    std::fs::write(group.path.join("pids.max"), count.saturating_add(2).to_string())
+}
+
+fn weigh_cpu(group: &Group, per_cent: u32) -> io::Result<()> {
+    let per_cent = u64::from(per_cent);
+    match group.version {
+        Version::One => std::fs::write(group.path.join("cpu.shares"), (per_cent * 1024 / 100).max(2).to_string()),
+        Version::Two => std::fs::write(group.path.join("cpu.weight"), per_cent.clamp(1, 10_000).to_string()),
+    }
+}
+
+/// A number on a line of its own beginning with `name`; 0 if it isn't there.
+fn counter(path: &Path, file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(path.join(file)).unwrap_or_default();
+    let mut values = text.lines().filter_map(|line| line.split_once(' ')).filter(|(key, _)| *key == name);
+    values.find_map(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
+}
+
+fn number(path: &Path, file: &str) -> u64 {
+    std::fs::read_to_string(path.join(file)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Kills and removes the groups of runs whose id begins with `prefix`.
+pub(crate) fn clean_up(base: &Base, prefix: &str) {
+    let parents = base.places.iter().map(|place| &place.parent).chain(&base.unified).chain(&base.accounting);
+    let begin = format!("{NAME}{prefix}");
+    for parent in parents {
+        let Ok(entries) = std::fs::read_dir(parent) else { continue };
+        for entry in entries.flatten() {
+            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(&begin));
+            if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove_now(&entry.path());
+            }
+        }
+    }
+}
+
+fn remove_now(path: &Path) {
+    for _ in 0..REMOVAL_TRIES {
+        kill_group(path);
+        if removed(path) {
+            return;
+        }
+        std::thread::sleep(REMOVAL_PAUSE);
+    }
+    tracing::warn!(group = %path.display(), "control group of an earlier daemon can't be removed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::base::Place;
+    use crate::spec::tests::sample;
+
+    fn base_two(parent: &Path) -> Base {
+        let place = |controller| Place { controller, version: Version::Two, parent: parent.to_owned() };
+        Base {
+            places: ["memory", "pids", "cpu"].map(place).to_vec(),
+            unified: Some(parent.to_owned()),
+            accounting: None,
+        }
+    }
+
+    #[test]
+    fn version_two_limits_and_counters() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut limits = sample().limits;
+        limits.cpu_weight = 50;
+        let groups = Groups::make(&base_two(folder.path()), "b-1", &limits);
+        let group = folder.path().join("assay-b-1");
+        assert_eq!(groups.paths(), [group.clone()]);
+        let read = |name: &str| std::fs::read_to_string(group.join(name)).unwrap();
+        assert_eq!(read("memory.max"), (1u64 << 30).to_string());
+        assert_eq!((read("memory.swap.max"), read("memory.oom.group")), ("0".into(), "1".into()));
+        assert_eq!((read("pids.max"), read("cpu.weight")), ("102".into(), "50".into()));
+        assert!(groups.limits_memory() && groups.limits_processes() && groups.denies_swap());
+
+        std::fs::write(group.join("memory.events"), "low 0\noom 3\noom_kill 2\noom_group_kill 1\n").unwrap();
+        std::fs::write(group.join("pids.events"), "max 7\n").unwrap();
+        std::fs::write(group.join("memory.peak"), "4096\n").unwrap();
+        std::fs::write(group.join("cpu.stat"), "usage_usec 5000\nuser_usec 1\n").unwrap();
+        assert_eq!((groups.memory_kills(), groups.process_refusals()), (2, 7));
+        assert_eq!((groups.memory_peak(), groups.cpu_ms()), (4096, Some(5)));
+        std::fs::write(group.join("cgroup.kill"), "").unwrap();
+        groups.kill();
+        assert_eq!(read("cgroup.kill"), "1");
+    }
+
+    #[test]
+    fn version_one_limits_and_counters() {
+        let folder = tempfile::tempdir().unwrap();
+        let parents = ["memory", "pids", "cpu"].map(|name| (name, folder.path().join(name)));
+        let mut base = Base::default();
+        for (controller, parent) in parents {
+            std::fs::create_dir(&parent).unwrap();
+            base.places.push(Place { controller, version: Version::One, parent });
+        }
+        let groups = Groups::make(&base, "b-2", &sample().limits);
+        assert_eq!(groups.paths().len(), 3);
+        let memory = folder.path().join("memory/assay-b-2");
+        let read = |path: &Path, name: &str| std::fs::read_to_string(path.join(name)).unwrap();
+        assert_eq!(read(&memory, "memory.swappiness"), "0");
+        assert_eq!(read(&folder.path().join("cpu/assay-b-2"), "cpu.shares"), "1024");
+        std::fs::write(memory.join("memory.oom_control"), "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n").unwrap();
+        assert_eq!(groups.memory_kills(), 1);
+        assert!(!groups.denies_swap());
+    }
+
+    #[test]
+    fn without_a_place_nothing_is_limited() {
+        let groups = Groups::make(&Base::default(), "b-3", &sample().limits);
+        assert!(!groups.limits_memory() && !groups.limits_processes() && groups.paths().is_empty());
+        assert_eq!((groups.memory_kills(), groups.process_refusals(), groups.cpu_ms()), (0, 0, None));
+    }
+
+    #[test]
+    fn clean_up_removes_only_what_bears_the_prefix() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["assay-d1-5", "assay-d2-5", "other"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let base = Base { unified: Some(folder.path().to_owned()), ..Base::default() };
+        clean_up(&base, "d2-");
+        let left = |name: &str| folder.path().join(name).is_dir();
+        assert_eq!((left("assay-d1-5"), left("assay-d2-5"), left("other")), (true, false, true));
+    }
+}

@@ -1,0 +1,85 @@
+//! Takes rights away from the present process: capabilities, limits, Landlock, system calls. Nothing here comes back.
+
+use std::io;
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, Compatible, CompatLevel, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, Scope,
+};
+use rustix::process::{Resource, Rlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use seccompiler::BpfProgram;
+
+use crate::wire::Job;
+
+/// Most descriptors a job's process starts out with; it may raise this to the inherited hard limit.
+const FILES: u64 = 16_384;
+
+/// Empties all five capability sets and makes sure that exec can't fill them.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    for number in 0..64 {
+        let Some(one) = 1u64.checked_shl(number).map(CapabilitySet::from_bits_retain) else { break };
+        match rustix::thread::remove_capability_from_bounding_set(one) {
+            Ok(()) => {}
+            // Beyond the last one this kernel knows.
+            Err(rustix::io::Errno::INVAL) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    rustix::thread::clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets { effective: none, permitted: none, inheritable: none },
+    )?;
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// Per-process limits; memory and processes only where no control group counts them.
+pub(crate) fn limit_resources(job: &Job) -> io::Result<()> {
+    limit(Resource::Core, 0)?;
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    let soft = files.maximum.map_or(FILES, |hard| hard.min(FILES));
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: files.maximum })?;
+    if let Some(bytes) = job.memory {
+        limit(Resource::Data, bytes)?;
+    }
+    if let Some(count) = job.processes {
+        // The namespace's first process counts too.
+        limit(Resource::Nproc, count.saturating_add(1))?;
+    }
+    Ok(())
+}
+
+/// Lowers the hard limit too; never above what was inherited, which would be refused.
+fn limit(resource: Resource, value: u64) -> io::Result<()> {
+    let hard = rustix::process::getrlimit(resource).maximum;
+    let value = hard.map_or(value, |hard| hard.min(value));
+    Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+}
+
+/// A second lock beside the others, as far as the kernel has it: no mounts, no device files, no signals and no abstract
+/// sockets outside the job.
+pub(crate) fn landlock() -> io::Result<()> {
+    let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+    let all = AccessFs::from_all(ABI::V5);
+    let granted: BitFlags<AccessFs> = all & !(AccessFs::MakeChar | AccessFs::MakeBlock);
+    let root = PathFd::new("/").map_err(|e| other(&e))?;
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .and_then(|rules| rules.scope(Scope::from_all(ABI::V6)))
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rule(PathBeneath::new(root, granted)))
+        .and_then(|rules| rules.restrict_self())
+        .map(drop)
+        .map_err(|e| other(&e))
+}
+
+/// Turns the filters on. The allow list first: of two refusals the kernel reports that of the filter added last.
+pub(crate) fn filter_calls(filters: &[BpfProgram; 2]) -> io::Result<()> {
+    for filter in filters {
+        seccompiler::apply_filter(filter).map_err(|error| io::Error::other(error.to_string()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! First process of the job's process namespace: finishes the jail, lays out the source, starts the command, reaps.
+//!
+//! It holds no secret, can't be looked into, and ends as soon as the command has ended: then the kernel kills whatever
+//! else is left in the namespace. It owns the terminal's session, not the command: when a session's leader ends, the
+//! kernel throws away terminal output that nobody has read yet.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::RecvFlags;
+use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::pty::OpenptFlags;
+use rustix::termios::Winsize;
+use seccompiler::BpfProgram;
+
+use crate::apply::Builder;
+use crate::wire::{Failure, Job, ORDER_KILL, ORDER_TERMINATE, Part, Plan, Report};
+use crate::{apply, confine, launcher, layout, sys, wire};
+
+/// Whom the kernel should take first when memory runs out: the command, then this process.
+const OOM_SCORE: &str = "500";
+
+/// Everything from the fork to the end.
+pub(crate) fn run(
+    control: &OwnedFd,
+    tree: OwnedFd,
+    builder: Builder,
+    plan: &Plan,
+    filters: &[BpfProgram; 2],
+) -> ExitCode {
+    match prepare(control, tree, builder, plan).and_then(|terminal| start(control, terminal, &plan.job, filters)) {
+        Ok(Some(running)) => running.supervise(control),
+        // The forked child, whose exec failed; it has reported.
+        Ok(None) => ExitCode::FAILURE,
+        Err(failure) => launcher::fail(control, failure),
+    }
+}
+
+/// For `map_err`: a step that isn't in the plan, with its promise.
+fn step<E: Into<io::Error>>(promise: &'static str, name: &'static str) -> impl FnOnce(E) -> Failure {
+    move |error| Failure::new(Part::Jail(format!("isolation of {promise}")), name, &error.into())
+}
+
+/// Builds the jail, drops every right, opens the terminal, lays out the source. Returns the terminal's inner side.
+fn prepare(control: &OwnedFd, tree: OwnedFd, mut builder: Builder, plan: &Plan) -> Result<OwnedFd, Failure> {
+    builder.apply(&plan.inner)?;
+    drop(builder);
+    confine::drop_capabilities().map_err(step("privileges", "drop capabilities"))?;
+    guard().map_err(step("processes", "guard the first process"))?;
+    let terminal = open_terminal(control, &plan.job).map_err(step("processes", "open terminal"))?;
+    layout::lay_out(tree, &plan.job.home, &plan.job.cwd)?;
+    confine::limit_resources(&plan.job).map_err(step("resources", "set limits"))?;
+    Ok(terminal)
+}
+
+/// Nobody may look into this process; it dies with the launcher; nothing of the daemon's stays open.
+fn guard() -> io::Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(rustix::stdio::dup2_stderr(&null)?)
+}
+
+fn open_terminal(control: &OwnedFd, job: &Job) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let outer = rustix::fs::open("/dev/ptmx", flags, Mode::empty())?;
+    rustix::pty::unlockpt(&outer)?;
+    let inner_flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let inner = rustix::pty::ioctl_tiocgptpeer(&outer, inner_flags)?;
+    let (columns, rows) = job.terminal;
+    rustix::termios::tcsetwinsize(&inner, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
+    wire::report(control.as_fd(), &Report::Terminal, &[outer.as_fd()])?;
+    rustix::process::setsid()?;
+    rustix::process::ioctl_tiocsctty(&inner)?;
+    Ok(inner)
+}
+
+/// Starts the command; `None` in the child when that failed.
+fn start(
+    control: &OwnedFd,
+    terminal: OwnedFd,
+    job: &Job,
+    filters: &[BpfProgram; 2],
+) -> Result<Option<Running>, Failure> {
+    let children = sys::child_events().map_err(step("processes", "watch children"))?;
+    match sys::fork().map_err(step("processes", "start the command"))? {
+        Some(main) => Ok(Some(Running { terminal, children, main })),
+        None => {
+            let failure = match become_command(control, &terminal, job, filters) {
+                Ok(error) => Failure::new(Part::Command, job.argv.first().cloned().unwrap_or_default(), &error),
+                Err(failure) => failure,
+            };
+            drop(wire::report(control.as_fd(), &Report::Failed(failure), &[]));
+            Ok(None)
+        }
+    }
+}
+
+/// Turns the child into the command. Returns only if exec fails.
+fn become_command(
+    control: &OwnedFd,
+    terminal: &OwnedFd,
+    job: &Job,
+    filters: &[BpfProgram; 2],
+) -> Result<io::Error, Failure> {
+    sys::default_signals();
+    settle(terminal).map_err(step("processes", "hand over the terminal"))?;
+    // Readable by its own user, as every program; only the first process is not.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
+        .map_err(step("processes", "be an ordinary process"))?;
+    // Not a promise: without it the kernel merely chooses by size.
+    drop(std::fs::write("/proc/self/oom_score_adj", OOM_SCORE));
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    rustix::process::chdir(&job.cwd).map_err(step("files", "enter the working folder"))?;
+    let (program, arguments) = job.argv.split_first().ok_or_else(|| {
+        Failure::new(Part::Command, "", &io::Error::from(io::ErrorKind::InvalidInput))
+    })?;
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).env_clear().envs(job.env.iter().map(|(name, value)| (name, value)));
+    confine::landlock().map_err(step("files", "apply Landlock"))?;
+    wire::report(control.as_fd(), &Report::Started, &[]).map_err(step("processes", "report the start"))?;
+    sys::close_on_exec_from(3).map_err(step("files", "close descriptors"))?;
+    confine::filter_calls(filters).map_err(step("privileges", "filter system calls"))?;
+    Ok(command.exec())
+}
+
+/// A process group of its own, in the terminal's foreground, with the terminal as its only open file.
+fn settle(terminal: &OwnedFd) -> io::Result<()> {
+    rustix::process::setpgid(None, None)?;
+    // From the background this would stop us with a signal that is ignored for the moment.
+    sys::ignore_terminal_stop();
+    rustix::termios::tcsetpgrp(terminal, rustix::process::getpid())?;
+    sys::default_signals();
+    rustix::stdio::dup2_stdin(terminal)?;
+    rustix::stdio::dup2_stdout(terminal)?;
+    Ok(rustix::stdio::dup2_stderr(terminal)?)
+}
+
+/// The command is going on.
+struct Running {
+    terminal: OwnedFd,
+    children: OwnedFd,
+    main: Pid,
+}
+
+impl Running {
+    fn supervise(self, control: &OwnedFd) -> ExitCode {
+        let mut obeying = true;
+        loop {
+            if let Some(status) = self.reap() {
+                return self.end(control, status);
+            }
+            let mut fds = [sys::readable(&self.children), sys::readable(control)];
+            let watched = if obeying { 2 } else { 1 };
+            if rustix::event::poll(&mut fds[..watched], None).is_err() {
+                continue;
+            }
+            if obeying && !fds[1].revents().is_empty() {
+                obeying = obey(control);
+            }
+            let mut seen = [0; 128];
+            while !fds[0].revents().is_empty() && rustix::io::read(&self.children, &mut seen).is_ok() {}
+        }
+    }
+
+    /// Collects every child that has ended; the command's status when it is among them.
+    fn reap(&self) -> Option<i32> {
+        let mut main = None;
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            if pid == self.main {
+                let signal = status.terminating_signal().map(|number| -number);
+                main = Some(status.exit_status().or(signal).unwrap_or(-libc::SIGKILL));
+            }
+        }
+        main
+    }
+
+    /// The command has ended: everything else dies too. The terminal is left without a hang-up, so that all output can
+    /// still be read.
+    fn end(self, control: &OwnedFd, status: i32) -> ExitCode {
+        let full = apply::nearly_full();
+        sys::signal_everyone(libc::SIGKILL);
+        drop(sys::leave_terminal(self.terminal.as_fd()));
+        drop(self.terminal);
+        drop(wire::report(control.as_fd(), &Report::Ended { status, full }, &[]));
+        ExitCode::SUCCESS
+    }
+}
+
+/// Carries out one order; `false` when there will be no more.
+fn obey(control: &OwnedFd) -> bool {
+    let order = wire::receive(control.as_fd(), RecvFlags::DONTWAIT).unwrap_or_default().0;
+    match order.first() {
+        Some(&ORDER_TERMINATE) => {
+            sys::signal_everyone(libc::SIGTERM);
+            // What was stopped must run to hear it.
+            sys::signal_everyone(libc::SIGCONT);
+            true
+        }
+        Some(&ORDER_KILL) => {
+            sys::signal_everyone(libc::SIGKILL);
+            true
+        }
+        // An unknown order is the end too: better dead than unsupervised.
+        _ => {
+            sys::signal_everyone(libc::SIGKILL);
+            false
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A run as its caller sees it: start, events, end.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::process::{Child, Command};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::cgroup::{Groups, base};
+use crate::error::RunError;
+use crate::jail::{self, Facts};
+use crate::spec::{Resource, RunSpec};
+use crate::supervise::Supervisor;
+use crate::tree::TreeWriter;
+use crate::{host, seccomp, wire};
+
+/// Events on their way to the caller; when it is full, the job's terminal is not read.
+const EVENTS: usize = 16;
+/// Size of the tree pipe: fewer turns between writer and launcher.
+const PIPE: usize = 1 << 20;
+
+/// What happens while a run goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEvent {
+    /// A promise about resources that this host can't keep fully, for the top of the log.
+    Notice(String),
+    /// The command has been started.
+    Started,
+    /// Bytes from the job's terminal.
+    Output(Vec<u8>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command ended with this code.
+    Exited(i32),
+    /// The command was ended by this signal (and by none of the limits).
+    Signaled(i32),
+    /// Wall time.
+    Time,
+    /// Silence.
+    Silence,
+    /// Memory: the group's limit was hit and something in it killed.
+    Memory,
+    /// Processes: fork was refused, and the command failed with this code.
+    Processes(i32),
+    /// Disk: the RAM root was full, and the command failed with this code.
+    Disk(i32),
+    /// Output.
+    Output,
+    /// [`Run::cancel`](Canceler::cancel).
+    Canceled,
+}
+
+/// What a run used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// CPU time of all processes, milliseconds.
+    pub cpu_ms: u64,
+    /// Highest memory of the group, bytes; 0 where it can't be measured.
+    pub memory_peak: u64,
+}
+
+/// How to start the launcher: program and arguments of the hidden subcommand that calls
+/// [`launcher_main`](crate::launcher_main).
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    /// Program.
+    pub program: PathBuf,
+    /// Arguments.
+    pub args: Vec<String>,
+}
+
+/// A run that is going on. Dropping it kills the sandbox.
+#[derive(Debug)]
+pub struct Run {
+    events: mpsc::Receiver<RunEvent>,
+    end: JoinHandle<Result<(Outcome, Usage), RunError>>,
+    cancel: Arc<Notify>,
+}
+
+impl Run {
+    /// Starts the launcher; the command itself starts once the tree writer has been finished.
+    ///
+    /// # Errors
+    /// What is wrong with `spec`, a required resource that can't be limited, or a launcher that can't be started.
+    /// Steps of the jail that fail later are told by [`Run::finish`].
+    pub async fn start(launcher: &Launcher, spec: RunSpec) -> Result<(Run, TreeWriter), RunError> {
+        spec.check()?;
+        let launcher = launcher.clone();
+        // Starting a process and making groups block for a millisecond or two.
+        let launched = tokio::task::spawn_blocking(move || launch(&launcher, spec));
+        let launched = launched.await.map_err(|error| RunError::Lost(error.to_string()))??;
+        let (sender, events) = mpsc::channel(EVENTS);
+        for notice in launched.notices {
+            // Never full: the channel is new, and there are fewer notices than places.
+            drop(sender.try_send(RunEvent::Notice(notice)));
+        }
+        let cancel = Arc::new(Notify::new());
+        let supervisor = Supervisor::new(
+            launched.spec.limits,
+            launched.control,
+            launched.child,
+            launched.groups,
+            sender,
+            Arc::clone(&cancel),
+        )?;
+        let end = tokio::spawn(supervisor.run());
+        Ok((Run { events, end, cancel }, TreeWriter::new(launched.tree)))
+    }
+
+    /// The next event, `None` when the run is over.
+    pub async fn event(&mut self) -> Option<RunEvent> {
+        self.events.recv().await
+    }
+
+    /// After the last event: how it ended. Everything of the run is dead and gone when this returns. Events not yet
+    /// taken are lost.
+    ///
+    /// # Errors
+    /// The step of the jail, the file of the tree or the command that failed, if nothing was run.
+    pub async fn finish(mut self) -> Result<(Outcome, Usage), RunError> {
+        while self.events.recv().await.is_some() {}
+        self.end.await.unwrap_or_else(|error| Err(RunError::Lost(error.to_string())))
+    }
+
+    /// Something to cancel the run with from elsewhere (polite signal, grace, kill).
+    pub fn canceler(&self) -> Canceler {
+        Canceler { cancel: Arc::clone(&self.cancel) }
+    }
+}
+
+/// Cancels a run; may be called any number of times from anywhere.
+#[derive(Debug, Clone)]
+pub struct Canceler {
+    cancel: Arc<Notify>,
+}
+
+impl Canceler {
+    /// Polite signal, grace, kill.
+    pub fn cancel(&self) {
+        self.cancel.notify_one();
+    }
+}
+
+/// A started launcher that has its plan.
+struct Launched {
+    spec: RunSpec,
+    control: OwnedFd,
+    child: Child,
+    tree: OwnedFd,
+    groups: Groups,
+    notices: Vec<String>,
+}
+
+fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
+    let groups = Groups::make(base::base(), &spec.id, &spec.limits);
+    required(&spec, &groups)?;
+    let facts = Facts {
+        root: rustix::process::geteuid().is_root(),
+        groups: groups.paths().to_vec(),
+        counted_processes: groups.limits_processes(),
+        counted_memory: groups.limits_memory(),
+    };
+    let plan = jail::plan(&spec, &host::look(), &facts);
+    let filters = seccomp::filters().map_err(|reason| RunError::Setup {
+        promise: "isolation of privileges".to_owned(),
+        step: "compile system call filters".to_owned(),
+        source: std::io::Error::other(reason),
+    })?;
+    let packed = wire::pack(&plan, filters).map_err(RunError::io("writing the plan"))?;
+    let (control, theirs) = wire::pair().map_err(RunError::io("making a socket pair"))?;
+    let (reader, tree) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
+    // A smaller pipe works too, only slower.
+    let _ = rustix::pipe::fcntl_setpipe_size(&tree, PIPE);
+    let child = Command::new(&launcher.program)
+        .args(&launcher.args)
+        .env_clear()
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| RunError::Launcher { program: launcher.program.clone(), source })?;
+    wire::send(control.as_fd(), &[wire::ORDER_PLAN], &[packed.as_fd(), reader.as_fd()])
+        .map_err(RunError::io("sending the plan"))?;
+    let notices = notices(&groups);
+    Ok(Launched { spec, control, child, tree: tree.into(), groups, notices })
+}
+
+fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
+    for resource in &spec.require {
+        let kept = match resource {
+            Resource::Memory => groups.limits_memory(),
+            Resource::Processes => groups.limits_processes(),
+        };
+        if !kept {
+            let reason = "no control group with this controller can be made here".to_owned();
+            return Err(RunError::Required { resource: *resource, reason });
+        }
+    }
+    Ok(())
+}
+
+/// One line for each promise about resources that is kept by something weaker.
+fn notices(groups: &Groups) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !groups.limits_memory() {
+        lines.push("memory is limited for each process, not for the job as a whole (no memory control group)");
+    }
+    if !groups.limits_processes() {
+        lines.push("processes are limited by an rlimit (no pids control group)");
+    }
+    if !groups.weighs_cpu() {
+        lines.push("CPU weight is not set (no cpu control group)");
+    }
+    if !groups.denies_swap() && swap_is_on() {
+        lines.push("swap is on and can't be denied to the job: its memory may reach the disk");
+    }
+    lines.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether the host has swap space.
+pub(crate) fn swap_is_on() -> bool {
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
+}

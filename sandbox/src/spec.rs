@@ -1,0 +1,250 @@
+//! What a caller asks for: the run, its root image, its limits. Plain data, and the rules it must obey.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::RunError;
+
+/// Longest single argument or variable the kernel takes (`MAX_ARG_STRLEN`, with its closing zero).
+const LONGEST_STRING: usize = 128 * 1024;
+/// Arguments and environment together; the kernel takes a quarter of the usual 8 MiB stack, pointers included.
+const LONGEST_TOTAL: usize = 2 * 1024 * 1024 - 64 * 1024;
+
+/// One run: what to isolate and what to execute.
+#[derive(Debug, Clone)]
+pub struct RunSpec {
+    /// Names the run in cgroups and errors: letters, digits, `-`. Unique among the runs of this host.
+    pub id: String,
+    /// Program and arguments, as seen inside.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// Working folder inside; made if it isn't there. Everything below `home` belongs to the job's user.
+    pub cwd: String,
+    /// Home folder of the job's user inside.
+    pub home: String,
+    /// Name of the job's user inside; its uid and gid there are 1000.
+    pub user: String,
+    /// The root image.
+    pub image: Image,
+    /// Host folders shown read-only inside (no devices, no set-uid).
+    pub binds: Vec<Bind>,
+    /// Limits.
+    pub limits: Limits,
+    /// Distinguishes runs going on at once, from 0: a root caller's job uid is `uid_base + slot`.
+    pub slot: u32,
+    /// First host uid for jobs of a root caller.
+    pub uid_base: u32,
+    /// Promises about resources that must be kept by a cgroup, else the run is refused.
+    pub require: Vec<Resource>,
+    /// Columns and rows of the job's terminal.
+    pub terminal: (u16, u16),
+}
+
+/// What the root of a sandbox is made from.
+#[derive(Debug, Clone)]
+pub enum Image {
+    /// An allow-list view of the host's own `/usr`, `/bin`, `/lib*`, filtered `/etc`, and these further folders.
+    Host {
+        /// Absolute host folders, shown read-only at the same place.
+        folders: Vec<PathBuf>,
+    },
+}
+
+/// A host folder shown inside, read-only.
+#[derive(Debug, Clone)]
+pub struct Bind {
+    /// Host path. Opened before privileges are dropped: the job's user need not be able to reach it by path.
+    pub source: PathBuf,
+    /// Path inside.
+    pub target: String,
+}
+
+/// Limits of one run. Each one reached is an [`Outcome`](crate::Outcome) of its own.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From start to end of the command; the set-up before it has the same time once more.
+    pub wall: Duration,
+    /// Without any output.
+    pub silence: Duration,
+    /// Between the polite signal and the kill.
+    pub grace: Duration,
+    /// Bytes of memory, RAM root included.
+    pub memory: u64,
+    /// Processes and threads.
+    pub processes: u64,
+    /// Bytes of the RAM root.
+    pub disk: u64,
+    /// Files of the RAM root.
+    pub inodes: u64,
+    /// Bytes of output.
+    pub output: u64,
+    /// Relative CPU weight in per cent of the host's default.
+    pub cpu_weight: u32,
+}
+
+/// A resource whose limit can be enforced for the whole group only by a cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Memory of all processes together.
+    Memory,
+    /// Number of processes.
+    Processes,
+}
+
+impl RunSpec {
+    /// Refuses what could not be carried out or would reach outside the rules, before anything is started.
+    pub(crate) fn check(&self) -> Result<(), RunError> {
+        let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !word(&self.id) || self.id.len() > 100 {
+            return refuse("id", &self.id);
+        }
+        let name_byte = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if self.user.is_empty() || !self.user.bytes().all(name_byte) || self.user == "root" {
+            return refuse("user", &self.user);
+        }
+        if !is_plain(&self.home) || RESERVED.iter().any(|top| lies_in(&self.home, top)) {
+            return refuse("home", &self.home);
+        }
+        if !is_plain(&self.cwd) {
+            return refuse("cwd", &self.cwd);
+        }
+        for bind in &self.binds {
+            if !is_plain(&bind.target) || RESERVED.iter().any(|top| lies_in(&bind.target, top)) {
+                return refuse("bind target", &bind.target);
+            }
+            if !bind.source.is_absolute() {
+                return refuse("bind source", &bind.source.to_string_lossy());
+            }
+        }
+        let Image::Host { folders } = &self.image;
+        for folder in folders {
+            let text = folder.to_string_lossy();
+            if !is_plain(&text) || HIDDEN.iter().any(|top| lies_in(&text, top) || lies_in(top, &text)) {
+                return refuse("image folder", &text);
+            }
+        }
+        if self.uid_base.checked_add(self.slot).is_none_or(|uid| uid == 0 || uid == u32::MAX) {
+            return refuse("uid", &format!("{} + {}", self.uid_base, self.slot));
+        }
+        self.check_strings()
+    }
+
+    /// Arguments and environment must fit into an exec: a huge value is refused here, not by a failed exec.
+    fn check_strings(&self) -> Result<(), RunError> {
+        if self.argv.first().is_none_or(String::is_empty) {
+            return refuse("argv", "");
+        }
+        let mut total = 0;
+        for argument in &self.argv {
+            if argument.contains('\0') || argument.len() >= LONGEST_STRING {
+                return refuse("argument", &shortened(argument));
+            }
+            total += argument.len() + 9;
+        }
+        for (name, value) in &self.env {
+            let fits = name.len() + value.len() + 2 <= LONGEST_STRING;
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') || !fits {
+                return refuse("environment variable", &shortened(name));
+            }
+            total += name.len() + value.len() + 10;
+        }
+        if total > LONGEST_TOTAL {
+            return refuse("environment", &format!("{total} bytes"));
+        }
+        Ok(())
+    }
+}
+
+/// Places inside that are the sandbox's own.
+const RESERVED: [&str; 3] = ["/proc", "/dev", "/sys"];
+/// Host places that an image folder must neither be, hold, nor lie in.
+const HIDDEN: [&str; 3] = ["/proc", "/dev", "/sys"];
+
+fn refuse(field: &'static str, value: &str) -> Result<(), RunError> {
+    Err(RunError::Spec { field, value: value.to_owned() })
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// Absolute, not the root itself, no `.`, no `..`, no empty part, no zero byte.
+fn is_plain(text: &str) -> bool {
+    let path = Path::new(text);
+    let mut parts = path.components();
+    parts.next() == Some(Component::RootDir)
+        && text.len() > 1
+        && !text.contains('\0')
+        && !text.contains("//")
+        && !text.ends_with('/')
+        && !text.split('/').any(|part| part == ".")
+        && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Whether `path` is `top` or below it.
+pub(crate) fn lies_in(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn sample() -> RunSpec {
+        RunSpec {
+            id: "t-1".into(),
+            argv: vec!["bash".into(), "-c".into(), "true".into()],
+            env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            cwd: "/home/travis/build/o/r".into(),
+            home: "/home/travis".into(),
+            user: "travis".into(),
+            image: Image::Host { folders: vec![] },
+            binds: vec![],
+            limits: Limits {
+                wall: Duration::from_secs(60),
+                silence: Duration::from_secs(30),
+                grace: Duration::from_secs(1),
+                memory: 1 << 30,
+                processes: 100,
+                disk: 1 << 28,
+                inodes: 10_000,
+                output: 1 << 20,
+                cpu_weight: 100,
+            },
+            slot: 0,
+            uid_base: 1_800_000_000,
+            require: vec![],
+            terminal: (80, 24),
+        }
+    }
+
+    #[test]
+    fn refuses_odd_fields_and_takes_plain_ones() {
+        assert!(sample().check().is_ok());
+        let with = |change: fn(&mut RunSpec)| {
+            let mut spec = sample();
+            change(&mut spec);
+            spec.check().is_err()
+        };
+        assert!(with(|s| s.id = "a/b".into()));
+        assert!(with(|s| s.user = "a:b".into()));
+        assert!(with(|s| s.home = "/proc/x".into()));
+        assert!(with(|s| s.home = "/home/../x".into()));
+        assert!(with(|s| s.cwd = "home".into()));
+        assert!(with(|s| s.argv.clear()));
+        assert!(with(|s| s.env.push(("A=B".into(), String::new()))));
+        assert!(with(|s| s.env.push(("A".into(), "x".repeat(3 << 20)))));
+        assert!(with(|s| s.uid_base = 0));
+        assert!(with(|s| s.image = Image::Host { folders: vec!["/".into()] }));
+        assert!(with(|s| s.binds.push(Bind { source: "/srv".into(), target: "/dev/x".into() })));
+    }
+
+    #[test]
+    fn a_long_environment_of_short_strings_is_refused() {
+        let mut spec = sample();
+        spec.env = (0..40).map(|n| (format!("V{n}"), "x".repeat(60_000))).collect();
+        let error = spec.check().unwrap_err();
+        assert!(error.to_string().contains("environment"), "{error}");
+    }
+}

@@ -1,0 +1,370 @@
+//! The daemon's side of a run that is going on: limits, output, cancelling, and the order of the end.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::net::RecvFlags;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::process::Child;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use crate::cgroup::Groups;
+use crate::error::RunError;
+use crate::run::{Outcome, RunEvent, Usage};
+use crate::spec::Limits;
+use crate::terminal::{Chunk, Terminal};
+use crate::sys;
+use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
+
+/// From an order to kill until the launcher is told to kill the first process.
+const OBEY: Duration = Duration::from_secs(1);
+/// From there until the launcher itself is killed, and everything in the groups.
+const CUT: Duration = Duration::from_secs(3);
+/// From there until the run is given up.
+const GIVE_UP: Duration = Duration::from_secs(20);
+/// Without output after everything is dead: the terminal should have told its end.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How often the kernel's count of memory kills is looked at.
+const MEMORY_LOOK: Duration = Duration::from_millis(250);
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    /// The command may run.
+    Running,
+    /// It has been asked to end; until then.
+    Asked(Instant),
+    /// It has been killed, or has ended; until then everything is gone by itself.
+    Killed(Instant),
+    /// The launcher was told to kill.
+    Cut(Instant),
+    /// The launcher was killed.
+    Forced(Instant),
+}
+
+/// Watches one run.
+pub(crate) struct Supervisor {
+    limits: Limits,
+    control: AsyncFd<OwnedFd>,
+    child: Child,
+    groups: Groups,
+    events: mpsc::Sender<RunEvent>,
+    cancel: Arc<Notify>,
+    terminal: Option<Terminal>,
+    progress: Progress,
+}
+
+/// What is known so far.
+struct Progress {
+    stage: Stage,
+    /// Start of the run, later of the command.
+    began: Instant,
+    started: bool,
+    last_output: Instant,
+    output_left: u64,
+    /// Output is read and thrown away.
+    muted: bool,
+    /// The limit that ended the run.
+    cause: Option<Outcome>,
+    failure: Option<RunError>,
+    ended: Option<(i32, bool)>,
+    cpu_us: u64,
+    /// The launcher's end of the socket is open.
+    talking: bool,
+    exit: Option<ExitStatus>,
+}
+
+/// What woke the supervisor.
+enum Wake {
+    Message(std::io::Result<(Vec<u8>, Vec<OwnedFd>)>),
+    Output(Chunk),
+    Exit(std::io::Result<ExitStatus>),
+    Cancel,
+    Dropped,
+    Deadline,
+    Memory,
+}
+
+impl Supervisor {
+    pub(crate) fn new(
+        limits: Limits,
+        control: OwnedFd,
+        child: Child,
+        groups: Groups,
+        events: mpsc::Sender<RunEvent>,
+        cancel: Arc<Notify>,
+    ) -> Result<Supervisor, RunError> {
+        let control = sys::watch(control).map_err(RunError::io("watching a socket"))?;
+        let now = Instant::now();
+        let progress = Progress {
+            stage: Stage::Running,
+            began: now,
+            started: false,
+            last_output: now,
+            output_left: limits.output,
+            muted: false,
+            cause: None,
+            failure: None,
+            ended: None,
+            cpu_us: 0,
+            talking: true,
+            exit: None,
+        };
+        Ok(Supervisor { limits, control, child, groups, events, cancel, terminal: None, progress })
+    }
+
+    /// Until everything of the run is dead and gone.
+    pub(crate) async fn run(mut self) -> Result<(Outcome, Usage), RunError> {
+        while !self.is_over() {
+            match self.wake().await {
+                Wake::Message(message) => self.message(message).await,
+                Wake::Output(chunk) => self.output(chunk),
+                Wake::Exit(status) => self.exited(status),
+                Wake::Cancel => self.stop(Outcome::Canceled, true),
+                Wake::Dropped => {
+                    self.progress.muted = true;
+                    self.stop(Outcome::Canceled, false);
+                }
+                Wake::Deadline => self.deadline(),
+                Wake::Memory => self.look_at_memory(),
+            }
+        }
+        let usage = Usage {
+            cpu_ms: self.groups.cpu_ms().unwrap_or(self.progress.cpu_us / 1000),
+            memory_peak: self.groups.memory_peak(),
+        };
+        let memory_kills = self.groups.memory_kills();
+        let refusals = self.groups.process_refusals();
+        self.groups.remove().await;
+        self.progress.verdict(memory_kills, refusals).map(|outcome| (outcome, usage))
+    }
+
+    fn is_over(&self) -> bool {
+        let progress = &self.progress;
+        progress.exit.is_some() && !progress.talking && self.terminal.is_none()
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let progress = &self.progress;
+        let deadline = self.next_deadline();
+        let reading = progress.started || progress.exit.is_some();
+        let running = progress.stage == Stage::Running;
+        let events = (!progress.muted).then_some(&self.events);
+        tokio::select! {
+            message = next_message(&self.control), if progress.talking => Wake::Message(message),
+            chunk = next_output(self.terminal.as_ref(), events), if reading && self.terminal.is_some() => Wake::Output(chunk),
+            status = self.child.wait(), if progress.exit.is_none() => Wake::Exit(status),
+            () = self.cancel.notified(), if progress.cause.is_none() => Wake::Cancel,
+            () = self.events.closed(), if !progress.muted => Wake::Dropped,
+            () = tokio::time::sleep_until(deadline) => Wake::Deadline,
+            () = tokio::time::sleep(MEMORY_LOOK), if running && self.groups.limits_memory() => Wake::Memory,
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let progress = &self.progress;
+        match progress.stage {
+            _ if progress.exit.is_some() => progress.last_output + DRAIN,
+            Stage::Running => {
+                let wall = progress.began + self.limits.wall;
+                let silence = progress.last_output + self.limits.silence;
+                if progress.started { wall.min(silence) } else { wall }
+            }
+            Stage::Asked(until) | Stage::Killed(until) | Stage::Cut(until) | Stage::Forced(until) => until,
+        }
+    }
+
+    fn deadline(&mut self) {
+        let now = Instant::now();
+        // A caller that takes no events keeps the job from writing: that is not the job's silence.
+        let caller_is_slow = !self.progress.muted && self.events.capacity() == 0;
+        if self.progress.exit.is_some() {
+            if caller_is_slow {
+                self.progress.last_output = now;
+            } else {
+                self.terminal = None;
+                self.progress.talking = false;
+            }
+            return;
+        }
+        match self.progress.stage {
+            Stage::Running if now >= self.progress.began + self.limits.wall => self.stop(Outcome::Time, true),
+            Stage::Running if caller_is_slow => self.progress.last_output = now,
+            Stage::Running => self.stop(Outcome::Silence, true),
+            Stage::Asked(_) => self.kill(),
+            Stage::Killed(_) => self.cut(),
+            Stage::Cut(_) => {
+                drop(self.child.start_kill());
+                self.groups.kill();
+                self.progress.stage = Stage::Forced(now + GIVE_UP);
+            }
+            Stage::Forced(_) => {
+                self.progress.failure = Some(RunError::Lost("its processes can't be killed".to_owned()));
+                self.progress.exit = Some(ExitStatus::default());
+                self.progress.talking = false;
+                self.terminal = None;
+            }
+        }
+    }
+
+    /// Ends the run for this reason, if nothing else has.
+    fn stop(&mut self, cause: Outcome, politely: bool) {
+        let progress = &mut self.progress;
+        if progress.cause.is_some() || progress.ended.is_some() || progress.failure.is_some() {
+            return;
+        }
+        progress.cause = Some(cause);
+        if politely && progress.started {
+            progress.stage = Stage::Asked(Instant::now() + self.limits.grace);
+            self.order(ORDER_TERMINATE);
+        } else {
+            self.kill();
+        }
+    }
+
+    /// Kills in good order, so that output up to here is kept. Before the command runs nobody listens for orders.
+    fn kill(&mut self) {
+        if self.progress.started {
+            self.progress.stage = Stage::Killed(Instant::now() + OBEY);
+            self.order(ORDER_KILL);
+        } else {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.progress.stage = Stage::Cut(Instant::now() + CUT);
+        let _ = rustix::net::shutdown(self.control.get_ref(), rustix::net::Shutdown::Write);
+    }
+
+    /// An order that can't be sent finds the launcher ending; its exit will be seen, and deadlines stand behind it.
+    fn order(&self, order: u8) {
+        drop(wire::send(self.control.get_ref().as_fd(), &[order], &[]));
+    }
+
+    async fn message(&mut self, message: std::io::Result<(Vec<u8>, Vec<OwnedFd>)>) {
+        let (bytes, fds) = message.unwrap_or_default();
+        if bytes.is_empty() {
+            self.progress.talking = false;
+            if self.progress.stage == Stage::Running {
+                self.progress.stage = Stage::Cut(Instant::now() + CUT);
+            }
+            return;
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Report::Terminal) => match fds.into_iter().next().map(Terminal::new) {
+                Some(Ok(terminal)) => self.terminal = Some(terminal),
+                Some(Err(source)) => self.fail(RunError::Io { what: "watching the terminal", source }),
+                None => self.fail(RunError::Lost("no terminal".to_owned())),
+            },
+            Ok(Report::Started) => {
+                self.progress.started = true;
+                self.progress.began = Instant::now();
+                self.progress.last_output = self.progress.began;
+                drop(self.events.send(RunEvent::Started).await);
+            }
+            Ok(Report::Failed(failure)) => self.fail(error_of(failure)),
+            Ok(Report::Ended { status, full }) => {
+                self.progress.ended = Some((status, full));
+                self.progress.stage = Stage::Killed(Instant::now() + OBEY);
+            }
+            Ok(Report::Gone { cpu_us }) => self.progress.cpu_us = cpu_us,
+            Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),
+        }
+    }
+
+    fn fail(&mut self, error: RunError) {
+        self.progress.failure.get_or_insert(error);
+        self.cut();
+    }
+
+    fn output(&mut self, chunk: Chunk) {
+        self.progress.last_output = Instant::now();
+        let Chunk::Bytes(mut bytes, place) = chunk else {
+            self.terminal = None;
+            return;
+        };
+        let left = usize::try_from(self.progress.output_left).unwrap_or(usize::MAX);
+        let over = bytes.len() > left;
+        bytes.truncate(left);
+        self.progress.output_left -= bytes.len() as u64;
+        if let (false, Some(place)) = (bytes.is_empty(), place) {
+            place.send(RunEvent::Output(bytes));
+        }
+        if over && !self.progress.muted {
+            self.progress.muted = true;
+            self.stop(Outcome::Output, false);
+        }
+    }
+
+    fn exited(&mut self, status: std::io::Result<ExitStatus>) {
+        self.progress.exit = Some(status.unwrap_or_default());
+        self.progress.last_output = Instant::now();
+    }
+
+    /// Version 1 groups kill one process only: the rest must not go on as if nothing had happened.
+    fn look_at_memory(&mut self) {
+        if self.groups.memory_kills() > 0 {
+            self.stop(Outcome::Memory, false);
+        }
+    }
+}
+
+impl Progress {
+    fn verdict(self, memory_kills: u64, refusals: u64) -> Result<Outcome, RunError> {
+        if let Some(cause) = self.cause {
+            return Ok(cause);
+        }
+        if memory_kills > 0 {
+            return Ok(Outcome::Memory);
+        }
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        Ok(match self.ended {
+            Some((0, _)) => Outcome::Exited(0),
+            Some((status, _)) if status < 0 => Outcome::Signaled(-status),
+            Some((code, _)) if refusals > 0 => Outcome::Processes(code),
+            Some((code, true)) => Outcome::Disk(code),
+            Some((code, false)) => Outcome::Exited(code),
+            None => {
+                let status = self.exit.map_or_else(String::new, |status| status.to_string());
+                return Err(RunError::Lost(status));
+            }
+        })
+    }
+}
+
+fn error_of(failure: Failure) -> RunError {
+    let source = failure.source();
+    match failure.part {
+        Part::Jail(promise) => RunError::Setup { promise, step: failure.name, source },
+        Part::Tree => RunError::Tree { path: failure.name, source },
+        Part::Command => RunError::Command { program: failure.name, source },
+    }
+}
+
+async fn next_message(control: &AsyncFd<OwnedFd>) -> std::io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    control.async_io(Interest::READABLE, |fd| wire::receive(fd.as_fd(), RecvFlags::DONTWAIT)).await
+}
+
+/// Waits for a free place in the channel before it reads: output is never dropped for want of one.
+async fn next_output(terminal: Option<&Terminal>, events: Option<&mpsc::Sender<RunEvent>>) -> Chunk {
+    let Some(terminal) = terminal else { return std::future::pending().await };
+    let place = match events {
+        // A caller that went away is noticed elsewhere.
+        Some(events) => match events.clone().reserve_owned().await {
+            Ok(place) => Some(place),
+            Err(_) => return std::future::pending().await,
+        },
+        None => None,
+    };
+    match terminal.read().await {
+        Some(bytes) => Chunk::Bytes(bytes, place),
+        None => Chunk::End,
+    }
+}

@@ -1,0 +1,223 @@
+//! The few system calls that no safe library offers. The only module with `unsafe`.
+#![expect(unsafe_code, reason = "raw system calls; each states why it is sound")]
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+
+use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Mount attributes, from `linux/mount.h`.
+pub(crate) const ATTR_RDONLY: u64 = 0x1;
+pub(crate) const ATTR_NOSUID: u64 = 0x2;
+pub(crate) const ATTR_NODEV: u64 = 0x4;
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Splits the process. `None` in the child. Refused when other threads exist: the child would inherit their locks.
+pub(crate) fn fork() -> io::Result<Option<Pid>> {
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
+        return Err(io::Error::other("process has threads"));
+    }
+    // SAFETY: the process has a single thread, so the child's copy of memory and locks is consistent.
+    let pid = check(unsafe { libc::fork() }.into())?;
+    Ok(i32::try_from(pid).ok().and_then(Pid::from_raw))
+}
+
+/// Leaves the namespaces named by `flags`.
+pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    // SAFETY: unsound only for the descriptor table of other threads (`FILES`), which no caller passes.
+    Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
+}
+
+/// Sets mount attributes on a tree of mounts, and makes it receive no mounts from elsewhere.
+pub(crate) fn mount_attributes(tree: BorrowedFd<'_>, set: u64) -> io::Result<()> {
+    #[repr(C)]
+    struct MountAttr {
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        userns: u64,
+    }
+    let attr = MountAttr { set, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: the path is a zero-terminated literal, and the kernel reads exactly `size_of` bytes of `attr`.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    check(result).map(drop)
+}
+
+/// Closes every descriptor from `first` up.
+pub(crate) fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: called only by the launcher before it owns any descriptor from `first` up.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
+/// Marks every descriptor from `first` up to be closed by exec.
+pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: changes a flag of descriptors, closes none.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) }).map(drop)
+}
+
+/// Takes over the descriptor `number` that the parent process left open for us.
+pub(crate) fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: only borrowed for the duplication, which fails for a number that is not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(rustix::io::fcntl_dupfd_cloexec(borrowed, 3)?)
+}
+
+/// Brings up the interface `lo` of the present network namespace.
+pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct Request {
+        name: [u8; libc::IFNAMSIZ],
+        flags: libc::c_short,
+        rest: [u8; 22],
+    }
+    let mut request = Request { name: [0; libc::IFNAMSIZ], flags: 0, rest: [0; 22] };
+    request.name[..2].copy_from_slice(b"lo");
+    let flags = libc::IFF_UP | libc::IFF_RUNNING;
+    request.flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
+    // SAFETY: `Request` has the size and layout of the kernel's `ifreq` (40 bytes), which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    check(result.into()).map(drop)
+}
+
+/// Gives up the controlling terminal without the hang-up that would throw away output not yet read.
+pub(crate) fn leave_terminal(terminal: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the request has no argument.
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) }.into()).map(drop)
+}
+
+/// Sends a signal to every other process of this process namespace; only for its first process.
+pub(crate) fn signal_everyone(signal: i32) {
+    // SAFETY: takes no memory. With nobody left it fails, which is as well.
+    unsafe { libc::kill(-1, signal) };
+}
+
+/// A descriptor that becomes readable when a child changes state. Blocks the signal's usual delivery.
+pub(crate) fn child_events() -> io::Result<OwnedFd> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` initialises the set before the other calls read it; all of them only touch the set.
+    let fd = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
+        check(libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()).into())?;
+        check(libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())?
+    };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: just opened, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Puts every signal back to its default and unblocks all: what a fresh program expects.
+pub(crate) fn default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: installs no handler. Numbers that can't be changed are refused, which is as well.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` initialises the set that `sigprocmask` reads.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Ignores the signal that stops a background process which takes over its terminal.
+pub(crate) fn ignore_terminal_stop() {
+    // SAFETY: installs no handler.
+    unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+}
+
+/// Waits for the child `pid`; returns the CPU time in microseconds of it and of everything it waited for.
+pub(crate) fn wait_for(pid: Pid) -> io::Result<u64> {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    loop {
+        // SAFETY: `usage` is a place for one `rusage`; the status is not asked for.
+        let got = unsafe { libc::wait4(pid.as_raw_pid(), std::ptr::null_mut(), libc::__WALL, usage.as_mut_ptr()) };
+        match check(got.into()) {
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // SAFETY: zeroed is a valid `rusage`, and the kernel has filled it since.
+    let usage = unsafe { usage.assume_init() };
+    let micros = |t: libc::timeval| u64::try_from(t.tv_sec * 1_000_000 + t.tv_usec).unwrap_or(0);
+    Ok(micros(usage.ru_utime) + micros(usage.ru_stime))
+}
+
+/// Creates the jail's namespaces in a process that ends at once, and uses a right there that only a working user
+/// namespace gives.
+pub(crate) fn try_namespaces() -> io::Result<()> {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    let try_out = || {
+        unshare(jail_namespaces())?;
+        rustix::system::sethostname(b"assay")?;
+        // Never goes on to execute anything: this error tells success.
+        Err(io::Error::from_raw_os_error(libc::ECANCELED))
+    };
+    // SAFETY: between fork and exec only two system calls are made, and nothing is allocated.
+    unsafe { command.pre_exec(try_out) };
+    match command.spawn() {
+        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
+        Err(error) => Err(error),
+        Ok(mut child) => child.kill().and_then(|()| child.wait()).map(drop),
+    }
+}
+
+/// All namespaces of a jail.
+pub(crate) fn jail_namespaces() -> UnshareFlags {
+    UnshareFlags::NEWUSER
+        | UnshareFlags::NEWNS
+        | UnshareFlags::NEWPID
+        | UnshareFlags::NEWNET
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP
+}
+
+/// The Landlock version the kernel offers; 0 for none.
+pub(crate) fn landlock_version() -> u32 {
+    const CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: with this flag the kernel takes a null attribute of size 0 and only returns a number.
+    let result = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, CREATE_RULESET_VERSION)
+    };
+    u32::try_from(result).unwrap_or(0)
+}
+
+/// Whether the kernel can answer a forbidden system call with an error number.
+pub(crate) fn seccomp_works() -> bool {
+    let action: u32 = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: the kernel only reads the four bytes of `action`.
+    let result =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
+    result == 0
+}
+
+/// Watches a descriptor from async code, for reading.
+pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` returns the same open descriptor for as long as it lives, and the `AsyncFd` owns it.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+/// For `poll`: a descriptor borrowed for as long as its owner.
+pub(crate) fn readable(fd: &impl AsFd) -> rustix::event::PollFd<'_> {
+    rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN)
+}

@@ -1,0 +1,198 @@
+//! What daemon and launcher say to each other.
+//!
+//! One `SOCK_SEQPACKET` pair carries small messages both ways. The first one to the launcher brings two descriptors: a
+//! memory file with the [`Plan`] and the compiled system call filters, and the reading end of the tree pipe.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+use seccompiler::{BpfProgram, sock_filter};
+use serde::{Deserialize, Serialize};
+
+use crate::jail::Step;
+
+/// Polite end: SIGTERM to every process of the job.
+pub(crate) const ORDER_TERMINATE: u8 = b'T';
+/// Kill everything, then report as usual.
+pub(crate) const ORDER_KILL: u8 = b'K';
+/// The message that brings the plan.
+pub(crate) const ORDER_PLAN: u8 = b'P';
+
+/// Largest message; reports are far smaller.
+const LARGEST: usize = 16 * 1024;
+/// Most descriptors in one message.
+const MOST_FDS: usize = 2;
+
+/// Everything the launcher must know.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Steps with the caller's privileges, up to and including the new namespaces.
+    pub(crate) outer: Vec<Step>,
+    /// Steps of the new process namespace's first process.
+    pub(crate) inner: Vec<Step>,
+    /// The command.
+    pub(crate) job: Job,
+}
+
+/// The command and what surrounds it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: String,
+    pub(crate) home: String,
+    pub(crate) terminal: (u16, u16),
+    /// Most processes of the job's uid, where no cgroup counts them.
+    pub(crate) processes: Option<u64>,
+    /// Bytes of private memory of each process, where no cgroup counts it.
+    pub(crate) memory: Option<u64>,
+}
+
+/// What the launcher reports.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// Brings the terminal's master side.
+    Terminal,
+    /// The command is about to be executed.
+    Started,
+    /// Nothing (more) will run.
+    Failed(Failure),
+    /// The command ended; everything else of the job is being killed.
+    Ended {
+        /// Exit code, or the signal's number negated.
+        status: i32,
+        /// The RAM root was full.
+        full: bool,
+    },
+    /// Every process of the job is gone; this much CPU time went into it.
+    Gone {
+        /// Microseconds.
+        cpu_us: u64,
+    },
+}
+
+/// A failed step.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) part: Part,
+    /// The step, path or program.
+    pub(crate) name: String,
+    pub(crate) errno: i32,
+    /// The system's words, for errors without a number.
+    pub(crate) detail: String,
+}
+
+/// What failed.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Part {
+    /// A step of the jail that upholds this promise.
+    Jail(String),
+    /// A file of the source tree.
+    Tree,
+    /// The command's own start.
+    Command,
+}
+
+impl Failure {
+    pub(crate) fn new(part: Part, name: impl Into<String>, error: &io::Error) -> Failure {
+        Failure { part, name: name.into(), errno: error.raw_os_error().unwrap_or(0), detail: error.to_string() }
+    }
+
+    /// The error as the daemon shows it.
+    pub(crate) fn source(&self) -> io::Error {
+        match self.errno {
+            0 => io::Error::other(self.detail.clone()),
+            errno => io::Error::from_raw_os_error(errno),
+        }
+    }
+}
+
+/// Sends one message, with descriptors.
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::Error::other("too many descriptors in one message"));
+    }
+    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Sends a report.
+pub(crate) fn report(socket: BorrowedFd<'_>, report: &Report, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send(socket, &serde_json::to_vec(report)?, fds)
+}
+
+/// Receives one message and its descriptors; no bytes mean that the other side is gone.
+pub(crate) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut bytes = vec![0; LARGEST];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = flags.union(RecvFlags::CMSG_CLOEXEC);
+    let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    bytes.truncate(got.bytes);
+    Ok((bytes, fds))
+}
+
+/// Puts plan and filters into a memory file. Layout: three little-endian lengths, then the plan as JSON, then the
+/// filters' instructions, eight bytes each.
+pub(crate) fn pack(plan: &Plan, filters: &[BpfProgram; 2]) -> io::Result<OwnedFd> {
+    let json = serde_json::to_vec(plan)?;
+    let mut bytes = Vec::with_capacity(json.len() + 24 + 8 * (filters[0].len() + filters[1].len()));
+    for length in [json.len(), filters[0].len(), filters[1].len()] {
+        bytes.extend_from_slice(&(length as u64).to_le_bytes());
+    }
+    bytes.extend_from_slice(&json);
+    for instruction in filters.iter().flatten() {
+        bytes.extend_from_slice(&instruction.code.to_le_bytes());
+        bytes.extend_from_slice(&[instruction.jt, instruction.jf]);
+        bytes.extend_from_slice(&instruction.k.to_le_bytes());
+    }
+    let fd = rustix::fs::memfd_create("plan", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(&bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// The other end of [`pack`].
+pub(crate) fn unpack(fd: OwnedFd) -> io::Result<(Plan, [BpfProgram; 2])> {
+    let mut bytes = Vec::new();
+    std::fs::File::from(fd).read_to_end(&mut bytes)?;
+    let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let mut lengths = [0usize; 3];
+    for (length, chunk) in lengths.iter_mut().zip(bytes.chunks_exact(8)) {
+        let number = u64::from_le_bytes(chunk.try_into().map_err(|_| short())?);
+        *length = usize::try_from(number).map_err(|_| short())?;
+    }
+    let rest = bytes.get(24..).ok_or_else(short)?;
+    let (json, rest) = rest.split_at_checked(lengths[0]).ok_or_else(short)?;
+    let mut instructions = rest.chunks_exact(8).map(|c| sock_filter {
+        code: u16::from_le_bytes([c[0], c[1]]),
+        jt: c[2],
+        jf: c[3],
+        k: u32::from_le_bytes([c[4], c[5], c[6], c[7]]),
+    });
+    let first: BpfProgram = instructions.by_ref().take(lengths[1]).collect();
+    let second: BpfProgram = instructions.collect();
+    if first.len() != lengths[1] || second.len() != lengths[2] {
+        return Err(short());
+    }
+    Ok((serde_json::from_slice(json)?, [first, second]))
+}
+
+/// A connected pair for messages; both ends close on exec.
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}

@@ -1,0 +1,93 @@
+//! The attack table, run as jobs: each row is tried from inside and must fail, or be held, and an ordinary job must
+//! pass afterwards. Runs as the present user, and from root once more as an ordinary user (`ASSAY_TEST_USER`, default
+//! `assaytest`). Arguments choose rows by the beginning of their names; `bench` measures instead.
+#![expect(clippy::print_stdout, reason = "a test program reports on standard output")]
+
+mod bench;
+mod files;
+mod kernel;
+mod network;
+mod resources;
+mod second;
+mod world;
+
+use std::process::ExitCode;
+
+use world::{Case, Verdict, World};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    match args.next().as_deref() {
+        Some("launch") => assay_sandbox::launcher_main(),
+        Some("daemon") => resources::daemon(&args.next().unwrap_or_default()),
+        Some("bench") => bench::main(),
+        first => {
+            let chosen: Vec<String> = first.map(str::to_owned).into_iter().chain(args).collect();
+            tests(&chosen.into_iter().filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn tests(chosen: &[String]) -> ExitCode {
+    let mut counts = run_here(chosen);
+    if counts.who == "root" {
+        counts.add(&second::as_user(chosen));
+    }
+    if std::env::var_os(second::CHILD).is_some() {
+        println!("{}{} {} {}", second::MARK, counts.passed, counts.failed, counts.skipped);
+    } else {
+        println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    }
+    ExitCode::from(u8::from(counts.failed > 0))
+}
+
+/// What came of the cases.
+#[derive(Default)]
+pub struct Counts {
+    who: String,
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+fn run_here(chosen: &[String]) -> Counts {
+    let mut counts = Counts::default();
+    let world = match World::new() {
+        Ok(world) => world,
+        Err(error) => {
+            println!("FAIL set-up: {error}");
+            return Counts { failed: 1, ..counts };
+        }
+    };
+    counts.who.clone_from(&world.who);
+    let all = [files::CASES, kernel::CASES, resources::CASES, network::CASES].concat();
+    let wanted = |case: &&Case| chosen.is_empty() || chosen.iter().any(|begin| case.name.starts_with(begin.as_str()));
+    for case in all.iter().filter(wanted) {
+        let began = std::time::Instant::now();
+        let verdict = world.try_case(case);
+        let took = began.elapsed().as_millis();
+        match verdict {
+            Verdict::Passed => {
+                counts.passed += 1;
+                println!("ok   {:5} {} ({took} ms)", world.who, case.name);
+            }
+            Verdict::Skipped(why) => {
+                counts.skipped += 1;
+                println!("SKIP {:5} {}: {why}", world.who, case.name);
+            }
+            Verdict::Failed(why) => {
+                counts.failed += 1;
+                println!("FAIL {:5} {}: {why}", world.who, case.name);
+            }
+        }
+    }
+    counts
+}

@@ -1,0 +1,137 @@
+//! Section D: network; and E12, hostile text as data.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::time::{Duration, Instant};
+
+use assay_sandbox::Outcome;
+
+use crate::world::{Case, Needs, Tried, World, expect, go, spec};
+
+const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
+    Case { name, needs: Needs::Nothing, run }
+}
+
+pub const CASES: &[Case] = &[
+    case("D1 interfaces", interfaces),
+    Case { name: "D2 host loopback", needs: Needs::Perl, run: host_loopback },
+    case("D10 tries out", tries_out),
+    Case { name: "D11 abstract socket", needs: Needs::Perl, run: abstract_socket },
+    case("D12 socket files", socket_files),
+    Case { name: "D13 another job", needs: Needs::Perl, run: another_job },
+    case("D18 name service", name_service),
+    case("E12 hostile text", hostile_text),
+    case("C24 huge environment", huge_environment),
+];
+
+fn interfaces(world: &World) -> Tried {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
+    let done = world.job("tail -n +3 /proc/net/dev; tail -n +2 /proc/net/route; tail -n +2 /proc/net/tcp; tail -n +2 /proc/net/unix")?;
+    drop(listener);
+    let lines: Vec<&str> = done.output.lines().collect();
+    expect(lines.len() == 1 && lines[0].trim_start().starts_with("lo:"), &done)
+}
+
+/// Answers whoever connects, until dropped.
+fn listener() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
+    let port = listener.local_addr().map_err(|e| e.to_string())?.port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            drop((&stream).write_all(b"CANARY\n"));
+        }
+    });
+    Ok(port)
+}
+
+fn host_loopback(world: &World) -> Tried {
+    let port = listener()?;
+    let done = world.job(&format!("cat </dev/tcp/127.0.0.1/{port}; cat </dev/tcp/::1/{port}; true"))?;
+    expect(!done.output.contains("CANARY") && done.output.contains("refused"), &done)?;
+    // Twin: its own loopback works.
+    let twin = "perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(Listen => 1, LocalAddr => \"127.0.0.1\") or die $!; \
+                if (!fork) { $c = IO::Socket::INET->new(PeerAddr => \"127.0.0.1\", PeerPort => $l->sockport) or die $!; print $c \"TWIN\\n\"; exit } \
+                $s = $l->accept; print scalar <$s>'";
+    let done = world.job(twin)?;
+    expect(done.output == "TWIN\n", &done)
+}
+
+fn tries_out(world: &World) -> Tried {
+    let began = Instant::now();
+    let done = world.job("for a in 192.0.2.1 10.0.0.1 169.254.169.254 8.8.8.8; do (: </dev/tcp/$a/80) 2>&1; (: </dev/udp/$a/53) 2>&1; done")?;
+    let unreachable = done.output.matches("unreachable").count() >= 8;
+    expect(unreachable && began.elapsed() < Duration::from_secs(5), &done)
+}
+
+fn abstract_socket(world: &World) -> Tried {
+    let name = format!("assay-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).map_err(|e| e.to_string())?;
+    let _listener = UnixListener::bind_addr(&address).map_err(|e| e.to_string())?;
+    let connect = |name: &str| {
+        format!(
+            "socket(S, AF_UNIX, SOCK_STREAM, 0); $a = pack(\"Sa*\", AF_UNIX, \"\\0{name}\"); print connect(S, $a) ? \"CONNECTED\\n\" : \"no\\n\";"
+        )
+    };
+    let done = world.job(&format!("perl -MSocket -e '{}'", connect(&name)))?;
+    expect(done.output == "no\n", &done)?;
+    let twin = format!(
+        "perl -MSocket -e 'socket(L, AF_UNIX, SOCK_STREAM, 0); bind(L, pack(\"Sa*\", AF_UNIX, \"\\0mine\")) or die; listen(L, 1); {}'",
+        connect("mine")
+    );
+    let done = world.job(&twin)?;
+    expect(done.output == "CONNECTED\n", &done)
+}
+
+fn socket_files(world: &World) -> Tried {
+    let done = world.job("find / -type s 2>/dev/null; echo END")?;
+    expect(done.output == "END\n", &done)
+}
+
+fn another_job(world: &World) -> Tried {
+    let listen = "perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(Listen => 5, LocalAddr => \"0.0.0.0\", LocalPort => 8000) or die $!; \
+                  $SIG{ALRM} = sub { exit }; alarm 2; print \"UP\\n\"; while ($s = $l->accept) { print \"MET\\n\" }'";
+    let launcher = &world.launcher;
+    let (first, second) = world.runtime.block_on(async {
+        tokio::join!(
+            go(launcher, spec(listen), |_| Ok(())),
+            go(launcher, spec("for i in 1 2 3 4 5; do (: </dev/tcp/127.0.0.1/8000) && echo MET; sleep 0.2; done; true"), |_| Ok(())),
+        )
+    });
+    let (first, second) = (first.map_err(|e| e.to_string())?, second.map_err(|e| e.to_string())?);
+    expect(first.output == "UP\n" && !second.output.contains("MET"), &(first, second))
+}
+
+fn name_service(world: &World) -> Tried {
+    let began = Instant::now();
+    let done = world.job("wc -c </etc/resolv.conf; getent hosts x.test && echo FOUND; true")?;
+    expect(done.output == "0\n" && began.elapsed() < Duration::from_secs(5), &done)
+}
+
+fn hostile_text(world: &World) -> Tried {
+    let branch = "a$(id>/tmp/p)b`id>/tmp/p`;id>/tmp/p";
+    let message = "one\ntwo \"quoted\" 'too' \\ $HOME\t\u{1b}[2J\u{7f}é";
+    let mut with = spec("printf '%s\\0%s\\0%s\\0' \"$BRANCH\" \"$MESSAGE\" \"$1\" >got; cmp got want && echo SAME; ls /tmp/p");
+    with.env.push(("BRANCH".into(), branch.into()));
+    with.env.push(("MESSAGE".into(), message.into()));
+    with.env.push(("BASH_FUNC_ls%%".into(), "() { echo HIJACKED; }".into()));
+    with.argv.extend(["name".to_owned(), branch.to_owned()]);
+    let want = format!("{branch}\0{message}\0{branch}\0");
+    let done = world.run_with(with, move |tree| tree.file(b"want", false, want.as_bytes())).map_err(|e| e.to_string())?;
+    // The variables are the caller's own: what a shell makes of odd ones is not this crate's business.
+    expect(done.output.starts_with("SAME\n"), &done)?;
+    let clean = world.job("ls /tmp/p")?;
+    expect(clean.outcome == Outcome::Exited(2), &clean)
+}
+
+fn huge_environment(world: &World) -> Tried {
+    let mut with = spec("echo RAN");
+    with.env.push(("HUGE".into(), "x".repeat(3 << 20)));
+    let result = world.run(with);
+    expect(result.as_ref().is_err_and(|error| error.contains("environment variable: \"HUGE\"")), &result)?;
+    let mut twin = spec("echo ${#LARGE}");
+    twin.env.push(("LARGE".into(), "x".repeat(120_000)));
+    let done = world.run(twin)?;
+    expect(done.output == "120000\n", &done)
+}

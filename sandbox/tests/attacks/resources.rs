@@ -1,0 +1,390 @@
+//! Section C: processes, memory, disk, time, output.
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use assay_sandbox::{Outcome, Resource, Run, RunError, RunEvent, clean_up};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use crate::world::{Case, Done, Needs, Tried, World, expect, go, launcher, processes_with, spec};
+
+const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
+    Case { name, needs: Needs::Nothing, run }
+}
+
+const fn grouped(name: &'static str, run: fn(&World) -> Tried) -> Case {
+    Case { name, needs: Needs::Groups, run }
+}
+
+pub const CASES: &[Case] = &[
+    case("C1 fork bomb", fork_bomb),
+    case("C2 memory bomb", memory_bomb),
+    grouped("C3 many small processes", many_small),
+    grouped("C4 went on after memory kill", went_on),
+    case("C5 fill the RAM root", fill_root),
+    case("C6 fill the inodes", fill_inodes),
+    grouped("C7 memory outside the heap", other_memory),
+    case("C8 log flood", log_flood),
+    case("C9 endless line", endless_line),
+    case("C11 faked status", faked_status),
+    case("C12 daemonised survivor", survivor),
+    case("C13 survivor holds the terminal", survivor_with_terminal),
+    case("C14 ignores signals", ignores_signals),
+    case("C15 zombies", zombies),
+    case("C16 kill everything", kill_everything),
+    case("C17 descriptors", descriptors),
+    case("C19 wall and silence", wall_and_silence),
+    case("C20 System V leftovers", sysv),
+    case("C23 daemon killed", daemon_killed),
+    case("cancel is polite first", cancel),
+    case("output is whole to the last byte", whole_output),
+    case("dropping a run kills it", dropped),
+    grouped("required limits", required),
+];
+
+fn seconds(number: f64) -> Duration {
+    Duration::from_secs_f64(number)
+}
+
+fn fork_bomb(world: &World) -> Tried {
+    let mut bomb = spec("b() { b & b & }; b; sleep 100");
+    bomb.limits.wall = seconds(2.0);
+    let next = spec("echo fine");
+    let launcher = &world.launcher;
+    let (bomb, next) = world.runtime.block_on(async {
+        tokio::join!(go(launcher, bomb, |_| Ok(())), async {
+            tokio::time::sleep(seconds(0.5)).await;
+            go(launcher, next, |_| Ok(())).await
+        })
+    });
+    let (bomb, next) = (bomb.map_err(|e| e.to_string())?, next.map_err(|e| e.to_string())?);
+    expect(next.output == "fine\n", &next)?;
+    expect(bomb.outcome == Outcome::Time && bomb.output.contains("fork"), &(bomb.outcome, &bomb.output[..bomb.output.len().min(300)]))?;
+    // A command that fails because it may not fork says so.
+    let mut held = spec("i=0; while [ $i -lt 200 ]; do sleep 50 & i=$((i+1)); done 2>/dev/null; exit 0");
+    // A shell that gives up at once instead of trying again for a quarter of a minute.
+    held.argv[0] = "sh".to_owned();
+    held.limits.processes = 20;
+    held.limits.wall = seconds(20.0);
+    let held = world.run(held)?;
+    let named = matches!(held.outcome, Outcome::Processes(_));
+    expect(named == world.has_groups() && held.outcome != Outcome::Exited(0), &held)
+}
+
+/// A program that takes memory step by step, as a script.
+fn hog(mib: u32) -> String {
+    format!("perl -e '$| = 1; for (1..{mib}) {{ push @a, \"x\" x (1 << 20) }} print \"HE\", \"LD\\n\"; sleep 30 if $ARGV[0]' ")
+}
+
+fn memory_bomb(world: &World) -> Tried {
+    let mut bomb = spec(&format!("{}; exit 9", hog(400)));
+    bomb.limits.memory = 128 << 20;
+    let done = world.run(bomb)?;
+    expect(!done.output.contains("HELD"), &done)?;
+    let expected = if world.has_groups() { Outcome::Memory } else { Outcome::Exited(9) };
+    expect(done.outcome == expected, &done)?;
+    expect(world.has_groups() == done.notices.is_empty(), &done)?;
+    let twin = world.job(&hog(100))?;
+    expect(twin.output == "HELD\n" && twin.outcome == Outcome::Exited(0), &twin)
+}
+
+fn many_small(world: &World) -> Tried {
+    let mut bomb = spec(&format!("for i in 1 2 3 4 5 6 7 8 9 10; do {} wait & done; sleep 20", hog(40)));
+    bomb.limits.memory = 128 << 20;
+    let done = world.run(bomb)?;
+    expect(done.outcome == Outcome::Memory && done.usage.memory_peak <= 128 << 20, &done)
+}
+
+fn went_on(world: &World) -> Tried {
+    let mut bomb = spec(&format!("{}; echo went on", hog(400)));
+    bomb.limits.memory = 128 << 20;
+    let done = world.run(bomb)?;
+    expect(done.outcome == Outcome::Memory, &done)
+}
+
+fn fill_root(world: &World) -> Tried {
+    let done = world.job("dd if=/dev/zero of=/big bs=1M")?;
+    expect(done.output.contains("No space left") && done.outcome == Outcome::Disk(1), &done)?;
+    let twin = world.job("dd if=/dev/zero of=big bs=1M count=40 2>/dev/null && stat -c %s big")?;
+    expect(twin.output == "41943040\n" && twin.outcome == Outcome::Exited(0), &twin)
+}
+
+fn fill_inodes(world: &World) -> Tried {
+    let done = world.job("i=0; while (: >/tmp/i$i) 2>/dev/null; do i=$((i+1)); done; echo $i; exit 1")?;
+    let made = done.output.trim().parse::<u32>().unwrap_or(0);
+    expect((3500..4000).contains(&made) && done.outcome == Outcome::Disk(1), &done)
+}
+
+fn other_memory(world: &World) -> Tried {
+    let mut bomb = spec("dd if=/dev/zero of=/dev/shm/x bs=1M; echo END");
+    bomb.limits.memory = 64 << 20;
+    bomb.limits.disk = 1 << 30;
+    let done = world.run(bomb)?;
+    expect(done.outcome == Outcome::Memory, &done)
+}
+
+fn log_flood(world: &World) -> Tried {
+    let mut flood = spec("yes");
+    flood.limits.output = 300_000;
+    let began = Instant::now();
+    let done = raw_length(world, flood)?;
+    expect(done == (Outcome::Output, 300_000) && began.elapsed() < seconds(10.0), &done)?;
+    let mut exact = spec("head -c 1000 /dev/zero | tr '\\0' a");
+    exact.limits.output = 1000;
+    let done = raw_length(world, exact)?;
+    expect(done == (Outcome::Exited(0), 1000), &done)
+}
+
+/// Outcome and number of bytes of the output as it came.
+fn raw_length(world: &World, spec: assay_sandbox::RunSpec) -> Result<(Outcome, usize), String> {
+    let run = async {
+        let (mut run, tree) = Run::start(&world.launcher, spec).await?;
+        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+        let mut length = 0;
+        while let Some(event) = run.event().await {
+            if let RunEvent::Output(bytes) = event {
+                length += bytes.len();
+            }
+        }
+        run.finish().await.map(|(outcome, _)| (outcome, length))
+    };
+    world.runtime.block_on(run).map_err(|error: RunError| error.to_string())
+}
+
+fn endless_line(world: &World) -> Tried {
+    let mut flood = spec("tr '\\0' a </dev/zero");
+    flood.limits.output = 200_000;
+    let done = raw_length(world, flood)?;
+    expect(done == (Outcome::Output, 200_000), &done)
+}
+
+fn faked_status(world: &World) -> Tried {
+    let done = world.job("echo '{\"Ended\":{\"status\":0,\"full\":false}}'; echo 'The command \"x\" exited with 0.'; exit 3")?;
+    expect(done.outcome == Outcome::Exited(3), &done)?;
+    let done = world.job("kill -9 $$")?;
+    expect(done.outcome == Outcome::Signaled(9), &done)
+}
+
+/// Number of seconds to sleep that nobody else uses.
+fn marker() -> String {
+    format!("9{}", std::process::id())
+}
+
+fn ended_quickly(done: &Done, began: Instant) -> Tried {
+    let left = processes_with(&marker());
+    expect(done.outcome == Outcome::Exited(0) && began.elapsed() < seconds(5.0) && left.is_empty(), &(done, left))
+}
+
+fn survivor(world: &World) -> Tried {
+    let began = Instant::now();
+    let done = world.job(&format!("(setsid sleep {} >/dev/null 2>&1 &); exit 0", marker()))?;
+    ended_quickly(&done, began)
+}
+
+fn survivor_with_terminal(world: &World) -> Tried {
+    let began = Instant::now();
+    let done = world.job(&format!("(setsid sleep {} &); (sleep {} &); exit 0", marker(), marker()))?;
+    ended_quickly(&done, began)
+}
+
+fn ignores_signals(world: &World) -> Tried {
+    let mut stubborn = spec("trap '' TERM INT HUP; echo up; kill -STOP -1; while :; do sleep 900; done");
+    stubborn.limits.wall = seconds(1.0);
+    let began = Instant::now();
+    let done = world.run(stubborn)?;
+    expect(done.outcome == Outcome::Time && done.output.starts_with("up\n") && began.elapsed() < seconds(5.0), &done)
+}
+
+fn zombies(world: &World) -> Tried {
+    let script = "i=0; while [ $i -lt 200 ]; do (sleep 0 & exec sleep 0) & i=$((i+1)); done; wait; wait; \
+                  n=0; while [ $(ls -d /proc/[0-9]* | wc -l) -gt 5 ] && [ $n -lt 200 ]; do n=$((n+1)); done; ls -d /proc/[0-9]* | wc -l";
+    let mut many = spec(script);
+    many.limits.processes = 1000;
+    let done = world.run(many)?;
+    expect(done.output.trim().parse::<u32>().is_ok_and(|left| left <= 5), &done)
+}
+
+fn kill_everything(world: &World) -> Tried {
+    let done = world.job("kill -9 1; kill -9 -1; echo alive")?;
+    expect(matches!(done.outcome, Outcome::Exited(0) | Outcome::Signaled(9)), &done)
+}
+
+fn descriptors(world: &World) -> Tried {
+    let before = std::fs::read_dir("/proc/self/fd").map_err(|e| e.to_string())?.count();
+    let done = world.job("ulimit -n 300; perl -e '$i = 0; while (open($f[$i], \"<\", \"/dev/null\")) { $i++ } print \"$i\\n\"'")?;
+    let after = std::fs::read_dir("/proc/self/fd").map_err(|e| e.to_string())?.count();
+    let opened = done.output.trim().parse::<u32>().unwrap_or(0);
+    expect((250..300).contains(&opened) && after <= before + 2, &done)
+}
+
+fn wall_and_silence(world: &World) -> Tried {
+    let mut silent = spec("trap 'echo bye; exit 1' TERM; echo start; while :; do sleep 0.05; done");
+    silent.limits.silence = seconds(0.5);
+    let done = world.run(silent)?;
+    expect(done.outcome == Outcome::Silence && done.output.starts_with("start\n") && done.output.ends_with("bye\n"), &done)?;
+    let mut busy = spec("while :; do echo x; sleep 0.1; done");
+    (busy.limits.silence, busy.limits.wall) = (seconds(0.8), seconds(1.5));
+    let done = world.run(busy)?;
+    expect(done.outcome == Outcome::Time, &done)?;
+    // Nobody feeds the tree: set-up is limited too.
+    let mut waiting = spec("echo RAN");
+    waiting.limits.wall = seconds(0.5);
+    let outcome = world.runtime.block_on(async {
+        let (run, tree) = Run::start(&world.launcher, waiting).await?;
+        let end = run.finish().await;
+        drop(tree);
+        end
+    });
+    expect(matches!(outcome, Ok((Outcome::Time, _))), &outcome)
+}
+
+fn sysv(world: &World) -> Tried {
+    let first = world.job("ipcmk -M 1000000 >/dev/null && ipcs -m | grep -c 1000000")?;
+    expect(first.output == "1\n", &first)?;
+    let second = world.job("ipcs -m | grep -c 1000000")?;
+    expect(second.output == "0\n", &second)
+}
+
+/// The part of C23 that is to be killed: a daemon with one job. Prints a line when the job runs.
+pub fn daemon(marker: &str) -> ExitCode {
+    let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
+    let result = runtime.block_on(async {
+        let mut job = spec(&format!("(setsid sleep {marker} &) ; (trap '' TERM HUP; sleep {marker}) & echo up; wait"));
+        job.id = format!("dead-{marker}");
+        let (mut run, tree) = Run::start(&launcher(&["launch", marker]), job).await?;
+        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+        while let Some(event) = run.event().await {
+            if matches!(event, RunEvent::Output(_)) {
+                println!("up");
+            }
+        }
+        run.finish().await
+    });
+    println!("{result:?}");
+    ExitCode::FAILURE
+}
+
+fn daemon_killed(world: &World) -> Tried {
+    use std::io::BufRead;
+    let mark = format!("8{}", std::process::id());
+    let child = Command::new("/proc/self/exe").args(["daemon", &mark]).stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|e| e.to_string())?;
+    let mut line = String::new();
+    if let Some(output) = child.stdout.take() {
+        std::io::BufReader::new(output).read_line(&mut line).map_err(|e| e.to_string())?;
+    }
+    let daemon = child.id();
+    let alive: Vec<_> = processes_with(&mark).into_iter().filter(|pid| pid.as_raw_pid().cast_unsigned() != daemon).collect();
+    let watched: Vec<_> = alive
+        .iter()
+        .filter_map(|pid| rustix::process::pidfd_open(*pid, rustix::process::PidfdFlags::empty()).ok())
+        .collect();
+    child.kill().and_then(|()| child.wait()).map_err(|e| e.to_string())?;
+    expect(line == "up\n" && alive.len() >= 4, &(line, alive))?;
+    let until = Instant::now() + seconds(5.0);
+    for process in &watched {
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        let mut fds = [PollFd::new(process, PollFlags::IN)];
+        rustix::event::poll(&mut fds, Some(&timeout)).map_err(|e| e.to_string())?;
+    }
+    let left = processes_with(&mark);
+    expect(left.is_empty(), &left)?;
+    clean_up("dead-");
+    let groups = leftover_groups(&format!("assay-dead-{mark}"));
+    expect(groups.is_empty(), &groups)?;
+    expect(!world.who.is_empty(), &"world")
+}
+
+/// Control groups of this name anywhere.
+fn leftover_groups(name: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![(std::path::PathBuf::from("/sys/fs/cgroup"), 0)];
+    while let Some((folder, depth)) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            if entry.file_name().to_string_lossy() == name {
+                found.push(entry.path());
+            } else if depth < 4 {
+                open.push((entry.path(), depth + 1));
+            }
+        }
+    }
+    found
+}
+
+fn cancel(world: &World) -> Tried {
+    let script = "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    let (outcome, output) = world.runtime.block_on(async {
+        let (mut run, tree) = Run::start(&world.launcher, spec(script)).await?;
+        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+        let canceler = run.canceler();
+        let mut output = Vec::new();
+        while let Some(event) = run.event().await {
+            if let RunEvent::Output(bytes) = event {
+                output.extend(bytes);
+                canceler.cancel();
+                canceler.cancel();
+            }
+        }
+        let (outcome, _) = run.finish().await?;
+        Ok((outcome, String::from_utf8_lossy(&output).replace("\r\n", "\n")))
+    }).map_err(|error: RunError| error.to_string())?;
+    expect(outcome == Outcome::Canceled && output.ends_with("asked\n"), &(outcome, output))?;
+    // Before the command runs there is nobody to ask.
+    let early = world.runtime.block_on(async {
+        let (run, tree) = Run::start(&world.launcher, spec("echo RAN")).await?;
+        run.canceler().cancel();
+        let end = run.finish().await;
+        drop(tree);
+        end
+    });
+    expect(matches!(early, Ok((Outcome::Canceled, _))), &early)
+}
+
+fn whole_output(world: &World) -> Tried {
+    for script in [
+        "seq 1 60000; echo LAST",
+        // The main process ends while others hold the terminal open.
+        "(setsid sleep 77 &); (sleep 77 &); seq 1 60000; echo LAST",
+        "trap '' HUP; seq 1 60000; echo LAST; kill -9 $$",
+    ] {
+        let mut long = spec(script);
+        long.limits.output = 10 << 20;
+        let done = world.run(long)?;
+        let lines = done.output.lines().count();
+        expect(lines == 60001 && done.output.ends_with("60000\nLAST\n"), &(done.outcome, lines))?;
+    }
+    Ok(())
+}
+
+fn dropped(world: &World) -> Tried {
+    let mark = format!("7{}", std::process::id());
+    let pids = world.runtime.block_on(async {
+        let job = spec(&format!("echo up; trap '' TERM; sleep {mark}; sleep {mark}"));
+        let (mut run, tree) = Run::start(&launcher(&["launch", &mark]), job).await?;
+        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+        while let Some(event) = run.event().await {
+            if matches!(event, RunEvent::Output(_)) {
+                break;
+            }
+        }
+        Ok(processes_with(&mark))
+    }).map_err(|error: RunError| error.to_string())?;
+    let watched: Vec<_> = pids.iter().filter_map(|pid| rustix::process::pidfd_open(*pid, rustix::process::PidfdFlags::empty()).ok()).collect();
+    expect(watched.len() >= 2, &pids)?;
+    for process in &watched {
+        let mut fds = [PollFd::new(process, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
+        let ready = rustix::event::poll(&mut fds, Some(&timeout)).map_err(|e| e.to_string())?;
+        expect(ready == 1, &"still alive")?;
+    }
+    Ok(())
+}
+
+fn required(world: &World) -> Tried {
+    let mut with = spec("echo RAN");
+    with.require = vec![Resource::Memory, Resource::Processes];
+    let done = world.run(with)?;
+    expect(done.output == "RAN\n" && done.usage.memory_peak > 0, &done)
+}

@@ -1,0 +1,208 @@
+//! What the cases work with: jobs, their results, and things of the host to attack.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use assay_sandbox::{
+    CheckState, Image, Launcher, Limits, Outcome, Run, RunError, RunEvent, RunSpec, TreeWriter, Usage,
+};
+
+/// Result of a case's body: an error is what was seen instead of the expected.
+pub type Tried = Result<(), String>;
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub name: &'static str,
+    pub needs: Needs,
+    pub run: fn(&World) -> Tried,
+}
+
+/// What a case can't do without.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Needs {
+    Nothing,
+    /// Control groups for memory and processes.
+    Groups,
+    /// A raw system call from a script.
+    Perl,
+}
+
+pub enum Verdict {
+    Passed,
+    Skipped(String),
+    Failed(String),
+}
+
+pub struct World {
+    /// `root` or `user`.
+    pub who: String,
+    pub runtime: tokio::runtime::Runtime,
+    pub launcher: Launcher,
+    /// A folder of the host outside the image, with a file `canary` that holds `CANARY`.
+    pub folder: tempfile::TempDir,
+    groups: bool,
+}
+
+/// A finished job.
+#[derive(Debug)]
+pub struct Done {
+    pub outcome: Outcome,
+    pub output: String,
+    pub notices: Vec<String>,
+    pub usage: Usage,
+}
+
+impl World {
+    pub fn new() -> Result<World, String> {
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        std::fs::write(folder.path().join("canary"), "CANARY\n").map_err(|e| e.to_string())?;
+        let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
+        let root = rustix::process::geteuid().is_root();
+        let good = |name| assay_sandbox::doctor().iter().any(|c| c.name == name && c.state == CheckState::Good);
+        Ok(World {
+            who: if root { "root" } else { "user" }.to_owned(),
+            runtime,
+            launcher: launcher(&["launch"]),
+            folder,
+            groups: good("cgroup memory") && good("cgroup pids"),
+        })
+    }
+
+    pub fn try_case(&self, case: &Case) -> Verdict {
+        if case.needs == Needs::Groups && !self.groups {
+            return Verdict::Skipped("no control groups here for this user".to_owned());
+        }
+        if case.needs == Needs::Perl && !std::path::Path::new("/usr/bin/perl").exists() {
+            return Verdict::Skipped("needs perl".to_owned());
+        }
+        match (case.run)(self).and_then(|()| self.ordinary()) {
+            Ok(()) => Verdict::Passed,
+            Err(why) => Verdict::Failed(why),
+        }
+    }
+
+    pub fn canary(&self) -> String {
+        self.folder.path().join("canary").display().to_string()
+    }
+
+    pub fn has_groups(&self) -> bool {
+        self.groups
+    }
+
+    /// An ordinary job must pass after every attack.
+    fn ordinary(&self) -> Tried {
+        let done = self.job("echo fine; test -w . && test -r /usr && echo x >/tmp/x")?;
+        expect(done.outcome == Outcome::Exited(0) && done.output == "fine\n", &done)
+    }
+
+    /// Runs a script with the usual limits.
+    pub fn job(&self, script: &str) -> Result<Done, String> {
+        self.run(spec(script))
+    }
+
+    pub fn run(&self, spec: RunSpec) -> Result<Done, String> {
+        self.run_with(spec, |_| Ok(())).map_err(|error| error.to_string())
+    }
+
+    /// Runs with a source tree.
+    pub fn run_with(
+        &self,
+        spec: RunSpec,
+        fill: impl FnOnce(&mut TreeWriter) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<Done, RunError> {
+        self.runtime.block_on(go(&self.launcher, spec, fill))
+    }
+}
+
+pub fn launcher(args: &[&str]) -> Launcher {
+    Launcher { program: "/proc/self/exe".into(), args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+}
+
+/// One whole run.
+pub async fn go(
+    launcher: &Launcher,
+    spec: RunSpec,
+    fill: impl FnOnce(&mut TreeWriter) -> std::io::Result<()> + Send + 'static,
+) -> Result<Done, RunError> {
+    let (mut run, mut tree) = Run::start(launcher, spec).await?;
+    // What the launcher refuses shows as a broken pipe here, and is named by `finish`.
+    drop(tokio::task::spawn_blocking(move || fill(&mut tree).and_then(|()| tree.finish())).await);
+    let (mut output, mut notices) = (Vec::new(), Vec::new());
+    while let Some(event) = run.event().await {
+        match event {
+            RunEvent::Output(bytes) => output.extend_from_slice(&bytes),
+            RunEvent::Notice(line) => notices.push(line),
+            RunEvent::Started => {}
+        }
+    }
+    let (outcome, usage) = run.finish().await?;
+    let output = String::from_utf8_lossy(&output).replace("\r\n", "\n");
+    Ok(Done { outcome, output, notices, usage })
+}
+
+/// A script with generous limits, and an id and slot of its own.
+pub fn spec(script: &str) -> RunSpec {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    RunSpec {
+        id: format!("test-{}-{number}", std::process::id()),
+        argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
+        env: [("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"), ("HOME", "/home/travis"), ("TERM", "dumb")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+        cwd: "/home/travis/build/o/r".into(),
+        home: "/home/travis".into(),
+        user: "travis".into(),
+        image: Image::Host { folders: vec![] },
+        binds: vec![],
+        limits: Limits {
+            wall: Duration::from_secs(60),
+            silence: Duration::from_secs(60),
+            grace: Duration::from_millis(300),
+            memory: 512 << 20,
+            processes: 100,
+            disk: 64 << 20,
+            inodes: 4000,
+            output: 1 << 20,
+            cpu_weight: 100,
+        },
+        slot: number % 64,
+        uid_base: 1_800_000_000,
+        require: vec![],
+        terminal: (80, 24),
+    }
+}
+
+/// The condition, or what was seen.
+pub fn expect(condition: bool, seen: &impl std::fmt::Debug) -> Tried {
+    if condition {
+        return Ok(());
+    }
+    let mut text = format!("{seen:?}");
+    if text.len() > 1500 {
+        text = format!("{}…", text.chars().take(1500).collect::<String>());
+    }
+    Err(text)
+}
+
+/// A raw system call as a perl statement that prints its result and error number.
+pub fn call(number: i64, arguments: &str) -> String {
+    let arguments = if arguments.is_empty() { String::new() } else { format!(", {arguments}") };
+    format!("perl -e '$r = syscall({number}{arguments}); printf \"%d %d\\n\", $r, $!+0;' ; ")
+}
+
+/// Processes of the whole host whose command line holds `marker`.
+pub fn processes_with(marker: &str) -> Vec<rustix::process::Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let own = std::process::id().cast_signed();
+    pids.filter(|pid| *pid != own)
+        .filter(|pid| {
+            let path = PathBuf::from(format!("/proc/{pid}/cmdline"));
+            std::fs::read(path).is_ok_and(|line| String::from_utf8_lossy(&line).contains(marker))
+        })
+        .filter_map(rustix::process::Pid::from_raw)
+        .collect()
+}

@@ -70,8 +70,7 @@ pub(crate) fn describe(message: &Message) -> String {
 
 /// What tells a job from its siblings, beside stage and name.
 pub(crate) fn varying(config: &Map) -> Option<String> {
-    let config = serde_json::to_value(config).ok()?;
-    Some(matrix_values(&config)).filter(|text| !text.is_empty())
+    Some(matrix_values(config)).filter(|text| !text.is_empty())
 }
 
 /// A message in words: its code, spaced, and its arguments.

@@ -12,7 +12,7 @@ mod logs;
 mod man;
 pub(crate) mod output;
 mod repo;
-mod serve;
+pub(crate) mod serve;
 mod target;
 mod token;
 
@@ -23,7 +23,7 @@ use clap::Parser;
 use output::Screen;
 
 use crate::daemon;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Outcome};
 
 pub(crate) use language::{describe, varying};
 pub(crate) use serve::daemon_failure;
@@ -43,8 +43,12 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let screen = Screen::new(&cli.global);
-    match dispatch(cli.command, &cli.global, &screen) {
-        Ok(code) => code,
+    finish(dispatch(cli.command, &cli.global, &screen), &screen)
+}
+
+fn finish(outcome: Outcome, screen: &Screen) -> ExitCode {
+    match outcome {
+        Ok(exit) => exit.into(),
         Err(failure) => {
             if !failure.is_silent() {
                 screen.say(&failure.to_string());
@@ -54,10 +58,10 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, global: &Global, screen: &Screen) -> Result<ExitCode, Failure> {
-    let outcome = match command {
-        Command::Demo(args) => return daemon::demo(global, args.keep),
-        Command::Run(args) => return daemon::run(global, &args),
+fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
+    match command {
+        Command::Demo(args) => daemon::demo(&args, global, screen),
+        Command::Run(args) => daemon::run(&args, global, screen),
         Command::Up(args) => serve::up(args, global, screen),
         Command::Serve(args) => serve::serve(args, global, screen),
         Command::Lint(args) => language::lint(&args, screen),
@@ -79,6 +83,5 @@ fn dispatch(command: Command, global: &Global, screen: &Screen) -> Result<ExitCo
         Command::Doctor(_) => doctor::doctor(global, screen),
         Command::Fsck(args) => fsck::fsck(&args, global, screen),
         Command::Man(args) => man::man(&args, screen),
-    };
-    outcome.map(ExitCode::from)
+    }
 }

@@ -1,6 +1,7 @@
 //! Assay's command line and daemon. [`main`] is everything: the binary, and the end-to-end tests' own binary, call it.
 
 mod cli;
+mod clock;
 mod config;
 mod daemon;
 mod exit;

@@ -1,8 +1,19 @@
-//! The build engine: `(now, input) → effects`.
+//! The build engine: it owns what is unfinished, takes one [`Input`] and the time, and returns [`Effect`]s for
+//! somebody else to perform. It touches nothing itself, so a test is a list of inputs and a list of effects.
+//!
+//! Inputs may come late, twice or never: an input about something that has moved on is ignored. One function
+//! ([`verdict::settle`]) decides from the jobs' present states what is queued, canceled and finished.
 
-use std::collections::BTreeMap;
+mod observe;
+mod verdict;
 
-use crate::model::{BuildId, CommitId, Job, JobId, RefName, RepoId, Request};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::decide::{Blueprint, Decision};
+use crate::model::{
+    Build, BuildId, Commit, CommitId, Event, Job, JobId, JobNumber, RefName, RepoId, Request,
+    RequestId, RequestState, State, Time, Verdict,
+};
 
 /// The highest numbers given out so far; the engine goes on from them and never gives one out twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,32 +43,722 @@ pub enum Record {
     /// A request, new or changed.
     Request(Request),
     /// A build, new or changed.
-    Build(crate::model::Build),
+    Build(Build),
     /// A job, new or changed.
     Job(Job),
     /// The value of a ref last handled.
     Handled(RepoId, RefName, Option<CommitId>),
 }
 
-/// Engine settings.
+/// How the engine is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Jobs at once.
     pub workers: usize,
+    /// Requests made from one look at a repository's refs; what is beyond is rejected with the reason.
+    pub burst: usize,
+    /// Milliseconds a runner may take from being handed a job to starting it.
+    pub start_limit: i64,
+    /// Milliseconds after which a started job is taken for lost, should its runner keep no limit of its own.
+    pub run_limit: i64,
+    /// Milliseconds a runner may take to answer a kill.
+    pub kill_limit: i64,
+    /// Milliseconds until a request that could not be read is tried again.
+    pub read_again: i64,
 }
 
-/// Inputs.
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            workers: 2,
+            burst: 100,
+            start_limit: 4 * 60_000,
+            run_limit: 24 * 3_600_000,
+            kill_limit: 60_000,
+            read_again: 10_000,
+        }
+    }
+}
+
+/// One line a Git hook handed over: a hint that a ref moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Its value before; `None` for a new ref.
+    pub before: Option<CommitId>,
+    /// Its value after; `None` for a deletion.
+    pub after: Option<CommitId>,
+    /// The ref.
+    pub ref_name: RefName,
+}
+
+/// One hook delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its random id.
+    pub id: String,
+    /// Its lines.
+    pub updates: Vec<Update>,
+    /// Push options.
+    pub options: Vec<String>,
+    /// Who pushed, as far as known.
+    pub pusher: Option<String>,
+}
+
+/// One look at a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The repository.
+    pub repo: RepoId,
+    /// All its branches and tags, read after the deliveries arrived.
+    pub refs: BTreeMap<RefName, CommitId>,
+    /// Commit times of values, for putting the newest first; may be incomplete.
+    pub times: BTreeMap<CommitId, Time>,
+    /// Hook deliveries not seen before, oldest first.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// What the engine is told.
 #[derive(Debug, Clone)]
-pub enum Input {}
+pub enum Input {
+    /// A repository was looked at; refs that moved become requests.
+    Observed(Observed),
+    /// A repository was added: its refs count as handled.
+    Added(RepoId, BTreeMap<RefName, CommitId>),
+    /// A repository was removed: forget it, end its jobs.
+    Removed(RepoId),
+    /// Somebody asked for a build of a ref.
+    Asked(Event),
+    /// A request's commit and file were read and decided about.
+    Decided(RequestId, Option<Commit>, Decision),
+    /// A request's commit could not be read for a reason that may pass.
+    Unread(RequestId),
+    /// A job's sandbox runs the job's script.
+    Started(JobId, u32),
+    /// A job's run is over, its sandbox gone.
+    Finished(JobId, u32, Verdict),
+    /// A person cancels.
+    Cancel(Target),
+    /// A person runs something again. Finished builds are not the engine's: the caller gives the records back.
+    Restart {
+        /// What.
+        target: Target,
+        /// Who asked.
+        by: String,
+        /// The build with its jobs, as stored.
+        stored: Option<Box<(Build, Vec<Job>)>>,
+    },
+    /// The time asked for by [`Effect::WakeAt`] has come.
+    Wake,
+    /// Start nothing more; runs that end as lost are queued again at no cost.
+    Drain,
+}
 
-/// Effects.
+/// What the engine wants done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {}
+pub enum Effect {
+    /// Remember these, durably, before the effects that follow.
+    Save(Vec<Record>),
+    /// Read the commit and its file; answer with [`Input::Decided`] or [`Input::Unread`].
+    Read(Box<Request>),
+    /// Take away the job's log: it starts anew.
+    ClearLog(RepoId, JobId),
+    /// Write the log of a job that ended without running: one line.
+    EndLog(RepoId, JobId, String),
+    /// Run the job; answer with [`Input::Started`] and [`Input::Finished`].
+    Run(Box<Build>, Box<Job>),
+    /// Stop the run of this attempt.
+    Kill(JobId, u32),
+    /// Come back with [`Input::Wake`] at this time; takes the place of what was asked before.
+    WakeAt(Time),
+}
 
-/// Why a command was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {}
+/// Why a person's command was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such build or job.
+    #[error("there is no such build or job")]
+    NotFound,
+    /// Nothing of it is unfinished.
+    #[error("it is finished already")]
+    Finished,
+    /// It is not finished yet.
+    #[error("it is not finished yet")]
+    Unfinished,
+}
+
+/// A build that is not finished, or has runs going on.
+#[derive(Debug, Clone)]
+struct Active {
+    build: Build,
+    jobs: Vec<Job>,
+}
+
+/// A job in a runner's hands.
+#[derive(Debug, Clone)]
+struct Held {
+    attempt: u32,
+    build: BuildId,
+    deadline: Time,
+    killed: bool,
+}
+
+/// What one step has to say.
+#[derive(Debug, Default)]
+struct Out {
+    records: Vec<Record>,
+    effects: Vec<Effect>,
+}
+
+impl Out {
+    fn save(&mut self, record: Record) {
+        let same = |old: &Record| match (old, &record) {
+            (Record::Request(a), Record::Request(b)) => a.id == b.id,
+            (Record::Build(a), Record::Build(b)) => a.id == b.id,
+            (Record::Job(a), Record::Job(b)) => a.id == b.id,
+            _ => false,
+        };
+        match self.records.iter_mut().rev().find(|old| same(old)) {
+            Some(old) => *old = record,
+            None => self.records.push(record),
+        }
+    }
+}
 
 /// The engine.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    settings: Settings,
+    counters: Counters,
+    handled: BTreeMap<RepoId, BTreeMap<RefName, CommitId>>,
+    pending: BTreeMap<RequestId, Request>,
+    reread: BTreeMap<RequestId, Time>,
+    active: BTreeMap<BuildId, Active>,
+    home: BTreeMap<JobId, BuildId>,
+    queue: BTreeSet<(Time, JobId)>,
+    held: BTreeMap<JobId, Held>,
+    draining: bool,
+    wake: Option<Time>,
+}
+
+impl Engine {
+    /// An engine that goes on where another ended: `requests` still pending, `builds` unfinished with all their jobs,
+    /// `handled` the ref values last handled. Runs that were going on are dead: their jobs are queued once more.
+    pub fn restore(
+        now: Time,
+        settings: Settings,
+        counters: Counters,
+        handled: BTreeMap<RepoId, BTreeMap<RefName, CommitId>>,
+        requests: Vec<Request>,
+        builds: Vec<(Build, Vec<Job>)>,
+    ) -> (Self, Vec<Effect>) {
+        let mut engine = Engine {
+            settings,
+            counters,
+            handled,
+            pending: BTreeMap::new(),
+            reread: BTreeMap::new(),
+            active: BTreeMap::new(),
+            home: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            held: BTreeMap::new(),
+            draining: false,
+            wake: None,
+        };
+        let mut out = Out::default();
+        for request in requests {
+            out.effects.push(Effect::Read(Box::new(request.clone())));
+            engine.pending.insert(request.id, request);
+        }
+        for (build, mut jobs) in builds {
+            for job in &mut jobs {
+                if matches!(job.state, State::Received | State::Started) {
+                    cut_off(now, job, "the daemon ended while it ran", &mut out);
+                }
+            }
+            let id = build.id;
+            engine.adopt(build, jobs);
+            engine.settle(now, id, &mut out);
+        }
+        let effects = engine.close(now, out);
+        (engine, effects)
+    }
+
+    /// The numbers given out so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Gives out a repository id.
+    pub fn next_repo(&mut self) -> RepoId {
+        self.counters.repo += 1;
+        RepoId(self.counters.repo)
+    }
+
+    /// Jobs waiting and jobs in runners' hands.
+    pub fn load(&self) -> (usize, usize) {
+        (self.queue.len(), self.held.len())
+    }
+
+    /// Takes one input. Only a person's command can be refused; everything else is obeyed or ignored.
+    pub fn step(&mut self, now: Time, input: Input) -> Result<Vec<Effect>, Refused> {
+        let mut out = Out::default();
+        match input {
+            Input::Observed(observed) => self.observed(now, observed, &mut out),
+            Input::Added(repo, refs) => self.added(repo, refs, &mut out),
+            Input::Removed(repo) => self.removed(repo, &mut out),
+            Input::Asked(event) => self.request(now, event, &mut out),
+            Input::Decided(id, commit, decision) => {
+                self.decided(now, id, commit, decision, &mut out)
+            }
+            Input::Unread(id) => {
+                if self.pending.contains_key(&id) {
+                    self.reread.insert(id, now.plus(self.settings.read_again));
+                }
+            }
+            Input::Started(job, attempt) => self.started(now, job, attempt, &mut out),
+            Input::Finished(job, attempt, verdict) => {
+                self.finished(now, job, attempt, &verdict, &mut out)
+            }
+            Input::Cancel(target) => self.cancel(now, target, &mut out)?,
+            Input::Restart { target, by, stored } => {
+                self.restart(now, target, &by, stored, &mut out)?
+            }
+            Input::Wake => self.woken(now, &mut out),
+            Input::Drain => self.draining = true,
+        }
+        Ok(self.close(now, out))
+    }
+
+    /// Hands out free places, then puts the step's words in order: records first.
+    fn close(&mut self, now: Time, mut out: Out) -> Vec<Effect> {
+        self.dispatch(now, &mut out);
+        let mut effects = Vec::with_capacity(out.effects.len() + 2);
+        if !out.records.is_empty() {
+            effects.push(Effect::Save(out.records));
+        }
+        effects.append(&mut out.effects);
+        let next = self
+            .held
+            .values()
+            .map(|held| held.deadline)
+            .chain(self.reread.values().copied())
+            .min();
+        if next.is_some() && next != self.wake {
+            effects.extend(next.map(Effect::WakeAt));
+        }
+        self.wake = next;
+        effects
+    }
+
+    fn adopt(&mut self, build: Build, jobs: Vec<Job>) {
+        for job in &jobs {
+            self.home.insert(job.id, build.id);
+            if job.state == State::Queued {
+                self.queue
+                    .insert((job.queued_at.unwrap_or(build.created_at), job.id));
+            }
+        }
+        self.active.insert(build.id, Active { build, jobs });
+    }
+
+    /// Makes the build of an accepted request.
+    fn decided(
+        &mut self,
+        now: Time,
+        id: RequestId,
+        commit: Option<Commit>,
+        decision: Decision,
+        out: &mut Out,
+    ) {
+        let Some(mut request) = self.pending.remove(&id) else {
+            return;
+        };
+        self.reread.remove(&id);
+        request.commit = commit;
+        match (decision, request.commit.clone()) {
+            (Decision::Accept(blueprint), Some(commit)) => {
+                request.state = RequestState::Accepted;
+                let (build, jobs) = self.make_build(now, &request, commit, *blueprint);
+                out.save(Record::Request(request));
+                out.save(Record::Build(build.clone()));
+                jobs.iter()
+                    .for_each(|job| out.save(Record::Job(job.clone())));
+                self.adopt(build, jobs);
+                self.settle(now, id, out);
+            }
+            (Decision::Accept(_), None) => {
+                reject(request, "its commit could not be read".to_owned(), out)
+            }
+            (Decision::Reject { reason, messages }, _) => {
+                request.messages = messages;
+                reject(request, reason, out);
+            }
+        }
+    }
+
+    fn make_build(
+        &mut self,
+        now: Time,
+        request: &Request,
+        commit: Commit,
+        plan: Blueprint,
+    ) -> (Build, Vec<Job>) {
+        let repo = request.event.repo;
+        let number = self.counters.builds.entry(repo).or_insert(0);
+        *number += 1;
+        let number = *number;
+        let mut jobs = Vec::with_capacity(plan.jobs.len());
+        for (place, row) in (1..).zip(plan.jobs) {
+            self.counters.job += 1;
+            jobs.push(Job {
+                id: JobId(self.counters.job),
+                build: request.id,
+                repo,
+                number: JobNumber {
+                    build: number,
+                    job: place,
+                },
+                config: row.config,
+                stage: row.stage,
+                allow_failure: row.allow_failure,
+                state: State::Created,
+                attempt: 0,
+                interrupted: false,
+                queued_at: None,
+                started_at: None,
+                finished_at: None,
+                restarted: None,
+                reason: None,
+            });
+        }
+        let build = Build {
+            id: request.id,
+            repo,
+            number,
+            event: request.event.kind,
+            branch: request.branch().to_owned(),
+            tag: request.tag().map(str::to_owned),
+            before: request.event.before.clone(),
+            commit,
+            config: plan.config,
+            messages: plan.messages,
+            stages: plan.stages,
+            fast_finish: plan.fast_finish,
+            jobs: jobs.iter().map(|job| job.id).collect(),
+            state: State::Created,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+        };
+        (build, jobs)
+    }
+
+    /// Hands queued jobs to free runners, oldest first; a job whose earlier run is still dying waits.
+    fn dispatch(&mut self, now: Time, out: &mut Out) {
+        if self.draining {
+            return;
+        }
+        while self.held.len() < self.settings.workers {
+            let Some(&entry) = self
+                .queue
+                .iter()
+                .find(|(_, job)| !self.held.contains_key(job))
+            else {
+                return;
+            };
+            self.queue.remove(&entry);
+            let deadline = now.plus(self.settings.start_limit);
+            let Some((active, place)) = find(&self.home, &mut self.active, entry.1) else {
+                continue;
+            };
+            let job = &mut active.jobs[place];
+            job.state = State::Received;
+            job.attempt += 1;
+            let held = Held {
+                attempt: job.attempt,
+                build: active.build.id,
+                deadline,
+                killed: false,
+            };
+            out.save(Record::Job(job.clone()));
+            out.effects.push(Effect::Run(
+                Box::new(active.build.clone()),
+                Box::new(job.clone()),
+            ));
+            self.held.insert(entry.1, held);
+        }
+    }
+
+    fn started(&mut self, now: Time, id: JobId, attempt: u32, out: &mut Out) {
+        let Some(held) = self
+            .held
+            .get_mut(&id)
+            .filter(|held| held.attempt == attempt && !held.killed)
+        else {
+            return;
+        };
+        held.deadline = now.plus(self.settings.run_limit);
+        let Some((active, place)) = find(&self.home, &mut self.active, id) else {
+            return;
+        };
+        let job = &mut active.jobs[place];
+        if job.state != State::Received {
+            return;
+        }
+        job.state = State::Started;
+        job.started_at = Some(now);
+        out.save(Record::Job(job.clone()));
+        let build = active.build.id;
+        self.settle(now, build, out);
+    }
+
+    fn finished(&mut self, now: Time, id: JobId, attempt: u32, verdict: &Verdict, out: &mut Out) {
+        let Some(held) = self.held.get(&id).filter(|held| held.attempt == attempt) else {
+            return;
+        };
+        let build = held.build;
+        self.held.remove(&id);
+        let draining = self.draining;
+        if let Some((active, place)) = find(&self.home, &mut self.active, id) {
+            let job = &mut active.jobs[place];
+            if matches!(job.state, State::Received | State::Started) {
+                match verdict {
+                    Verdict::Lost(_) if draining => {
+                        job.attempt -= 1;
+                        requeue(now, job);
+                        out.save(Record::Job(job.clone()));
+                    }
+                    Verdict::Lost(reason) => cut_off(now, job, reason, out),
+                    _ => {
+                        end(now, job, verdict.state(), reason_of(verdict));
+                        out.save(Record::Job(job.clone()));
+                    }
+                }
+                if job.state == State::Queued {
+                    self.queue.insert((now, id));
+                }
+            }
+        }
+        self.settle(now, build, out);
+    }
+
+    fn cancel(&mut self, now: Time, target: Target, out: &mut Out) -> Result<(), Refused> {
+        let build = match target {
+            Target::Build(id) => id,
+            Target::Job(id) => *self.home.get(&id).ok_or(Refused::Finished)?,
+        };
+        let active = self.active.get_mut(&build).ok_or(Refused::Finished)?;
+        let mut any = false;
+        for job in &mut active.jobs {
+            let meant = matches!(target, Target::Build(_)) || target == Target::Job(job.id);
+            if !meant || job.state.is_final() {
+                continue;
+            }
+            any = true;
+            if let Some(time) = job.queued_at {
+                self.queue.remove(&(time, job.id));
+            }
+            match self.held.get_mut(&job.id) {
+                Some(held) => {
+                    held.killed = true;
+                    held.deadline = now.plus(self.settings.kill_limit);
+                    out.effects.push(Effect::Kill(job.id, held.attempt));
+                }
+                None => out.effects.push(Effect::EndLog(
+                    job.repo,
+                    job.id,
+                    "Done: Job Cancelled".to_owned(),
+                )),
+            }
+            end(
+                now,
+                job,
+                State::Canceled,
+                Some("canceled by a person".to_owned()),
+            );
+            out.save(Record::Job(job.clone()));
+        }
+        if !any {
+            return Err(Refused::Finished);
+        }
+        self.settle(now, build, out);
+        Ok(())
+    }
+
+    fn restart(
+        &mut self,
+        now: Time,
+        target: Target,
+        by: &str,
+        stored: Option<Box<(Build, Vec<Job>)>>,
+        out: &mut Out,
+    ) -> Result<(), Refused> {
+        let wanted = |build: &Build, jobs: &[Job]| match target {
+            Target::Build(id) => build.id == id,
+            Target::Job(id) => jobs.iter().any(|job| job.id == id),
+        };
+        let build = match target {
+            Target::Build(id) if self.active.contains_key(&id) => id,
+            Target::Job(id) if self.home.contains_key(&id) => self.home[&id],
+            _ => {
+                let (build, jobs) = *stored.ok_or(Refused::NotFound)?;
+                if !wanted(&build, &jobs) || self.active.contains_key(&build.id) {
+                    return Err(Refused::NotFound);
+                }
+                let id = build.id;
+                self.adopt(build, jobs);
+                id
+            }
+        };
+        let result = self.restart_in(now, build, target, by, out);
+        self.settle(now, build, out);
+        result
+    }
+
+    fn restart_in(
+        &mut self,
+        now: Time,
+        id: BuildId,
+        target: Target,
+        by: &str,
+        out: &mut Out,
+    ) -> Result<(), Refused> {
+        let active = self.active.get_mut(&id).ok_or(Refused::NotFound)?;
+        let ready = match target {
+            Target::Build(_) => {
+                active.build.state.is_final() && active.jobs.iter().all(|job| job.state.is_final())
+            }
+            Target::Job(job) => active
+                .jobs
+                .iter()
+                .any(|other| other.id == job && other.state.is_final()),
+        };
+        if !ready {
+            return Err(Refused::Unfinished);
+        }
+        let from = active
+            .jobs
+            .iter()
+            .find(|job| target == Target::Job(job.id))
+            .map(|job| job.stage);
+        for job in &mut active.jobs {
+            let meant = match (target, from) {
+                (Target::Job(id), Some(stage)) => {
+                    job.id == id
+                        || (job.stage > stage
+                            && job.reason.as_deref() == Some(verdict::STAGE_FAILED))
+                }
+                _ => true,
+            };
+            if meant {
+                job.state = State::Created;
+                (job.queued_at, job.started_at, job.finished_at, job.reason) =
+                    (None, None, None, None);
+                job.interrupted = false;
+                job.restarted = Some((now, by.to_owned()));
+                out.save(Record::Job(job.clone()));
+                out.effects.push(Effect::ClearLog(job.repo, job.id));
+            }
+        }
+        active.build.state = State::Created;
+        (active.build.started_at, active.build.finished_at) = (None, None);
+        out.save(Record::Build(active.build.clone()));
+        Ok(())
+    }
+
+    /// Looks for runners that don't answer and requests to read again.
+    fn woken(&mut self, now: Time, out: &mut Out) {
+        let due: Vec<RequestId> = self
+            .reread
+            .iter()
+            .filter(|(_, time)| **time <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.reread.remove(&id);
+            out.effects.extend(
+                self.pending
+                    .get(&id)
+                    .map(|request| Effect::Read(Box::new(request.clone()))),
+            );
+        }
+        let late: Vec<JobId> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.deadline <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            let Some(held) = self.held.get_mut(&id) else {
+                continue;
+            };
+            if held.killed {
+                let (attempt, gone) = (
+                    held.attempt,
+                    Verdict::Broken("its runner did not answer".to_owned()),
+                );
+                self.finished(now, id, attempt, &gone, out);
+            } else {
+                held.killed = true;
+                held.deadline = now.plus(self.settings.kill_limit);
+                out.effects.push(Effect::Kill(id, held.attempt));
+            }
+        }
+    }
+}
+
+fn find<'a>(
+    home: &BTreeMap<JobId, BuildId>,
+    active: &'a mut BTreeMap<BuildId, Active>,
+    id: JobId,
+) -> Option<(&'a mut Active, usize)> {
+    let active = active.get_mut(home.get(&id)?)?;
+    let place = active.jobs.iter().position(|job| job.id == id)?;
+    Some((active, place))
+}
+
+fn end(now: Time, job: &mut Job, state: State, reason: Option<String>) {
+    job.state = state;
+    job.finished_at = Some(now);
+    job.reason = reason;
+}
+
+fn requeue(now: Time, job: &mut Job) {
+    job.state = State::Queued;
+    job.queued_at = Some(now);
+    job.started_at = None;
+}
+
+/// A run was cut off: the job is tried once more, then errored.
+fn cut_off(now: Time, job: &mut Job, why: &str, out: &mut Out) {
+    if job.interrupted {
+        end(
+            now,
+            job,
+            State::Errored,
+            Some(format!("cut off twice: {why}")),
+        );
+        let line = format!("The job was cut off a second time ({why}) and is given up.");
+        out.effects.push(Effect::EndLog(job.repo, job.id, line));
+    } else {
+        job.interrupted = true;
+        requeue(now, job);
+    }
+    out.save(Record::Job(job.clone()));
+}
+
+fn reason_of(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Exit(_) | Verdict::Canceled => None,
+        Verdict::Limit(text) | Verdict::Broken(text) | Verdict::Lost(text) => Some(text.clone()),
+    }
+}
+
+fn reject(mut request: Request, reason: String, out: &mut Out) {
+    request.state = RequestState::Rejected;
+    request.reason = Some(reason);
+    out.save(Record::Request(request));
+}
+
+#[cfg(test)]
+mod tests;

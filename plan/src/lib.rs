@@ -16,7 +16,9 @@ mod yml;
 
 pub use condition::{ConditionError, eval_condition};
 pub use decide::{Blueprint, ConfigFile, Decision, JobBlueprint, MAX_CONFIG_BYTES, MAX_JOBS, decide};
-pub use engine::{Counters, Effect, Engine, Input, Record, Refused, Settings, Target};
+pub use engine::{
+    Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
+};
 pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};
 pub use message::{Level, Message};
 pub use model::*;

@@ -1,1 +1,12 @@
-//! End-to-end cases.
+//! The end-to-end cases: Assay seen from outside only.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod arrows;
+mod bad_input;
+mod commands;
+mod crash;
+mod live;
+mod push;
+mod source;

@@ -101,7 +101,7 @@ fn run(options: Options, ready: impl FnOnce(&str, &str) -> Result<(), Failure>) 
 pub(crate) fn daemon_failure(error: &DaemonError) -> Failure {
     let (exit, hint) = match error {
         DaemonError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => (
-            Exit::Internal,
+            Exit::BadConfig,
             Some("another program listens there; choose another port by listen in assay.yml, or by assay up --listen".to_owned()),
         ),
         DaemonError::Listen { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {

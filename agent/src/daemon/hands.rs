@@ -1,0 +1,244 @@
+//! The engine's hands: they read commits, run jobs, kill runs and keep the alarm clock, each in a task of its own, and
+//! tell the core how it went.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use assay_plan::{
+    Build, ConfigFile, Decision, Input, Job, JobId, RepoId, Repository, Request, Source, Time, decide,
+};
+use assay_store::{FileAt, Store};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::core::{Mailbox, until};
+use super::runner::{self, Local, Runner};
+
+/// Name of the configuration in a repository.
+const CONFIG: &str = ".travis.yml";
+
+/// Longest `.travis.yml` that is read, bytes.
+const CONFIG_LIMIT: u64 = 1 << 20;
+
+/// Why a run is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Not at all.
+    No,
+    /// A person canceled it, or its repository is gone.
+    Canceled,
+    /// The daemon ends.
+    Shutdown,
+}
+
+struct Running {
+    attempt: u32,
+    stop: watch::Sender<Stop>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// Performs effects. Shared by the core and the daemon.
+pub(super) struct Hands {
+    store: Store,
+    mailbox: Mailbox,
+    runtime: Handle,
+    runner: Arc<Runner>,
+    running: Arc<Mutex<BTreeMap<JobId, Running>>>,
+    slots: Arc<Mutex<BTreeSet<u32>>>,
+    alarm: Mutex<Option<AbortHandle>>,
+    by_path: Mutex<BTreeMap<PathBuf, Repository>>,
+}
+
+impl Hands {
+    pub(super) fn new(store: Store, mailbox: Mailbox, runner: Runner) -> Self {
+        let hands = Hands {
+            store: store.clone(),
+            mailbox,
+            runtime: Handle::current(),
+            runner: Arc::new(runner),
+            running: Arc::default(),
+            slots: Arc::default(),
+            alarm: Mutex::default(),
+            by_path: Mutex::default(),
+        };
+        hands.repositories_changed(&store);
+        hands
+    }
+
+    /// The active or inactive repository at this path.
+    pub(super) fn repository_at(&self, path: &Path) -> Option<Repository> {
+        lock(&self.by_path).get(path).cloned()
+    }
+
+    /// All repositories.
+    pub(super) fn repositories(&self) -> Vec<Repository> {
+        lock(&self.by_path).values().cloned().collect()
+    }
+
+    /// Reads the repositories again.
+    pub(super) fn repositories_changed(&self, store: &Store) {
+        match store.repositories() {
+            Ok(all) => {
+                let by_path = |repository: Repository| {
+                    let Source::Path(path) = &repository.source;
+                    (PathBuf::from(path), repository)
+                };
+                *lock(&self.by_path) = all.into_iter().map(by_path).collect();
+            }
+            Err(error) => tracing::error!(%error, "cannot read the repositories"),
+        }
+    }
+
+    /// Reads a request's commit and its file, and decides about it.
+    pub(super) fn read(&self, request: Request) {
+        let (runner, mailbox) = (Arc::clone(&self.runner), self.mailbox.clone());
+        let id = request.id;
+        self.runtime.spawn(async move {
+            let input = tokio::task::spawn_blocking(move || read(&runner.store, &runner.local, &request)).await;
+            mailbox.tell(input.unwrap_or_else(|_| {
+                tracing::error!(request = %id, "reading the commit ended in a panic");
+                rejected(id, None, "reading its commit failed inside assay; this is a bug".to_owned())
+            }));
+        });
+    }
+
+    /// Runs a job.
+    pub(super) fn run(&self, build: Build, job: Job) {
+        let (stop, stopped) = watch::channel(Stop::No);
+        let (id, attempt) = (job.id, job.attempt);
+        let slot = self.take_slot();
+        let (mailbox, runner, slots) = (self.mailbox.clone(), Arc::clone(&self.runner), Arc::clone(&self.slots));
+        let entries = Arc::clone(&self.running);
+        // The entry must be there before the task can end, so the lock is held until both are.
+        let mut running = lock(&self.running);
+        let task = self.runtime.spawn(async move {
+            let run = tokio::spawn(runner::run(runner, mailbox.clone(), build, job, slot, stopped));
+            let verdict = run.await.unwrap_or_else(|_| {
+                tracing::error!(job = %id, "the runner ended in a panic");
+                assay_plan::Verdict::Broken("running it failed inside assay; this is a bug".to_owned())
+            });
+            lock(&slots).remove(&slot);
+            lock(&entries).remove(&id);
+            mailbox.tell(Input::Finished(id, attempt, verdict));
+        });
+        running.insert(id, Running { attempt, stop, task: Some(task) });
+    }
+
+    /// Stops a run, if this attempt is still going on.
+    pub(super) fn kill(&self, job: JobId, attempt: u32) {
+        if let Some(running) = lock(&self.running).get(&job).filter(|running| running.attempt == attempt) {
+            let _ = running.stop.send(Stop::Canceled);
+        }
+    }
+
+    /// Tells all runs that the daemon ends, and returns what to wait for.
+    pub(super) fn shut_down(&self) -> Vec<JoinHandle<()>> {
+        let mut running = lock(&self.running);
+        for run in running.values() {
+            run.stop.send_if_modified(|stop| {
+                let go = *stop == Stop::No;
+                if go {
+                    *stop = Stop::Shutdown;
+                }
+                go
+            });
+        }
+        running.values_mut().filter_map(|run| run.task.take()).collect()
+    }
+
+    /// Whether any run is going on.
+    pub(super) fn busy(&self) -> bool {
+        !lock(&self.slots).is_empty()
+    }
+
+    /// Sets the alarm clock.
+    pub(super) fn wake_at(&self, time: Time) {
+        let mailbox = self.mailbox.clone();
+        let task = self.runtime.spawn(async move {
+            tokio::time::sleep(until(time)).await;
+            mailbox.tell(Input::Wake);
+        });
+        if let Some(old) = lock(&self.alarm).replace(task.abort_handle()) {
+            old.abort();
+        }
+    }
+
+    /// The lowest number no run has, so that no two sandboxes share a uid.
+    fn take_slot(&self) -> u32 {
+        let mut slots = lock(&self.slots);
+        let slot = (0..).find(|slot| !slots.contains(slot)).unwrap_or_default();
+        slots.insert(slot);
+        slot
+    }
+}
+
+/// A poisoned lock's data is still whole here: every change under one is a single insert or remove.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn rejected(id: assay_plan::RequestId, commit: Option<assay_plan::Commit>, reason: String) -> Input {
+    Input::Decided(id, commit, Decision::Reject { reason, messages: Vec::new() })
+}
+
+/// Blocking: copies what is missing of the commit, reads its `.travis.yml`, decides.
+fn read(store: &Store, local: &Local, request: &Request) -> Input {
+    let repo: RepoId = request.event.repo;
+    let repository = match store.repository(repo) {
+        Ok(Some(repository)) => repository,
+        Ok(None) => return rejected(request.id, None, "its repository is no longer registered".to_owned()),
+        Err(error) => {
+            tracing::error!(request = %request.id, %error, "cannot read the repository's record");
+            return Input::Unread(request.id);
+        }
+    };
+    let Some(tip) = &request.event.after else {
+        return rejected(request.id, None, "it names no commit".to_owned());
+    };
+    let commit = match store.git().fetch(&repository, tip) {
+        Ok(commit) => commit,
+        Err(error) if error.is_final() => return rejected(request.id, None, format!("cannot read its commit: {error}")),
+        Err(error) => {
+            tracing::warn!(request = %request.id, %error, "cannot read the commit now; it is tried again");
+            return Input::Unread(request.id);
+        }
+    };
+    let file = match &local.tree {
+        Some(tree) => tree.file(CONFIG, CONFIG_LIMIT).map_err(|error| error.to_string()),
+        None => store.git().file(&repository, &commit.id, CONFIG, CONFIG_LIMIT).map_err(|error| error.to_string()),
+    };
+    let file = match file {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::warn!(request = %request.id, error, "cannot read .travis.yml now; it is tried again");
+            return Input::Unread(request.id);
+        }
+    };
+    let file = match &file {
+        FileAt::Missing => ConfigFile::Missing,
+        FileAt::NotAFile => ConfigFile::NotAFile,
+        FileAt::TooLarge(size) => ConfigFile::TooLarge(*size),
+        FileAt::Bytes(bytes) => ConfigFile::Bytes(bytes),
+    };
+    let mut decision = decide(&repository, request, &commit, file);
+    if let Some(job) = local.job {
+        keep_one(&mut decision, job);
+    }
+    Input::Decided(request.id, Some(commit), decision)
+}
+
+/// Leaves only one job, counted from 1; its stage doesn't matter then.
+fn keep_one(decision: &mut Decision, job: u32) {
+    let Decision::Accept(blueprint) = decision else { return };
+    let there = blueprint.jobs.len();
+    let wanted = usize::try_from(job).ok().and_then(|job| job.checked_sub(1)).and_then(|at| blueprint.jobs.get(at));
+    match wanted.cloned() {
+        Some(row) => blueprint.jobs = vec![row],
+        None => {
+            let reason = format!("there is no job {job}; the file makes {there}");
+            *decision = Decision::Reject { reason, messages: Vec::new() };
+        }
+    }
+}

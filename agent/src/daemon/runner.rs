@@ -1,0 +1,448 @@
+//! Runs one job: plan, source, sandbox, log. The only place where the words of a build (`JobPlan`, `Verdict`) and of the
+//! sandbox (`RunSpec`, `Outcome`) meet.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Verdict, plan_job};
+use assay_sandbox::{Bind, Image, Launcher, Limits, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter};
+use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::core::Mailbox;
+use super::hands::Stop;
+use super::host;
+use super::worktree::WorkTree;
+use crate::clock;
+use crate::config::{Config, Required};
+
+/// Where the mirror's objects are seen inside a sandbox.
+const OBJECTS: &str = "/run/assay/objects";
+
+/// Home of the job's user inside.
+const HOME: &str = "/home/travis";
+
+/// Output is put together for this long before it becomes a part of the log, so that a chatty job makes few parts.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Output that becomes a part at once, bytes.
+const FULL: usize = 16 << 10;
+
+/// Everything about running jobs that doesn't change while the daemon runs.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) store: Store,
+    pub(super) launcher: Launcher,
+    pub(super) limits: Limits,
+    pub(super) folders: Vec<PathBuf>,
+    pub(super) uid_base: u32,
+    pub(super) require: Vec<Resource>,
+    /// Address of the web pages, without a slash at the end.
+    pub(super) web: String,
+    /// Prefix of the ids of this daemon's runs.
+    pub(super) prefix: String,
+    /// What `assay run` wants otherwise than a pushed commit says.
+    pub(super) local: Local,
+}
+
+/// What `assay run` wants otherwise than a pushed commit says; empty in a daemon.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    /// Changes laid over the commit.
+    pub(super) tree: Option<WorkTree>,
+    /// Only this job, counted from 1.
+    pub(super) job: Option<u32>,
+    /// Further variables.
+    pub(super) env: Vec<(String, String)>,
+}
+
+impl Runner {
+    pub(super) fn new(store: Store, config: &Config, web: String, prefix: String, launcher: Launcher) -> Self {
+        let resource = |required: &Required| match required {
+            Required::Memory => Resource::Memory,
+            Required::Processes => Resource::Processes,
+        };
+        Runner {
+            store,
+            launcher,
+            limits: limits(config),
+            folders: config.sandbox.folders.clone(),
+            uid_base: config.sandbox.uids,
+            require: config.sandbox.require.iter().map(resource).collect(),
+            web,
+            prefix,
+            local: Local::default(),
+        }
+    }
+}
+
+/// The operator's limits in the sandbox's words.
+pub(super) fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        wall: limits.time.duration(),
+        silence: limits.silence.duration(),
+        grace: limits.grace.duration(),
+        memory: limits.memory.bytes(),
+        processes: limits.processes,
+        disk: limits.disk.bytes(),
+        inodes: limits.files,
+        output: limits.log.bytes(),
+        cpu_weight: limits.weight,
+    }
+}
+
+/// Runs the job to its end and says how it went. The log is complete when this returns, unless the run was cut off.
+pub(super) async fn run(
+    runner: Arc<Runner>,
+    mailbox: Mailbox,
+    build: Build,
+    job: Job,
+    slot: u32,
+    stopped: watch::Receiver<Stop>,
+) -> Verdict {
+    let log = match runner.store.logs().write(job.repo, job.id) {
+        Ok(log) => Log { writer: log, gathered: Vec::new(), since: None },
+        Err(error) => {
+            tracing::error!(job = %job.id, %error, "cannot open the log");
+            return Verdict::Broken(format!("its log cannot be written: {error}"));
+        }
+    };
+    let mut attempt = Attempt { runner, mailbox, build, job, slot, log, stopped };
+    let verdict = match attempt.go().await {
+        Ok(verdict) => verdict,
+        Err(broken) => {
+            attempt.log.say(&format!("\x1b[31;1m{broken}\x1b[0m"));
+            Verdict::Broken(broken)
+        }
+    };
+    if !matches!(verdict, Verdict::Lost(_))
+        && let Err(error) = attempt.log.end()
+    {
+        tracing::error!(job = %attempt.job.id, %error, "cannot finish the log");
+    }
+    verdict
+}
+
+struct Attempt {
+    runner: Arc<Runner>,
+    mailbox: Mailbox,
+    build: Build,
+    job: Job,
+    slot: u32,
+    log: Log,
+    stopped: watch::Receiver<Stop>,
+}
+
+impl Attempt {
+    /// `Err` is a set-up failure, in words for the author.
+    async fn go(&mut self) -> Result<Verdict, String> {
+        if self.job.interrupted {
+            let line = format!("attempt {}: the run before this one was cut off when the daemon ended", self.job.attempt);
+            self.log.say(&format!("\x1b[33;1m{line}\x1b[0m"));
+        }
+        let repository = self
+            .runner
+            .store
+            .repository(self.job.repo)
+            .map_err(|error| format!("The repository's record cannot be read: {error}"))?
+            .ok_or("The repository is no longer registered.")?;
+        let plan = self.plan(&repository);
+        refuse_foreign(&plan)?;
+        for note in &plan.notes {
+            self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
+        }
+        let source = prepare(&self.runner, &self.build, repository, &plan).await?;
+        let spec = spec(&self.runner, &self.job, self.slot, &plan, &source);
+        let (run, tree) = Run::start(&self.runner.launcher, spec).await.map_err(|error| no_sandbox(&error))?;
+        let canceler = run.canceler();
+        let runner = Arc::clone(&self.runner);
+        let feeding = tokio::task::spawn_blocking(move || feed(tree, &source, &plan, runner.local.tree.as_ref()));
+        let (outcome, result) = self.follow(run, &canceler).await;
+        let fed = feeding.await.unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
+        let stop = *self.stopped.borrow();
+        match (stop, fed, outcome) {
+            (Stop::Shutdown, _, _) => Ok(Verdict::Lost("the daemon was told to end".to_owned())),
+            (Stop::Canceled, _, _) => {
+                self.log.say("\r\nDone: Job Cancelled");
+                Ok(Verdict::Canceled)
+            }
+            // A source that can't be laid out ends the sandbox too; it is the cause, not the outcome.
+            (Stop::No, Err(broken), _) => Err(broken),
+            (Stop::No, Ok(()), Err(error)) => Err(no_sandbox(&error)),
+            (Stop::No, Ok(()), Ok(outcome)) => Ok(self.conclude(&outcome, result)),
+        }
+    }
+
+    fn plan(&self, repository: &Repository) -> JobPlan {
+        plan_job(&JobContext {
+            repository,
+            build: &self.build,
+            job: &self.job,
+            web: &self.runner.web,
+            dist: host::dist(),
+            arch: host::arch(),
+            env: &self.runner.local.env,
+        })
+    }
+
+    /// Passes output to the log until the run is over; cancels it when told to.
+    async fn follow(
+        &mut self,
+        mut run: Run,
+        canceler: &assay_sandbox::Canceler,
+    ) -> (Result<Outcome, RunError>, assay_sandbox::Usage) {
+        loop {
+            let due = self.log.due();
+            tokio::select! {
+                event = run.event() => match event {
+                    Some(RunEvent::Notice(line)) => self.log.say(&format!("\x1b[33;1m{line}\x1b[0m")),
+                    Some(RunEvent::Started) => self.mailbox.tell(Input::Started(self.job.id, self.job.attempt)),
+                    Some(RunEvent::Output(bytes)) => self.log.take(&bytes),
+                    None => break,
+                },
+                () = sleep_until(due) => self.log.flush(),
+                changed = self.stopped.changed() => {
+                    if changed.is_ok() && *self.stopped.borrow() != Stop::No {
+                        canceler.cancel();
+                    }
+                    if changed.is_err() {
+                        // Nobody is left who could stop the run: the daemon is going down hard.
+                        canceler.cancel();
+                        while let Some(event) = run.event().await {
+                            if let RunEvent::Output(bytes) = event {
+                                self.log.take(&bytes);
+                            }
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        self.log.flush();
+        match run.finish().await {
+            Ok((outcome, usage)) => (Ok(outcome), usage),
+            Err(error) => (Err(error), assay_sandbox::Usage::default()),
+        }
+    }
+
+    /// From outcome to verdict, with Travis' words in the log.
+    fn conclude(&mut self, outcome: &Outcome, usage: assay_sandbox::Usage) -> Verdict {
+        tracing::debug!(job = %self.job.id, ?outcome, cpu_ms = usage.cpu_ms, memory = usage.memory_peak, "run over");
+        let limits = &self.runner.limits;
+        let (words, verdict) = match outcome {
+            Outcome::Exited(code) => return Verdict::Exit(*code),
+            Outcome::Signaled(signal) => {
+                let line = format!("The job's script was ended by signal {signal}.");
+                (line.clone(), Verdict::Broken(line))
+            }
+            Outcome::Canceled => ("Done: Job Cancelled".to_owned(), Verdict::Canceled),
+            Outcome::Silence => limit(format!(
+                "No output has been received in the last {}, this potentially indicates a stalled build or something \
+                 wrong with the build itself.",
+                go_duration(limits.silence)
+            )),
+            Outcome::Time => {
+                limit("The job exceeded the maximum time limit for jobs, and has been terminated.".to_owned())
+            }
+            Outcome::Output => {
+                limit("The job exceeded the maximum log length, and has been terminated.".to_owned())
+            }
+            Outcome::Memory => limit(format!(
+                "The job exceeded its memory limit of {} MiB (files it writes count too), and has been terminated.",
+                limits.memory >> 20
+            )),
+            Outcome::Processes(code) => limit(format!(
+                "The job reached its limit of {} processes, and its script ended with {code}.",
+                limits.processes
+            )),
+            Outcome::Disk(code) => limit(format!(
+                "The job filled its disk of {} MiB, and its script ended with {code}.",
+                limits.disk >> 20
+            )),
+        };
+        self.log.say(&format!("\r\n\x1b[31;1m{words}\x1b[0m"));
+        verdict
+    }
+}
+
+fn limit(words: String) -> (String, Verdict) {
+    (words.clone(), Verdict::Limit(words))
+}
+
+/// A duration as Travis' worker (a Go program) writes it: `10m0s`.
+fn go_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s}s"),
+        (h, m, s) => format!("{h}h{m}m{s}s"),
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn no_sandbox(error: &RunError) -> String {
+    format!("The sandbox could not be set up: {error}")
+}
+
+/// A job whose `os` or `arch` this host hasn't ends at once.
+fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
+    if plan.os != "linux" {
+        return Err(format!("This job asks for os {}; the only one here is linux.", plan.os));
+    }
+    match &plan.arch {
+        Some(arch) if arch != host::arch() => {
+            Err(format!("This job asks for arch {arch}; the only one here is {}.", host::arch()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a job's source comes from, and what of the host it needs to see for it.
+struct Source {
+    store: Store,
+    repository: Repository,
+    checkout: Option<Checkout>,
+    objects: Vec<(PathBuf, String)>,
+}
+
+async fn prepare(runner: &Runner, build: &Build, repository: Repository, plan: &JobPlan) -> Result<Source, String> {
+    let store = runner.store.clone();
+    if !plan.git.clone {
+        return Ok(Source { store, repository, checkout: None, objects: Vec::new() });
+    }
+    let name = build.tag.as_ref().map_or_else(|| format!("refs/heads/{}", build.branch), |tag| format!("refs/tags/{tag}"));
+    let checkout = Checkout {
+        commit: build.commit.id.clone(),
+        ref_name: assay_plan::RefName::parse(&name).map_err(|error| format!("The ref cannot be checked out: {error}"))?,
+        depth: plan.git.depth,
+        submodules: plan.git.submodules,
+        lfs_pointers: plan.git.lfs_skip_smudge,
+        objects_at: OBJECTS.to_owned(),
+        origin: origin(&repository),
+        // One second back: an index entry that is younger than its index would be read again by every git command.
+        mtime: clock::now().seconds() - 1,
+    };
+    tokio::task::spawn_blocking(move || {
+        let objects = objects(store.git(), &repository, &checkout)?;
+        Ok(Source { store, repository, checkout: Some(checkout), objects })
+    })
+    .await
+    .unwrap_or_else(|_| Err("Looking for the source failed inside assay.".to_owned()))
+}
+
+fn objects(git: &Git, repository: &Repository, checkout: &Checkout) -> Result<Vec<(PathBuf, String)>, String> {
+    git.needs(repository, checkout).map_err(|error| format!("The source cannot be laid out: {error}"))
+}
+
+fn origin(repository: &Repository) -> String {
+    let assay_plan::Source::Path(path) = &repository.source;
+    path.clone()
+}
+
+fn spec(runner: &Runner, job: &Job, slot: u32, plan: &JobPlan, source: &Source) -> RunSpec {
+    let mut limits = runner.limits.clone();
+    if let Some(wall) = plan.limits.wall {
+        limits.wall = limits.wall.min(Duration::from_secs(wall));
+    }
+    RunSpec {
+        id: format!("{}{}-{}", runner.prefix, job.id, job.attempt),
+        argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
+        env: plan.env.clone(),
+        cwd: plan.build_dir.clone(),
+        home: HOME.to_owned(),
+        user: "travis".to_owned(),
+        image: Image::Host { folders: runner.folders.clone() },
+        binds: source.objects.iter().map(|(from, to)| Bind { source: from.clone(), target: to.clone() }).collect(),
+        limits,
+        slot,
+        uid_base: runner.uid_base,
+        require: runner.require.clone(),
+        terminal: (80, 24),
+    }
+}
+
+/// Blocking: writes the script and the work tree into the sandbox; the job starts when this is done.
+fn feed(mut tree: TreeWriter, source: &Source, plan: &JobPlan, over: Option<&WorkTree>) -> Result<(), String> {
+    let broke = |error: std::io::Error| format!("The sandbox ended while its files were written: {error}");
+    let mtime = source.checkout.as_ref().map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
+    tree.set_mtime(mtime).map_err(broke)?;
+    let script = format!("{HOME}/build.sh");
+    tree.file(script.as_bytes(), true, plan.script.as_bytes()).map_err(broke)?;
+    if let Some(checkout) = &source.checkout {
+        let hidden = |path: &[u8]| over.is_some_and(|over| over.hides(path));
+        let mut sink = |item: TreeItem<'_>| match item {
+            TreeItem::File { path, .. } | TreeItem::Link { path, .. } if hidden(path) => Ok(()),
+            item => write(&mut tree, item),
+        };
+        source
+            .store
+            .git()
+            .lay_out(&source.repository, checkout, &mut sink)
+            .map_err(|error| format!("The source cannot be laid out: {error}"))?;
+        if let Some(over) = over {
+            over.lay_over(&mut |item| write(&mut tree, item)).map_err(broke)?;
+        }
+    }
+    tree.finish().map_err(broke)
+}
+
+fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {
+    match item {
+        TreeItem::File { path, executable, content } => tree.file(path, executable, content),
+        TreeItem::Link { path, target } => tree.link(path, target),
+        TreeItem::Folder { path } => tree.folder(path),
+    }
+}
+
+/// A job's log, with output gathered into parts.
+struct Log {
+    writer: LogWriter,
+    gathered: Vec<u8>,
+    since: Option<Instant>,
+}
+
+impl Log {
+    fn take(&mut self, bytes: &[u8]) {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= FULL {
+            self.flush();
+        } else if self.since.is_none() {
+            self.since = Some(Instant::now());
+        }
+    }
+
+    /// When what has been gathered is to become a part.
+    fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + GATHER)
+    }
+
+    fn flush(&mut self) {
+        self.since = None;
+        if !self.gathered.is_empty() {
+            let bytes = std::mem::take(&mut self.gathered);
+            if let Err(error) = tokio::task::block_in_place(|| self.writer.append(&bytes)) {
+                tracing::error!(%error, "cannot write to a log");
+            }
+        }
+    }
+
+    /// A line of our own.
+    fn say(&mut self, line: &str) {
+        self.gathered.extend_from_slice(line.as_bytes());
+        self.gathered.extend_from_slice(b"\r\n");
+        self.flush();
+    }
+
+    fn end(self) -> Result<(), assay_store::StoreError> {
+        tokio::task::block_in_place(|| self.writer.finish())
+    }
+}

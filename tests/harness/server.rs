@@ -1,0 +1,237 @@
+//! A daemon of one's own: started, asked, killed, started again.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::http::{self, Answer, Events};
+use super::repo::Repo;
+
+/// The binary under test.
+pub const ASSAY: &str = env!("CARGO_BIN_EXE_assay-under-test");
+
+/// A daemon with its state in `dir/state`. Dropping it kills it; a failed case prints its log.
+#[derive(Debug)]
+pub struct Server {
+    dir: PathBuf,
+    config: String,
+    child: Option<Child>,
+    log: Arc<Mutex<String>>,
+    pub address: String,
+    pub token: String,
+}
+
+impl Server {
+    /// Starts a daemon that serves `repos`, with hooks installed; `config` is added to its `assay.yml`.
+    pub fn start(dir: &Path, repos: &[&Repo], config: &str) -> Self {
+        let mut server = Server {
+            dir: dir.to_owned(),
+            config: config.to_owned(),
+            child: None,
+            log: Arc::default(),
+            address: String::new(),
+            token: String::new(),
+        };
+        server.run();
+        for repo in repos {
+            server.add(repo);
+        }
+        server.token = server
+            .cli(&["token", "create", "--user", "tester", "--admin"])
+            .trim()
+            .to_owned();
+        server
+    }
+
+    /// Registers a repository and installs its hook.
+    pub fn add(&self, repo: &Repo) {
+        let bare = repo.bare.to_str().expect("text");
+        self.cli(&["repo", "add", bare]);
+        self.cli(&["hook", "install", bare]);
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(ASSAY);
+        command
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("HOME", &self.dir);
+        command
+            .env("ASSAY_STATE", self.state())
+            .stdin(Stdio::null())
+            .current_dir(&self.dir);
+        command
+    }
+
+    /// Starts the process and waits until it says that it is ready.
+    pub fn run(&mut self) {
+        let file = self.dir.join("assay.yml");
+        let text = format!(
+            "listen: 127.0.0.1:0\nstate: {}\n{}",
+            self.state().display(),
+            self.config
+        );
+        std::fs::write(&file, text).expect("the configuration");
+        let mut command = self.command();
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the daemon starts");
+        let log = Arc::clone(&self.log);
+        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                let mut log = log.lock().expect("the log");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+        self.child = Some(child);
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a ready line");
+        let address = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http"));
+        self.address = address
+            .unwrap_or_else(|| panic!("no ready line but {line:?}\n{}", self.log()))
+            .to_owned();
+        // Whatever else it prints must not block it.
+        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    }
+
+    /// What the daemon has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it is killed");
+            child.wait().expect("it is gone");
+        }
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let pid = child.id().to_string();
+            assert!(
+                Command::new("kill")
+                    .arg(&pid)
+                    .status()
+                    .expect("kill runs")
+                    .success()
+            );
+            assert!(child.wait().expect("it ends").success(), "{}", self.log());
+        }
+    }
+
+    /// Runs a command of the command line against this daemon.
+    pub fn try_cli(&self, args: &[&str]) -> Output {
+        self.command().args(args).output().expect("assay runs")
+    }
+
+    /// The same, which must succeed; returns its standard output.
+    pub fn cli(&self, args: &[&str]) -> String {
+        let output = self.try_cli(args);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "assay {args:?}: {text}\n{}",
+            self.log()
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A command that goes on beside the case.
+    pub fn spawn_cli(&self, args: &[&str]) -> Child {
+        self.command()
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("assay runs")
+    }
+
+    /// Asks the API with the tester's token.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        let auth = format!("token {}", self.token);
+        let headers = [
+            ("Authorization", auth.as_str()),
+            ("Accept", "application/vnd.travis-ci.2+json"),
+        ];
+        http::request(&self.address, method, path, &headers, body)
+    }
+
+    /// Reads JSON from the API.
+    pub fn get(&self, path: &str) -> Value {
+        let answer = self.ask("GET", path, "");
+        assert_eq!(answer.status, 200, "GET {path}: {}", answer.body);
+        answer.json()
+    }
+
+    /// Asks with these headers only.
+    pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        http::request(&self.address, method, path, headers, "")
+    }
+
+    /// Follows a stream of events.
+    pub fn events(&self, path: &str) -> Events {
+        let auth = format!("token {}", self.token);
+        Events::open(
+            &self.address,
+            path,
+            &[
+                ("Authorization", auth.as_str()),
+                ("Accept", "text/event-stream"),
+            ],
+        )
+    }
+
+    /// The newest build of a repository with its jobs, as the API shows them.
+    pub fn newest_build(&self, slug: &str) -> Value {
+        let list = self.get(&format!("/repos/{slug}/builds"));
+        let id = list["builds"][0]["id"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no build of {slug}: {}", self.log()));
+        self.get(&format!("/builds/{id}"))
+    }
+
+    /// The text of a job's log.
+    pub fn log_of(&self, job: &Value) -> String {
+        let auth = format!("token {}", self.token);
+        let headers = [
+            ("Authorization", auth.as_str()),
+            ("Accept", "text/plain; version=2"),
+        ];
+        http::request(
+            &self.address,
+            "GET",
+            &format!("/jobs/{}/log", job["id"]),
+            &headers,
+            "",
+        )
+        .body
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the daemon's log ---\n{}", self.log());
+        }
+    }
+}

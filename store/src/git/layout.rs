@@ -88,6 +88,8 @@ pub(super) struct Layout<'a> {
     pub(super) checkout: &'a Checkout,
     pub(super) sink: Sink<'a>,
     pub(super) out: LaidOut,
+    /// Only finds out what is needed, writes nothing.
+    pub(super) survey: bool,
 }
 
 /// One repository in it: the one that is built, or a submodule.
@@ -135,9 +137,11 @@ impl Layout<'_> {
         for (module, commit) in &modules {
             found.push(self.find(place, module, &registered).map(|repository| (module, *commit, repository))?);
         }
-        self.files(place, &mirror, &mut objects, &entries)?;
-        let names: Vec<_> = modules.iter().map(|(module, _)| module).collect();
-        self.dot_git(place, &mirror, &names)?;
+        if !self.survey {
+            self.files(place, &mirror, &mut objects, &entries)?;
+            let names: Vec<_> = modules.iter().map(|(module, _)| module).collect();
+            self.dot_git(place, &mirror, &names)?;
+        }
         for (module, commit, repository) in found {
             self.lay_submodule(place, module, commit, repository)?;
         }

@@ -13,6 +13,7 @@ mod pack;
 mod refs;
 mod source;
 mod submodule;
+mod survey;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -102,7 +103,7 @@ impl Git {
         sink: &mut dyn FnMut(TreeItem<'_>) -> std::io::Result<()>,
     ) -> Result<LaidOut, GitError> {
         let commit = self.ready(repository, &checkout.commit)?;
-        let mut layout = layout::Layout { git: self, root: repository, checkout, sink, out: LaidOut::default() };
+        let mut layout = layout::Layout { git: self, root: repository, checkout, sink, out: LaidOut::default(), survey: false };
         layout.lay_root(commit)?;
         Ok(layout.out)
     }

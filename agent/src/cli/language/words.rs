@@ -49,7 +49,7 @@ pub(super) fn messages_table(messages: &[Message]) -> Table {
             Cell::colored(message.level.name(), Some(color)),
             message
                 .line
-                .map_or("-".to_owned(), |line| line.to_string())
+                .map_or_else(|| "-".to_owned(), |line| line.to_string())
                 .into(),
             message.key.as_str().into(),
             sentence(message).into(),

@@ -166,6 +166,7 @@ impl Daemon {
     /// core with its checkpoint.
     pub(crate) async fn shut_down(self) {
         tracing::info!("ending");
+        crate::notify::stopping();
         for socket in &self.sockets {
             let _ = std::fs::remove_file(socket);
         }

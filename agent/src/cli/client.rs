@@ -457,4 +457,6 @@ fn said(body: &str) -> String {
 }
 
 #[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
 mod tests;

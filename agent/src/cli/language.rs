@@ -6,7 +6,8 @@ mod words;
 use std::io::Read;
 use std::path::Path;
 
-use assay_plan::{JobContext, Level, Value};
+use assay_plan::{JobContext, Level, Map, Value};
+use serde::Serialize;
 use serde_json::json;
 
 use self::event::{event_data, made_up, made_up_job};
@@ -59,6 +60,15 @@ pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
     Ok(if bad { Exit::BuildFailed } else { Exit::Ok })
 }
 
+/// The JSON form of an expansion. A struct, because `json!` would sort the keys, and the order of variables counts.
+#[derive(Serialize)]
+struct Expanded<'a> {
+    config: &'a Map,
+    stages: &'a [Map],
+    jobs: &'a [Map],
+    messages: &'a [serde_json::Value],
+}
+
 /// `assay expand`
 pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
     let linted = normalised(&args.file)?;
@@ -69,12 +79,12 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
         screen.say(TOO_MANY);
     }
     if screen.json {
-        screen.json(&json!({
-            "config": linted.config,
-            "stages": expansion.stages,
-            "jobs": expansion.jobs,
-            "messages": messages_json(&messages),
-        }))?;
+        screen.json(&Expanded {
+            config: &linted.config,
+            stages: &expansion.stages,
+            jobs: &expansion.jobs,
+            messages: &messages_json(&messages),
+        })?;
         return Ok(Exit::Ok);
     }
     let mut table = Table::new(&["JOB", "STAGE", "LANGUAGE", "FAILURE", "DETAILS"]);
@@ -83,15 +93,12 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
             .get("allow_failure")
             .and_then(Value::as_bool)
             .unwrap_or(false);
-        let config = serde_json::to_value(job).map_err(|error| {
-            Failure::new(Exit::Internal, "cannot show the jobs").because(&error)
-        })?;
         table.row(vec![
             (index + 1).to_string().into(),
             job.text("stage").unwrap_or("-").into(),
             job.text("language").unwrap_or("-").into(),
             Cell::colored(if allowed { "allowed" } else { "-" }, Some(Color::Grey)),
-            job_details(&config).into(),
+            job_details(job).into(),
         ]);
     }
     for message in messages
@@ -132,7 +139,12 @@ pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
         env: &[],
     });
     if screen.json {
-        screen.json(&json!({ "script": plan.script, "env": plan.env, "notes": plan.notes }))?;
+        let env: Map = plan
+            .env
+            .into_iter()
+            .map(|(name, value)| (name, Value::from(value)))
+            .collect();
+        screen.json(&json!({ "script": plan.script, "env": env, "notes": plan.notes }))?;
     } else {
         for note in &plan.notes {
             screen.say(note);

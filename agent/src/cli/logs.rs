@@ -202,3 +202,90 @@ fn final_state(client: &Client, found: &Found) -> Result<Option<String>, Failure
         .filter(|state| state.is_final())
         .map(|state| state.name().to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::RepoArg;
+    use crate::cli::client::fake::{Server, answer, global, stream};
+
+    const REPO: &str = r#"{"repo": {"id": 7, "slug": "a/b"}}"#;
+    const BUILDS: &str = r#"{"builds": [{"id": 3, "number": "1", "state": "started"}]}"#;
+
+    fn build(state: &str) -> String {
+        format!(
+            r#"{{"build": {{"id": 3, "number": "1", "state": "{state}"}}, "commit": {{}},
+                "jobs": [{{"id": 5, "number": "1.1", "state": "{state}"}}]}}"#
+        )
+    }
+
+    fn job(state: &str) -> String {
+        format!(r#"{{"job": {{"id": 5, "number": "1.1", "state": "{state}"}}}}"#)
+    }
+
+    /// Follows against these answers after those that find the build; the exit code and what was asked.
+    fn follow_with(number: &str, answers: Vec<String>) -> (Outcome, Vec<String>) {
+        let found = [REPO.to_owned(), BUILDS.to_owned(), build("started")];
+        let found = found.iter().map(|body| answer("200 OK", body));
+        let server = Server::answering(found.chain(answers).collect());
+        let args = args::Logs {
+            number: Some(number.to_owned()),
+            follow: true,
+            repo: RepoArg {
+                repository: Some("a/b".to_owned()),
+            },
+        };
+        let global = global(server.state.path(), None);
+        let outcome = logs(&args, &global, &Screen::new(&global));
+        let asked = server.seen().into_iter().map(|seen| seen.line).collect();
+        (outcome, asked)
+    }
+
+    const LOG: &str = "id: 1\ndata: {\"number\": 1, \"content\": \"one\\n\", \"final\": false}\n\n\
+                       event: state\ndata: {\"job_id\": 5, \"state\": \"failed\"}\n\n\
+                       id: 2\ndata: {\"number\": 2, \"content\": \"\", \"final\": true}\n\nevent: end\ndata: {}\n\n";
+
+    #[test]
+    fn following_a_job_ends_with_its_verdict() {
+        for (state, exit) in [
+            ("passed", Exit::Ok),
+            ("failed", Exit::BuildFailed),
+            ("canceled", Exit::BuildFailed),
+        ] {
+            let (outcome, asked) =
+                follow_with("1.1", vec![stream(LOG), answer("200 OK", &job(state))]);
+            assert_eq!(outcome.unwrap(), exit, "{state}");
+            assert_eq!(
+                asked,
+                [
+                    "GET /repos/a/b HTTP/1.1",
+                    "GET /builds?repository_id=7&number=1 HTTP/1.1",
+                    "GET /builds/3 HTTP/1.1",
+                    "GET /assay/jobs/5/log/events?after=0 HTTP/1.1",
+                    "GET /jobs/5 HTTP/1.1",
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn following_a_build_waits_for_the_build() {
+        let states = "event: state\ndata: {\"job_id\": 5, \"state\": \"passed\"}\n\n\
+                      event: state\ndata: {\"build_id\": 3, \"state\": \"passed\"}\n\n";
+        let answers = vec![
+            stream(LOG),
+            answer("200 OK", &build("started")),
+            stream(states),
+            answer("200 OK", &build("passed")),
+        ];
+        let (outcome, asked) = follow_with("1", answers);
+        assert_eq!(outcome.unwrap(), Exit::Ok);
+        assert_eq!(asked[5], "GET /assay/builds/3/events HTTP/1.1");
+    }
+
+    #[test]
+    fn a_job_that_is_not_there_is_not_found() {
+        let (outcome, _) = follow_with("1.2", Vec::new());
+        assert_eq!(outcome.unwrap_err().exit(), Exit::NotFound);
+    }
+}

@@ -257,6 +257,79 @@ fn git(here: &Path, args: &[&str]) -> Vec<String> {
 mod tests {
     use super::*;
 
+    use crate::cli::client::fake::{Server, answer};
+
+    fn ok(body: &str) -> String {
+        answer("200 OK", body)
+    }
+
+    fn find(
+        answers: Vec<String>,
+        named: Option<&str>,
+        here: Option<&Path>,
+    ) -> Result<String, Failure> {
+        let server = Server::answering(answers);
+        let found = find_repository_from(&server.client(), named, here);
+        server.seen();
+        found.map(|repo| repo.slug)
+    }
+
+    const A_B: &str = r#"{"repo": {"id": 7, "slug": "a/b"}}"#;
+
+    #[test]
+    fn a_named_repository_is_asked_for() {
+        assert_eq!(find(vec![ok(A_B)], Some("a/b"), None).unwrap(), "a/b");
+        let missing = find(vec![answer("404 Not Found", "")], Some("a/b"), None).unwrap_err();
+        assert_eq!(missing.exit(), Exit::NotFound);
+        assert_eq!(
+            find(Vec::new(), Some("a"), None).unwrap_err().exit(),
+            Exit::Usage
+        );
+    }
+
+    #[test]
+    fn the_only_repository_needs_no_name() {
+        let one = r#"{"repos": [{"id": 7, "slug": "a/b"}]}"#;
+        assert_eq!(find(vec![ok(one)], None, None).unwrap(), "a/b");
+        let two = r#"{"repos": [{"id": 7, "slug": "a/b"}, {"id": 8, "slug": "a/c"}]}"#;
+        assert_eq!(
+            find(vec![ok(two)], None, None).unwrap_err().exit(),
+            Exit::Usage
+        );
+        let none = find(vec![ok(r#"{"repos": []}"#)], None, None);
+        assert_eq!(none.unwrap_err().exit(), Exit::NotFound);
+    }
+
+    #[test]
+    fn a_folder_stands_for_its_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bare, clone) = (folder.path().join("bare.git"), folder.path().join("clone"));
+        let run =
+            |args: &[&str]| assert!(Command::new("git").args(args).status().unwrap().success());
+        run(&["init", "--quiet", "--bare", bare.to_str().unwrap()]);
+        run(&["init", "--quiet", clone.to_str().unwrap()]);
+        let inside = clone.to_str().unwrap();
+        run(&[
+            "-C",
+            inside,
+            "remote",
+            "add",
+            "origin",
+            bare.to_str().unwrap(),
+        ]);
+        let own = format!(r#"{{"repos": [{{"id": 7, "slug": "a/b", "path": {bare:?}}}]}}"#);
+        assert_eq!(
+            find(vec![ok(&own), ok(A_B)], None, Some(&clone)).unwrap(),
+            "a/b"
+        );
+        assert_eq!(
+            find(vec![ok(&own), ok(A_B)], None, Some(&bare)).unwrap(),
+            "a/b"
+        );
+        run(&["-C", inside, "config", "assay.slug", "a/b"]);
+        assert_eq!(find(vec![ok(A_B)], None, Some(&clone)).unwrap(), "a/b");
+    }
+
     #[test]
     fn numbers_are_read() {
         assert_eq!(Number::parse("12").unwrap(), Number::Build(12));

@@ -99,7 +99,7 @@ fn read_limits(root: &mut Section<'_>, memory: u64) -> Limits {
     let mut section = root.section("limits");
     let memory = section
         .get("memory", size)
-        .unwrap_or(whole_mebibytes(memory));
+        .unwrap_or_else(|| whole_mebibytes(memory));
     let limits = Limits {
         time: section
             .get("time", span_above_zero)
@@ -114,7 +114,7 @@ fn read_limits(root: &mut Section<'_>, memory: u64) -> Limits {
             .unwrap_or(4096),
         disk: section
             .get("disk", size)
-            .unwrap_or(whole_mebibytes(memory.bytes() / 4 * 3)),
+            .unwrap_or_else(|| whole_mebibytes(memory.bytes() / 4 * 3)),
         files: section
             .get("files", |value| number(value, 1, u64::from(u32::MAX)))
             .unwrap_or(500_000),

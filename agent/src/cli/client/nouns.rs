@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use assay_plan::{Map, Value};
 use serde::Deserialize;
-use serde_json::Value;
 
 /// A build.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,7 +34,7 @@ pub(crate) struct Job {
     #[serde(default)]
     pub(crate) allow_failure: bool,
     #[serde(default)]
-    pub(crate) config: Value,
+    pub(crate) config: Map,
 }
 
 impl Job {
@@ -184,36 +184,27 @@ const MATRIX_KEYS: [&str; 24] = [
 ];
 
 /// What is special about a job: its name, or its matrix values.
-pub(crate) fn job_details(config: &Value) -> String {
-    match config.get("name").and_then(Value::as_str) {
+pub(crate) fn job_details(config: &Map) -> String {
+    match config.text("name") {
         Some(name) => name.to_owned(),
         None => matrix_values(config),
     }
 }
 
 /// What tells a job from its siblings, beside its name.
-pub(crate) fn matrix_values(config: &Value) -> String {
-    let mut parts: Vec<String> = MATRIX_KEYS
-        .iter()
-        .filter_map(|key| {
-            config
-                .get(key)
-                .and_then(scalar)
-                .map(|value| format!("{key}: {value}"))
-        })
-        .collect();
-    if let Some(env) = config.get("env") {
-        parts.extend(env_text(env));
-    }
+pub(crate) fn matrix_values(config: &Map) -> String {
+    let value = |key: &&str| Some(format!("{key}: {}", scalar(config.get(key)?)?));
+    let mut parts: Vec<String> = MATRIX_KEYS.iter().filter_map(value).collect();
+    parts.extend(config.get("env").and_then(env_text));
     parts.join(", ")
 }
 
 fn scalar(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Str(text) => Some(text.clone()),
+        Value::Int(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
-        Value::Array(items) => {
+        Value::Seq(items) => {
             let all: Vec<String> = items.iter().filter_map(scalar).collect();
             if all.is_empty() {
                 None
@@ -221,23 +212,22 @@ fn scalar(value: &Value) -> Option<String> {
                 Some(all.join(" "))
             }
         }
-        Value::Object(_) | Value::Null => None,
+        Value::Map(_) | Value::Null => None,
     }
 }
 
 /// Variables as `A=1 B=2`, from text, a map, or a list of either; secrets as `[secure]`.
 fn env_text(value: &Value) -> Option<String> {
     let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Object(map) => {
+        Value::Map(map) => {
             let pairs = map.iter().map(|(name, value)| match value {
                 _ if name == "secure" => "[secure]".to_owned(),
-                Value::Object(_) => format!("{name}=[secure]"),
+                Value::Map(_) => format!("{name}=[secure]"),
                 other => format!("{name}={}", scalar(other).unwrap_or_default()),
             });
             pairs.collect::<Vec<_>>().join(" ")
         }
-        Value::Array(items) => items
+        Value::Seq(items) => items
             .iter()
             .filter_map(env_text)
             .collect::<Vec<_>>()
@@ -255,18 +245,16 @@ mod tests {
 
     #[test]
     fn a_job_is_known_by_its_name_or_its_matrix_values() {
-        assert_eq!(job_details(&json!({"name": "docs", "os": "linux"})), "docs");
+        let details = |json: &str| job_details(&serde_json::from_str(json).unwrap());
+        assert_eq!(details(r#"{"name": "docs", "os": "linux"}"#), "docs");
         assert_eq!(
-            job_details(
-                &json!({"os": "linux", "python": "3.10", "env": [{"A": "1"}, {"secure": "x"}], "script": ["x"]})
+            details(
+                r#"{"os": "linux", "python": "3.10", "env": [{"B": "1", "A": 2}, {"secure": "x"}], "script": ["x"]}"#
             ),
-            "os: linux, python: 3.10, A=1 [secure]"
+            "os: linux, python: 3.10, B=1 A=2 [secure]"
         );
-        assert_eq!(
-            job_details(&json!({"env": "A=1 B=[secure]"})),
-            "A=1 B=[secure]"
-        );
-        assert_eq!(job_details(&json!({})), "");
+        assert_eq!(details(r#"{"env": "A=1 B=[secure]"}"#), "A=1 B=[secure]");
+        assert_eq!(details("{}"), "");
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn git_version(said: &str) -> Finding {
     let version = said
         .trim()
         .strip_prefix("git version ")
-        .unwrap_or(said.trim());
+        .unwrap_or_else(|| said.trim());
     let mut numbers = version
         .split(['.', ' ', '-'])
         .map(|part| part.parse::<u32>().ok());

@@ -94,14 +94,20 @@ impl Settings {
 
     fn judge(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (key, harmless, why) in BREAKING {
+        for Taker {
+            key,
+            harmless,
+            leaves,
+            why,
+        } in TAKERS
+        {
             let Some((value, file)) = self.0.get(key) else {
                 continue;
             };
             let value_is = |word: &&str| word.eq_ignore_ascii_case(value);
             if !value.is_empty() && !harmless.iter().any(value_is) {
                 let detail = format!("{key}={value} in {} {why}; take it out", file.display());
-                findings.push(Finding::new("systemd unit", CheckState::Missing, detail));
+                findings.push(Finding::new("systemd unit", leaves, detail));
             }
         }
         let delegated = self
@@ -122,32 +128,66 @@ fn matches_no(value: &str) -> bool {
 
 const NO: &[&str] = &["no", "false", "off", "0"];
 
-/// Settings that break the sandbox: name, values that don't, and what they take away.
-const BREAKING: [(&str, &[&str], &str); 5] = [
-    (
+/// A setting that takes something from the sandbox.
+struct Taker {
+    key: &'static str,
+    /// Values that take nothing.
+    harmless: &'static [&'static str],
+    /// What it leaves of the host's fitness.
+    leaves: CheckState,
+    why: &'static str,
+}
+
+const fn breaks(key: &'static str, harmless: &'static [&'static str], why: &'static str) -> Taker {
+    Taker {
+        key,
+        harmless,
+        leaves: CheckState::Missing,
+        why,
+    }
+}
+
+const fn weakens(key: &'static str, harmless: &'static [&'static str], why: &'static str) -> Taker {
+    Taker {
+        key,
+        harmless,
+        leaves: CheckState::Degraded,
+        why,
+    }
+}
+
+const COVERS_PROC: &str =
+    "covers parts of /proc, and then the kernel refuses a sandbox a /proc of its own";
+
+const TAKERS: [Taker; 9] = [
+    breaks(
         "NoNewPrivileges",
         NO,
         "keeps the launcher from mapping users for a sandbox",
     ),
-    (
+    breaks(
         "RestrictNamespaces",
         NO,
         "forbids the namespaces a sandbox is made of",
     ),
-    (
-        "ProtectKernelTunables",
+    breaks("ProtectKernelTunables", NO, COVERS_PROC),
+    breaks("ProtectKernelLogs", NO, COVERS_PROC),
+    breaks("ProtectProc", &["default"], COVERS_PROC),
+    breaks("ProcSubset", &["all"], COVERS_PROC),
+    weakens(
+        "ProtectControlGroups",
         NO,
-        "covers parts of /proc, and then the kernel refuses a sandbox a /proc of its own",
+        "keeps limits of memory and processes from being kept by cgroups",
     ),
-    (
-        "ProtectProc",
-        &["default"],
-        "changes /proc, and then the kernel refuses a sandbox a /proc of its own",
+    weakens(
+        "PrivateUsers",
+        NO,
+        "hides who pushed and who owns a repository",
     ),
-    (
-        "ProcSubset",
-        &["all"],
-        "changes /proc, and then the kernel refuses a sandbox a /proc of its own",
+    weakens(
+        "SystemCallFilter",
+        &[],
+        "is inherited by jobs, and may forbid what a sandbox is built with",
     ),
 ];
 
@@ -188,18 +228,24 @@ mod tests {
     }
 
     #[test]
-    fn each_breaking_setting_is_named() {
-        for (key, _, _) in BREAKING {
+    fn our_own_unit_is_good() {
+        let ours = include_str!("../../../assay.service");
+        assert_eq!(
+            states(&[("etc/systemd/system/assay.service", ours)]),
+            [CheckState::Good]
+        );
+    }
+
+    #[test]
+    fn each_setting_that_takes_something_is_named() {
+        for Taker { key, leaves, .. } in TAKERS {
             let text = format!("{GOOD}{key}=invisible\n");
             let root = root(&[("etc/systemd/system/assay.service", &text)]);
             let found = findings(root.path());
             assert_eq!(found.len(), 1, "{key}");
-            assert_eq!(found[0].state, CheckState::Missing);
-            assert!(
-                found[0].detail.contains(&format!("{key}=invisible in ")),
-                "{}",
-                found[0].detail
-            );
+            assert_eq!(found[0].state, leaves, "{key}");
+            let named = format!("{key}=invisible in ");
+            assert!(found[0].detail.contains(&named), "{}", found[0].detail);
         }
     }
 

@@ -124,3 +124,59 @@ pub(super) fn made_up_job(build: &Build, place: u32, config: Map) -> Job {
         reason: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    fn args(event: Option<&str>, data: Option<&str>) -> EventArgs {
+        EventArgs {
+            event: event.map(Into::into),
+            data: data.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn without_an_event_it_is_a_push_to_master() {
+        let data = event_data(&args(None, None)).unwrap();
+        assert_eq!(data.text("type"), Some("push"));
+        assert_eq!(data.text("branch"), Some("master"));
+    }
+
+    #[test]
+    fn what_is_given_is_all_there_is_and_data_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("event.json");
+        std::fs::write(&file, r#"{"branch": "a", "tag": "v1"}"#).unwrap();
+        let data = event_data(&args(file.to_str(), Some(r#"{"branch": "b"}"#))).unwrap();
+        assert_eq!(data.text("branch"), Some("b"));
+        assert_eq!(data.text("tag"), Some("v1"));
+        assert_eq!(data.get("type"), None);
+    }
+
+    #[test]
+    fn an_event_that_is_no_json_map_is_refused() {
+        for bad in ["[]", "{", "3"] {
+            let failure = event_data(&args(None, Some(bad))).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Usage, "{bad}");
+        }
+        let failure = event_data(&args(Some("/nonexistent"), None)).unwrap_err();
+        assert_eq!(failure.exit(), Exit::NotFound);
+    }
+
+    #[test]
+    fn the_nouns_around_a_job_follow_the_event() {
+        let text = r#"{"type": "cron", "repo": "a/b", "branch": "dev", "sender": "ann"}"#;
+        let data = event_data(&args(None, Some(text))).unwrap();
+        let (repository, build) = made_up(&data, Map::new()).unwrap();
+        assert_eq!(repository.slug.as_str(), "a/b");
+        assert_eq!(
+            (build.event, build.branch.as_str()),
+            (EventKind::Cron, "dev")
+        );
+        assert_eq!(build.commit.author.name, "ann");
+        let wrong = event_data(&args(None, Some(r#"{"repo": "nothing"}"#))).unwrap();
+        assert_eq!(made_up(&wrong, Map::new()).unwrap_err().exit(), Exit::Usage);
+    }
+}

@@ -49,7 +49,7 @@ pub(super) fn messages_table(messages: &[Message]) -> Table {
             Cell::colored(message.level.name(), Some(color)),
             message
                 .line
-                .map_or("-".to_owned(), |line| line.to_string())
+                .map_or_else(|| "-".to_owned(), |line| line.to_string())
                 .into(),
             message.key.as_str().into(),
             sentence(message).into(),
@@ -70,8 +70,7 @@ pub(crate) fn describe(message: &Message) -> String {
 
 /// What tells a job from its siblings, beside stage and name.
 pub(crate) fn varying(config: &Map) -> Option<String> {
-    let config = serde_json::to_value(config).ok()?;
-    Some(matrix_values(&config)).filter(|text| !text.is_empty())
+    Some(matrix_values(config)).filter(|text| !text.is_empty())
 }
 
 /// A message in words: its code, spaced, and its arguments.

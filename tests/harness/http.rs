@@ -9,37 +9,29 @@ use super::DEADLINE;
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
     }
 
-    /// A header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
-    }
 }
 
 /// Sends a request and reads the answer to its end. HTTP/1.0, so that no body comes in chunks.
-pub fn request(
+pub(crate) fn request(
     address: &str,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let (mut reader, status, headers) = open(address, method, path, headers, body);
+    let (mut reader, status) = open(address, method, path, headers, body);
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).expect("the answer ends");
     Answer {
@@ -49,7 +41,7 @@ pub fn request(
     }
 }
 
-type Opened = (BufReader<TcpStream>, u16, Vec<(String, String)>);
+type Opened = (BufReader<TcpStream>, u16);
 
 fn open(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Opened {
     let host = address.strip_prefix("http://").expect("a plain address");
@@ -66,52 +58,41 @@ fn open(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body:
         .write_all(format!("{text}\r\n{body}").as_bytes())
         .expect("the request is taken");
     let mut reader = BufReader::new(stream);
-    let mut lines = Vec::new();
+    let mut status = None;
     loop {
         let mut line = String::new();
         let read = reader.read_line(&mut line).expect("an answer");
-        let line = line.trim_end().to_owned();
-        if read == 0 || line.is_empty() {
+        if status.is_none() {
+            status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        }
+        if read == 0 || line.trim().is_empty() {
             break;
         }
-        lines.push(line);
     }
-    let status = lines
-        .first()
-        .and_then(|line| line.split(' ').nth(1))
-        .and_then(|code| code.parse().ok());
-    let split = |line: &String| {
-        line.split_once(": ")
-            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-    };
-    (
-        reader,
-        status.expect("a status"),
-        lines.iter().skip(1).filter_map(split).collect(),
-    )
+    (reader, status.expect("a status"))
 }
 
 /// One server-sent event.
 #[derive(Debug, Clone, Default)]
-pub struct Event {
-    pub name: String,
-    pub id: String,
-    pub data: String,
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) data: String,
 }
 
 /// A stream of server-sent events.
 #[derive(Debug)]
-pub struct Events(BufReader<TcpStream>);
+pub(crate) struct Events(BufReader<TcpStream>);
 
 impl Events {
-    pub fn open(address: &str, path: &str, headers: &[(&str, &str)]) -> Self {
-        let (reader, status, _) = open(address, "GET", path, headers, "");
+    pub(crate) fn open(address: &str, path: &str, headers: &[(&str, &str)]) -> Self {
+        let (reader, status) = open(address, "GET", path, headers, "");
         assert_eq!(status, 200, "GET {path}");
         Events(reader)
     }
 
     /// The next event; `None` at the end of the stream.
-    pub fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<Event> {
         let mut event = Event::default();
         loop {
             let mut line = String::new();
@@ -134,7 +115,7 @@ impl Events {
     }
 
     /// Reads until an event's data holds `text`.
-    pub fn until(&mut self, text: &str) -> Event {
+    pub(crate) fn until(&mut self, text: &str) -> Event {
         loop {
             let event = self
                 .next()

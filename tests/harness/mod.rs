@@ -5,17 +5,17 @@ mod http;
 mod repo;
 mod server;
 
-pub use http::{Answer, Events};
-pub use repo::{Repo, git, git_command};
-pub use server::{ASSAY, Server};
+
+pub(crate) use repo::{Repo, git, git_command};
+pub(crate) use server::{ASSAY, Server};
 
 use std::time::{Duration, Instant};
 
 /// No step of a case may take longer.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Asks again until there is an answer; fails the case at the deadline, saying what was waited for.
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(answer) = ask() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// git with nobody's configuration, a fixed author and fixed dates.
-pub fn git_command(dir: &Path, args: &[&str]) -> Command {
+pub(crate) fn git_command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("git");
     command
         .args(args)
@@ -29,7 +29,7 @@ pub fn git_command(dir: &Path, args: &[&str]) -> Command {
 }
 
 /// Runs git and returns its standard output; fails the case if git fails.
-pub fn git(dir: &Path, args: &[&str]) -> String {
+pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = git_command(dir, args).output().expect("git runs");
     assert!(
         output.status.success(),
@@ -43,14 +43,14 @@ pub fn git(dir: &Path, args: &[&str]) -> String {
 
 /// A bare repository and a clone of it.
 #[derive(Debug)]
-pub struct Repo {
-    pub bare: PathBuf,
-    pub clone: PathBuf,
+pub(crate) struct Repo {
+    pub(crate) bare: PathBuf,
+    pub(crate) clone: PathBuf,
 }
 
 impl Repo {
     /// Makes both below `dir`; the bare one at `OWNER/NAME.git`, with a first commit of `files` that is not pushed yet.
-    pub fn new(dir: &Path, slug: &str, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(dir: &Path, slug: &str, files: &[(&str, &str)]) -> Self {
         let repo = Repo {
             bare: dir.join("git").join(format!("{slug}.git")),
             clone: dir.join("clones").join(slug),
@@ -71,7 +71,7 @@ impl Repo {
     }
 
     /// Writes files and commits them; returns the commit's id.
-    pub fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
+    pub(crate) fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
         for (name, text) in files {
             let path = self.clone.join(name);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
@@ -86,13 +86,13 @@ impl Repo {
     }
 
     /// Pushes; whatever git says is in the output.
-    pub fn push(&self, args: &[&str]) -> Output {
+    pub(crate) fn push(&self, args: &[&str]) -> Output {
         let words: Vec<&str> = ["push"].iter().chain(args).copied().collect();
         git_command(&self.clone, &words).output().expect("git runs")
     }
 
     /// Pushes main and waits for the verdict; returns what the pusher saw.
-    pub fn push_and_wait(&self) -> String {
+    pub(crate) fn push_and_wait(&self) -> String {
         let output = self.push(&["-o", "assay.wait", "origin", "main"]);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "git push: {text}");

@@ -11,22 +11,22 @@ use super::http::{self, Answer, Events};
 use super::repo::Repo;
 
 /// The binary under test.
-pub const ASSAY: &str = env!("CARGO_BIN_EXE_assay-under-test");
+pub(crate) const ASSAY: &str = env!("CARGO_BIN_EXE_assay-under-test");
 
 /// A daemon with its state in `dir/state`. Dropping it kills it; a failed case prints its log.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     dir: PathBuf,
     config: String,
     child: Option<Child>,
     log: Arc<Mutex<String>>,
-    pub address: String,
-    pub token: String,
+    pub(crate) address: String,
+    pub(crate) token: String,
 }
 
 impl Server {
     /// Starts a daemon that serves `repos`, with hooks installed; `config` is added to its `assay.yml`.
-    pub fn start(dir: &Path, repos: &[&Repo], config: &str) -> Self {
+    pub(crate) fn start(dir: &Path, repos: &[&Repo], config: &str) -> Self {
         let mut server = Server {
             dir: dir.to_owned(),
             config: config.to_owned(),
@@ -47,13 +47,13 @@ impl Server {
     }
 
     /// Registers a repository and installs its hook.
-    pub fn add(&self, repo: &Repo) {
+    pub(crate) fn add(&self, repo: &Repo) {
         let bare = repo.bare.to_str().expect("text");
         self.cli(&["repo", "add", bare]);
         self.cli(&["hook", "install", bare]);
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.dir.join("state")
     }
 
@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// Starts the process and waits until it says that it is ready.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         let file = self.dir.join("assay.yml");
         let text = format!(
             "listen: 127.0.0.1:0\nstate: {}\n{}",
@@ -116,12 +116,12 @@ impl Server {
     }
 
     /// What the daemon has logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("the log").clone()
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it is killed");
             child.wait().expect("it is gone");
@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// SIGTERM, and waits for the end.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let pid = child.id().to_string();
             assert!(
@@ -144,12 +144,12 @@ impl Server {
     }
 
     /// Runs a command of the command line against this daemon.
-    pub fn try_cli(&self, args: &[&str]) -> Output {
+    pub(crate) fn try_cli(&self, args: &[&str]) -> Output {
         self.command().args(args).output().expect("assay runs")
     }
 
     /// The same, which must succeed; returns its standard output.
-    pub fn cli(&self, args: &[&str]) -> String {
+    pub(crate) fn cli(&self, args: &[&str]) -> String {
         let output = self.try_cli(args);
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(
@@ -161,7 +161,7 @@ impl Server {
     }
 
     /// A command that goes on beside the case.
-    pub fn spawn_cli(&self, args: &[&str]) -> Child {
+    pub(crate) fn spawn_cli(&self, args: &[&str]) -> Child {
         self.command()
             .args(args)
             .stdout(Stdio::piped())
@@ -171,7 +171,7 @@ impl Server {
     }
 
     /// Asks the API with the tester's token.
-    pub fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
         let auth = format!("token {}", self.token);
         let headers = [
             ("Authorization", auth.as_str()),
@@ -181,19 +181,19 @@ impl Server {
     }
 
     /// Reads JSON from the API.
-    pub fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let answer = self.ask("GET", path, "");
         assert_eq!(answer.status, 200, "GET {path}: {}", answer.body);
         answer.json()
     }
 
     /// Asks with these headers only.
-    pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         http::request(&self.address, method, path, headers, "")
     }
 
     /// Follows a stream of events.
-    pub fn events(&self, path: &str) -> Events {
+    pub(crate) fn events(&self, path: &str) -> Events {
         let auth = format!("token {}", self.token);
         Events::open(
             &self.address,
@@ -206,7 +206,7 @@ impl Server {
     }
 
     /// The newest build of a repository with its jobs, as the API shows them.
-    pub fn newest_build(&self, slug: &str) -> Value {
+    pub(crate) fn newest_build(&self, slug: &str) -> Value {
         let list = self.get(&format!("/repos/{slug}/builds"));
         let id = list["builds"][0]["id"]
             .as_u64()
@@ -215,7 +215,7 @@ impl Server {
     }
 
     /// The text of a job's log.
-    pub fn log_of(&self, job: &Value) -> String {
+    pub(crate) fn log_of(&self, job: &Value) -> String {
         let auth = format!("token {}", self.token);
         let headers = [
             ("Authorization", auth.as_str()),

@@ -134,10 +134,13 @@ fn build(request: &Request, linted: Linted, data: &Map) -> Result<Blueprint, Str
     branches::check(&config, request.branch())?;
     check_condition(&config, data)?;
     let expansion = yml::expand(&config, data);
-    if expansion.truncated || expansion.jobs.len() > MAX_JOBS {
-        let count = expansion.jobs.len();
-        let more = if expansion.truncated { "or more " } else { "" };
-        return Err(format!("the matrix has {count} {more}jobs, and the limit is {MAX_JOBS}"));
+    let count = expansion.jobs.len();
+    if count > MAX_JOBS {
+        let more = if expansion.truncated { " or more" } else { "" };
+        return Err(format!("the matrix has {count}{more} jobs, and the limit is {MAX_JOBS}"));
+    }
+    if expansion.truncated {
+        return Err(format!("the matrix is too large for its configuration: expansion stopped after {count} jobs"));
     }
     if expansion.jobs.is_empty() {
         return Err("the matrix has no jobs: all of them are excluded or their conditions are false".to_owned());

@@ -35,7 +35,7 @@ impl Level {
 /// One remark about a configuration.
 ///
 /// Codes and arguments are those of the official parser (travis-ci/travis-yml, `lib/travis/yml.rb`, `MSGS`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Message {
     /// How serious.
     pub level: Level,

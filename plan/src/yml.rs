@@ -13,7 +13,7 @@ mod spelling;
 mod text;
 mod validate;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use self::node::{Fields, Node};
 use self::report::{At, Report};
@@ -74,7 +74,7 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
     let root = Node::Map(fields);
     say_duplicates(&at, &root);
     let root = change::change(&schema::ROOT, &at, root);
-    let context = validate::Context { anchors: &document.anchors, created: RefCell::default() };
+    let context = validate::Context { anchors: &document.anchors, created: RefCell::default(), tried: Cell::new(0) };
     let root = validate::validate(&context, &schema::ROOT, &at, &validate::Around::default(), root);
     let mut config = match root {
         Node::Map(fields) => fields.to_map(),

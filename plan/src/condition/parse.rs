@@ -6,8 +6,10 @@ use super::{ConditionError, MAX_DEPTH};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expr {
     Not(Box<Expr>),
-    Or(Box<Expr>, Box<Expr>),
-    And(Box<Expr>, Box<Expr>),
+    /// At least one of them.
+    Any(Vec<Expr>),
+    /// Each of them.
+    All(Vec<Expr>),
     /// `=`, or `!=` when the flag is set; the right side may be missing.
     Equal(Box<Expr>, Box<Expr>, bool),
     /// `=~`, or `!~` when the flag is set; nothing on the right never matches.
@@ -135,19 +137,21 @@ impl<'t> Parser<'t> {
     }
 
     fn expr(&mut self) -> Parsed<Expr> {
-        let mut left = self.conjunction()?;
+        let first = self.conjunction()?;
+        let mut all = vec![first];
         while self.any_of(&[("or", ()), ("||", ())]).is_some() {
-            left = Expr::Or(Box::new(left), Box::new(self.conjunction()?));
+            all.push(self.conjunction()?);
         }
-        Ok(left)
+        Ok(single_or(all, Expr::Any))
     }
 
     fn conjunction(&mut self) -> Parsed<Expr> {
-        let mut left = self.operation()?;
+        let first = self.operation()?;
+        let mut all = vec![first];
         while self.any_of(&[("and", ()), ("&&", ())]).is_some() {
-            left = Expr::And(Box::new(left), Box::new(self.operation()?));
+            all.push(self.operation()?);
         }
-        Ok(left)
+        Ok(single_or(all, Expr::All))
     }
 
     fn operation(&mut self) -> Parsed<Expr> {
@@ -312,6 +316,17 @@ impl<'t> Parser<'t> {
         let regex = regex.strip_suffix('/').unwrap_or(regex);
         self.space();
         Ok(Some(Expr::Text(regex.to_owned())))
+    }
+}
+
+fn single_or(mut all: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
+    match all.pop() {
+        Some(only) if all.is_empty() => only,
+        Some(last) => {
+            all.push(last);
+            join(all)
+        }
+        None => join(all),
     }
 }
 

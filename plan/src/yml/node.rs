@@ -51,6 +51,10 @@ impl Fields {
         self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
     }
 
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.entries.iter_mut().find(|(name, _)| name.text == key).map(|(_, node)| node)
+    }
+
     pub(super) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }

@@ -5,6 +5,7 @@
 //! the text at just those places. Anchors, merges and duplicate keys follow psych, which Travis uses.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
@@ -365,8 +366,9 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
 #[derive(Default)]
 struct MapBuilder {
     fields: Fields,
-    places: std::collections::HashMap<String, usize>,
-    seen: std::collections::HashSet<String>,
+    places: HashMap<String, usize>,
+    seen: HashSet<String>,
+    repeated: HashSet<String>,
 }
 
 impl MapBuilder {
@@ -386,7 +388,7 @@ impl MapBuilder {
                 other => self.set(key.key, other),
             };
         }
-        if !self.seen.insert(key.key.text.clone()) && !self.fields.duplicates.contains(&key.key.text) {
+        if !self.seen.insert(key.key.text.clone()) && self.repeated.insert(key.key.text.clone()) {
             self.fields.duplicates.push(key.key.text.clone());
         }
         self.set(key.key, value);

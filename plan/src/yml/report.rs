@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::node::Key;
-use super::text::line_of;
+use super::text::Lines;
 use crate::message::{Level, Message};
 use crate::value::Value;
 
@@ -38,6 +38,7 @@ impl Report {
 
     /// The messages in order, with lines of `text`.
     pub(super) fn into_messages(self, text: &str) -> Vec<Message> {
+        let lines = Lines::of(text);
         let place = |remark: Remark| {
             let offset = usize::try_from(remark.mark).ok().and_then(|mark| mark.checked_sub(1));
             Message {
@@ -45,7 +46,7 @@ impl Report {
                 key: remark.key,
                 code: remark.code.to_owned(),
                 args: remark.args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-                line: offset.map(|offset| line_of(text, offset)),
+                line: offset.map(|offset| lines.number(offset)),
             }
         };
         let mut messages: Vec<Message> = Vec::new();

@@ -15,6 +15,9 @@ pub(super) fn nearest(words: &[&'static str], word: &str) -> Option<&'static str
         .iter()
         .filter_map(|other| {
             let limit = limit(letters.len(), other.len());
+            if 2 * letters.len().abs_diff(other.len()) >= limit {
+                return None;
+            }
             let gap = distance(&letters, other);
             (2 * gap < limit).then_some((gap, *other))
         })

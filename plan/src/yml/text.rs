@@ -70,10 +70,18 @@ fn dedent(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(lines.collect())
 }
 
-/// Line, counted from 1, of a byte offset.
-pub(super) fn line_of(text: &str, offset: usize) -> u32 {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).unwrap_or(u32::MAX)
+/// Where the lines of a text begin.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        Lines(std::iter::once(0).chain(text.match_indices('\n').map(|(place, _)| place + 1)).collect())
+    }
+
+    /// Line, counted from 1, of a byte offset.
+    pub(super) fn number(&self, offset: usize) -> u32 {
+        u32::try_from(self.0.partition_point(|start| *start <= offset)).unwrap_or(u32::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +104,7 @@ mod tests {
 
     #[test]
     fn lines_count_from_one() {
-        assert_eq!(line_of("a\nb", 0), 1);
-        assert_eq!(line_of("a\nb", 2), 2);
+        let lines = Lines::of("a\nb");
+        assert_eq!([lines.number(0), lines.number(1), lines.number(2)], [1, 1, 2]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Rules and their order: travis-ci/travis-yml, `doc/validate.rb` and `doc/validate/`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::node::{Fields, Node, Type};
@@ -18,7 +18,12 @@ pub(super) struct Context<'c> {
     pub(super) anchors: &'c [String],
     /// Names of `vm.create` seen so far.
     pub(super) created: RefCell<Vec<Value>>,
+    /// Conditions tried so far.
+    pub(super) tried: Cell<usize>,
 }
+
+/// Conditions of one file that are tried; those beyond are taken to be readable.
+const MAX_CONDITIONS: usize = 1_000;
 
 /// Languages and operating systems around a value, by which defaults are chosen.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +114,7 @@ fn validate_map(
     say_edge(schema, at);
     if let Node::Map(fields) = &node {
         say_deprecated_keys(map, at, fields);
-        check_condition(map, at, fields);
+        check_condition(context, map, at, fields);
     }
     node
 }
@@ -340,8 +345,12 @@ fn say_empty_secure(at: &At<'_>, node: &Node) {
 }
 
 /// A condition is tried without any data: what fails then can't be read.
-fn check_condition(map: &MapType, at: &At<'_>, fields: &Fields) {
+fn check_condition(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &Fields) {
     let Some((key, Node::Str(text))) = fields.iter().find(|(key, _)| key.text == "if").filter(|_| map.has("if")) else { return };
+    context.tried.set(context.tried.get() + 1);
+    if context.tried.get() > MAX_CONDITIONS {
+        return;
+    }
     if let Err(error) = condition::eval_condition(text, &Map::new()) {
         let args = vec![("condition", text.as_str().into()), ("message", error.to_string().into())];
         at.below(key).say(Level::Error, "invalid_condition", args);

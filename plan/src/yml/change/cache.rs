@@ -6,6 +6,9 @@ use crate::yml::report::At;
 use crate::yml::schema::{Kind, MapType};
 use crate::yml::similar::nearest;
 
+/// Directories that are compared with each other.
+const MAX_DIRECTORIES: usize = 500;
+
 pub(super) fn change_cache(map: &'static MapType, at: &At<'_>, node: Node) -> Node {
     let kinds: Vec<&'static str> = map
         .entries()
@@ -49,17 +52,14 @@ fn add_named(cache: &mut Fields, kinds: &[&str], node: Node) {
 
 /// Lists under the same key become one list without repetitions; else the later value counts.
 fn merge(cache: &mut Fields, key: Key, node: Node) {
-    let merged = match (cache.get(&key.text), node) {
+    match (cache.get_mut(&key.text), node) {
         (Some(Node::Seq(old)), Node::Seq(new)) => {
-            let mut all = old.clone();
             for item in new {
-                if !all.iter().any(|other| other.to_value() == item.to_value()) {
-                    all.push(item);
+                if old.len() > MAX_DIRECTORIES || !old.iter().any(|other| other.to_value() == item.to_value()) {
+                    old.push(item);
                 }
             }
-            Node::Seq(all)
         }
-        (_, node) => node,
-    };
-    cache.set(key, merged);
+        (_, node) => cache.set(key, node),
+    }
 }

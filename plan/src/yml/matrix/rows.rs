@@ -57,7 +57,8 @@ pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
         .filter(|key| config.get(key).is_some_and(holds_something) && support::key_counts(config, key))
         .collect();
     let shared = shared(config);
-    let limit = MAX_ROWS.min(MAX_VALUES / size(&shared).max(1)).max(1);
+    let env = Value::Seq(expander.global_env().to_vec());
+    let limit = MAX_ROWS.min(MAX_VALUES / (size(&shared) + value_size(&env)).max(1)).max(1);
     let (mut rows, mut truncated) = product(config, &axes, limit);
     let included = included(expander);
     if rows.len() == 1 && !included.is_empty() {
@@ -69,9 +70,7 @@ pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
     }
     truncated |= rows.len() > limit;
     rows.truncate(limit);
-    for row in &mut rows {
-        inherit(row, config, &shared, &axes);
-    }
+    let mut rows: Vec<Map> = rows.into_iter().map(|row| inherit(row, config, &shared, &axes)).collect();
     env::complete(expander, &mut rows);
     rows.retain(|row| !rules::is_excluded(expander, row));
     let supported = rows.iter().map(support::supported_part).collect();
@@ -137,33 +136,34 @@ fn shared(config: &Map) -> Map {
     let counts = |(key, value): &(&str, &Value)| {
         !EXPANSION_KEYS.contains(key) && !NOT_SHARED.contains(key) && !value.is_empty()
     };
-    config.iter().filter(counts).map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    let mut shared = Map::new();
+    config.iter().filter(counts).for_each(|(key, value)| shared.push_new(key.to_owned(), value.clone()));
+    shared
 }
 
-/// Shared keys, then the first value of each expansion key that the row lacks.
-fn inherit(row: &mut Map, config: &Map, shared: &Map, axes: &[&'static str]) {
-    for (key, value) in shared.iter() {
-        if row.get(key).is_none() {
-            row.insert(key, value.clone());
-        }
-    }
+/// Shared keys and the first value of each expansion key, under what the row has itself.
+fn inherit(row: Map, config: &Map, shared: &Map, axes: &[&'static str]) -> Map {
+    let mut merged = shared.clone();
     for key in axes.iter().filter(|key| **key != "env") {
-        if row.get(key).is_none()
-            && let Some(first) = axis(config, key).first()
-        {
-            row.insert(*key, first.clone());
+        if let Some(first) = axis(config, key).first() {
+            merged.push_new((*key).to_owned(), first.clone());
         }
     }
+    for (key, value) in row {
+        merged.insert(key, value);
+    }
+    merged
 }
 
 fn size(map: &Map) -> usize {
-    fn of(value: &Value) -> usize {
-        match value {
-            Value::Seq(items) => 1 + items.iter().map(of).sum::<usize>(),
-            Value::Map(map) => 1 + size(map),
-            Value::Str(text) => 1 + text.len() / 64,
-            _ => 1,
-        }
+    map.iter().map(|(_, value)| value_size(value)).sum()
+}
+
+fn value_size(value: &Value) -> usize {
+    match value {
+        Value::Seq(items) => 1 + items.iter().map(value_size).sum::<usize>(),
+        Value::Map(map) => 1 + size(map),
+        Value::Str(text) => 1 + text.len() / 64,
+        _ => 1,
     }
-    map.iter().map(|(_, value)| of(value)).sum()
 }

@@ -61,7 +61,6 @@ fn allows_env(expander: &Expander<'_>, env: &Value, wanted: &Value) -> bool {
     if lists_equal(&own, wanted) {
         return true;
     }
-    let global = expander.global_env();
     let mut others = wanted.iter().filter(|group| !own.iter().any(|other| same(other, group))).peekable();
-    others.peek().is_some() && others.all(|group| global.iter().any(|other| same(other, group)))
+    others.peek().is_some() && others.all(|group| expander.is_global(group))
 }

@@ -16,7 +16,9 @@ pub(super) fn supported_part(row: &Map) -> Map {
             || entry_support(key).is_none_or(|support| holds(row, support))
                 && value_support(key, value).is_none_or(|support| holds(row, support))
     };
-    row.iter().filter(counts).map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    let mut part = Map::new();
+    row.iter().filter(counts).for_each(|(key, value)| part.push_new(key.to_owned(), value.clone()));
+    part
 }
 
 fn is_false(value: &Value) -> bool {

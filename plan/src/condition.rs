@@ -21,7 +21,9 @@ pub enum ConditionError {
         text: String,
     },
     /// A bare word begins with a dollar sign: shell code does not work here.
-    #[error("strings cannot start with a dollar sign unless they are quoted (shell code does not work), at position {offset} in: {text:?}")]
+    #[error(
+        "strings cannot start with a dollar sign unless they are quoted (shell code does not work), at position {offset} in: {text:?}"
+    )]
     Shell {
         /// Byte offset in `text`.
         offset: usize,
@@ -60,7 +62,10 @@ pub(crate) struct Condition {
 
 impl Condition {
     pub(crate) fn parse(expr: &str) -> Result<Self, ConditionError> {
-        Ok(Condition { expr: parse::parse(expr)?, regexes: eval::Regexes::default() })
+        Ok(Condition {
+            expr: parse::parse(expr)?,
+            regexes: eval::Regexes::default(),
+        })
     }
 
     /// Evaluates it for a configuration and an event.

@@ -15,7 +15,9 @@ mod value;
 mod yml;
 
 pub use condition::{ConditionError, eval_condition};
-pub use decide::{Blueprint, ConfigFile, Decision, JobBlueprint, MAX_CONFIG_BYTES, MAX_JOBS, decide};
+pub use decide::{
+    Blueprint, ConfigFile, Decision, JobBlueprint, MAX_CONFIG_BYTES, MAX_JOBS, decide,
+};
 pub use engine::{Counters, Effect, Engine, Input, Record, Refused, Settings, Target};
 pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};
 pub use message::{Level, Message};

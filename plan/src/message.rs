@@ -28,7 +28,9 @@ impl Level {
 
     /// Reads a name made by [`Level::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Level::Info, Level::Warn, Level::Error, Level::Alert].into_iter().find(|level| level.name() == name)
+        [Level::Info, Level::Warn, Level::Error, Level::Alert]
+            .into_iter()
+            .find(|level| level.name() == name)
     }
 }
 

@@ -56,7 +56,11 @@ const ATTRIBUTES: [&str; 15] = [
 
 pub(super) fn parse(text: &str) -> Result<Expr, ConditionError> {
     let text = join_lines(text);
-    let mut parser = Parser { text: &text, pos: 0, depth: 0 };
+    let mut parser = Parser {
+        text: &text,
+        pos: 0,
+        depth: 0,
+    };
     let expr = parser.expr()?;
     if parser.pos < text.len() {
         return Err(parser.expected("the end"));
@@ -100,16 +104,27 @@ impl<'t> Parser<'t> {
     }
 
     fn expected(&self, expected: &'static str) -> ConditionError {
-        ConditionError::Parse { expected, offset: self.pos, text: self.text.to_owned() }
+        ConditionError::Parse {
+            expected,
+            offset: self.pos,
+            text: self.text.to_owned(),
+        }
     }
 
     fn space(&mut self) {
         let rest = self.rest();
-        self.pos += rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}').len();
+        self.pos += rest.len()
+            - rest
+                .trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}')
+                .len();
     }
 
     fn skip(&mut self, token: &str) -> bool {
-        let found = self.rest().as_bytes().get(..token.len()).is_some_and(|start| start.eq_ignore_ascii_case(token.as_bytes()));
+        let found = self
+            .rest()
+            .as_bytes()
+            .get(..token.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(token.as_bytes()));
         if found {
             self.pos += token.len();
         }
@@ -119,7 +134,10 @@ impl<'t> Parser<'t> {
     /// The first of `tokens` that comes next, space around it skipped.
     fn any_of<T: Copy>(&mut self, tokens: &[(&str, T)]) -> Option<T> {
         self.space();
-        let found = tokens.iter().find(|(token, _)| self.skip(token)).map(|(_, value)| *value);
+        let found = tokens
+            .iter()
+            .find(|(token, _)| self.skip(token))
+            .map(|(_, value)| *value);
         if found.is_some() {
             self.space();
         }
@@ -180,7 +198,9 @@ impl<'t> Parser<'t> {
     fn term(&mut self) -> Parsed<Expr> {
         let left = self.operand()?.ok_or_else(|| self.expected("an operand"))?;
         if let Some(negated) = self.any_of(&[("in", false), ("not in", true)]) {
-            let list = self.list_in_parens()?.ok_or_else(|| self.expected("a list of values"))?;
+            let list = self
+                .list_in_parens()?
+                .ok_or_else(|| self.expected("a list of values"))?;
             if list.is_empty() {
                 return Err(self.expected("a list of values"));
             }
@@ -230,9 +250,12 @@ impl<'t> Parser<'t> {
     }
 
     fn attribute(&mut self) -> Option<&'static str> {
-        let name = *ATTRIBUTES.iter().find(|name| self.rest().starts_with(**name))?;
+        let name = *ATTRIBUTES
+            .iter()
+            .find(|name| self.rest().starts_with(**name))?;
         let after = self.rest()[name.len()..].chars().next();
-        let boundary = after.is_none_or(|c| c.is_ascii_whitespace() || matches!(c, ',' | '=' | ')' | '|'));
+        let boundary =
+            after.is_none_or(|c| c.is_ascii_whitespace() || matches!(c, ',' | '=' | ')' | '|'));
         if !boundary {
             return None;
         }
@@ -242,8 +265,13 @@ impl<'t> Parser<'t> {
 
     /// A function's name without a parenthesis after it is used up all the same, as in the original.
     fn call(&mut self) -> Parsed<Option<Expr>> {
-        let Some(function) = self.any_of(&[("env", Function::Env), ("concat", Function::Concat)]) else { return Ok(None) };
-        Ok(self.list_in_parens()?.map(|list| Expr::Call(function, list)))
+        let Some(function) = self.any_of(&[("env", Function::Env), ("concat", Function::Concat)])
+        else {
+            return Ok(None);
+        };
+        Ok(self
+            .list_in_parens()?
+            .map(|list| Expr::Call(function, list)))
     }
 
     fn list_in_parens(&mut self) -> Parsed<Option<Vec<Expr>>> {
@@ -272,7 +300,14 @@ impl<'t> Parser<'t> {
     }
 
     fn quoted(&mut self) -> Parsed<Option<String>> {
-        let Some(quote) = self.rest().chars().next().filter(|c| matches!(c, '"' | '\'')) else { return Ok(None) };
+        let Some(quote) = self
+            .rest()
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '"' | '\''))
+        else {
+            return Ok(None);
+        };
         self.pos += 1;
         let Some(length) = self.rest().find(quote) else {
             self.pos = self.text.len();
@@ -286,13 +321,18 @@ impl<'t> Parser<'t> {
     fn word(&mut self) -> Parsed<Option<Expr>> {
         self.space();
         let rest = self.rest();
-        let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '(' | ')' | '"' | '\'' | ',' | '=' | '!');
+        let ends = |c: char| {
+            c.is_ascii_whitespace() || matches!(c, '(' | ')' | '"' | '\'' | ',' | '=' | '!')
+        };
         let length = rest.find(ends).unwrap_or(rest.len());
         if length == 0 {
             return Ok(None);
         }
         if rest.starts_with('$') {
-            return Err(ConditionError::Shell { offset: self.pos, text: self.text.to_owned() });
+            return Err(ConditionError::Shell {
+                offset: self.pos,
+                text: self.text.to_owned(),
+            });
         }
         self.pos += length;
         let word = Expr::Text(rest[..length].to_owned());
@@ -306,7 +346,11 @@ impl<'t> Parser<'t> {
         }
         self.space();
         let rest = self.rest();
-        let length = if rest.starts_with('/') { slashed(rest) } else { bare(rest) };
+        let length = if rest.starts_with('/') {
+            slashed(rest)
+        } else {
+            bare(rest)
+        };
         if length == 0 {
             return Ok(None);
         }
@@ -345,6 +389,8 @@ fn slashed(text: &str) -> usize {
 
 /// Length of what goes on to white space and doesn't end with a parenthesis.
 fn bare(text: &str) -> usize {
-    let length = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
+    let length = text
+        .find(|c: char| c.is_ascii_whitespace())
+        .unwrap_or(text.len());
     text[..length].trim_end_matches(')').len()
 }

@@ -44,7 +44,13 @@ pub fn expand(config: &Map, data: &Map) -> Expansion {
     let rows = rules::allow_failures(&expander, rows);
     let jobs = unique(stages::reorder(&stages, rows));
     let truncated = truncated || expander.asked.get() > MAX_CONDITIONS;
-    Expansion { jobs, stages, notifications, messages: expander.messages.into_inner(), truncated }
+    Expansion {
+        jobs,
+        stages,
+        notifications,
+        messages: expander.messages.into_inner(),
+        truncated,
+    }
 }
 
 struct Expander<'c> {
@@ -60,7 +66,14 @@ struct Expander<'c> {
 
 impl Expander<'_> {
     /// Whether a condition holds for a job or the root; none holds always, an unreadable one never. A false one is told.
-    fn accepts(&self, condition: Option<&Value>, config: &Map, key: &str, code: &str, number: usize) -> bool {
+    fn accepts(
+        &self,
+        condition: Option<&Value>,
+        config: &Map,
+        key: &str,
+        code: &str,
+        number: usize,
+    ) -> bool {
         let text = match condition {
             Some(Value::Str(text)) => Cow::Borrowed(text.as_str()),
             Some(Value::Bool(flag)) => Cow::Owned(flag.to_string()),
@@ -93,7 +106,10 @@ impl Expander<'_> {
             level: Level::Info,
             key: key.to_owned(),
             code: code.to_owned(),
-            args: vec![("number".to_owned(), Value::Int(number)), ("condition".to_owned(), Value::Str(condition))],
+            args: vec![
+                ("number".to_owned(), Value::Int(number)),
+                ("condition".to_owned(), Value::Str(condition)),
+            ],
             line: None,
         };
         if self.said.borrow_mut().insert(message.clone()) {
@@ -103,7 +119,11 @@ impl Expander<'_> {
 
     /// `jobs.NAME`, its maps only.
     fn job_list(&self, name: &str) -> impl Iterator<Item = &Map> {
-        let list = self.config.get("jobs").and_then(Value::as_map).and_then(|jobs| jobs.get(name));
+        let list = self
+            .config
+            .get("jobs")
+            .and_then(Value::as_map)
+            .and_then(|jobs| jobs.get(name));
         let items = match list {
             Some(Value::Seq(items)) => items.as_slice(),
             Some(single) => std::slice::from_ref(single),
@@ -124,7 +144,9 @@ impl Expander<'_> {
 /// Global groups of the root's `env`.
 fn global_env(config: &Map) -> &[Value] {
     let env = config.get("env").and_then(Value::as_map);
-    env.and_then(|env| env.get("global")).and_then(Value::as_seq).unwrap_or_default()
+    env.and_then(|env| env.get("global"))
+        .and_then(Value::as_seq)
+        .unwrap_or_default()
 }
 
 /// Keys of a map that is better put in order than searched.
@@ -138,20 +160,29 @@ fn same(left: &Value, right: &Value) -> bool {
         }
         (Value::Map(left), Value::Map(right)) => same_map(left, right),
         (Value::Seq(left), Value::Seq(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| same(left, right))
         }
         (left, right) => left == right,
     }
 }
 
 fn same_map(left: &Map, right: &Map) -> bool {
-    left.len() == right.len() && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
+    left.len() == right.len()
+        && left
+            .iter()
+            .all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
 }
 
 /// Drops rows that are equal to one before.
 fn unique(rows: Vec<Map>) -> Vec<Map> {
     let mut seen: HashSet<Value> = HashSet::new();
-    rows.into_iter().filter(|row| seen.insert(Value::Map(sorted_map(row)))).collect()
+    rows.into_iter()
+        .filter(|row| seen.insert(Value::Map(sorted_map(row))))
+        .collect()
 }
 
 /// The value with the keys of all maps in order.
@@ -167,7 +198,9 @@ fn sorted_map(map: &Map) -> Map {
     let mut entries: Vec<(&str, &Value)> = map.iter().collect();
     entries.sort_by_key(|(key, _)| *key);
     let mut out = Map::new();
-    entries.into_iter().for_each(|(key, value)| out.push_new(key.to_owned(), sorted(value)));
+    entries
+        .into_iter()
+        .for_each(|(key, value)| out.push_new(key.to_owned(), sorted(value)));
     out
 }
 

@@ -40,12 +40,18 @@ impl Report {
     pub(super) fn into_messages(self, text: &str) -> Vec<Message> {
         let lines = Lines::of(text);
         let place = |remark: Remark| {
-            let offset = usize::try_from(remark.mark).ok().and_then(|mark| mark.checked_sub(1));
+            let offset = usize::try_from(remark.mark)
+                .ok()
+                .and_then(|mark| mark.checked_sub(1));
             Message {
                 level: remark.level,
                 key: remark.key,
                 code: remark.code.to_owned(),
-                args: remark.args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                args: remark
+                    .args
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
                 line: offset.map(|offset| lines.number(offset)),
             }
         };
@@ -69,11 +75,19 @@ pub(super) struct At<'a> {
 
 impl<'a> At<'a> {
     pub(super) fn root(report: &'a Report) -> Self {
-        At { parent: None, key: None, report }
+        At {
+            parent: None,
+            key: None,
+            report,
+        }
     }
 
     pub(super) fn below(&'a self, key: &'a Key) -> Self {
-        At { parent: Some(self), key: Some(key), report: self.report }
+        At {
+            parent: Some(self),
+            key: Some(key),
+            report: self.report,
+        }
     }
 
     /// The map around this place.
@@ -111,13 +125,36 @@ impl<'a> At<'a> {
     }
 
     /// Leaves a message about this place, at the line of a key below it.
-    pub(super) fn say_of(&self, key: Option<&Key>, level: Level, code: &'static str, args: Vec<(&'static str, Value)>) {
-        self.report.add(Remark { level, key: self.path(), code, args, mark: key.map_or(0, |key| key.mark) });
+    pub(super) fn say_of(
+        &self,
+        key: Option<&Key>,
+        level: Level,
+        code: &'static str,
+        args: Vec<(&'static str, Value)>,
+    ) {
+        self.report.add(Remark {
+            level,
+            key: self.path(),
+            code,
+            args,
+            mark: key.map_or(0, |key| key.mark),
+        });
     }
 
     /// Leaves a message about the secret at this place.
-    pub(super) fn say_secure(&self, level: Level, code: &'static str, args: Vec<(&'static str, Value)>) {
+    pub(super) fn say_secure(
+        &self,
+        level: Level,
+        code: &'static str,
+        args: Vec<(&'static str, Value)>,
+    ) {
         let key = format!("{}.secure", self.path());
-        self.report.add(Remark { level, key, code, args, mark: self.key.map_or(0, |key| key.mark) });
+        self.report.add(Remark {
+            level,
+            key,
+            code,
+            args,
+            mark: self.key.map_or(0, |key| key.mark),
+        });
     }
 }

@@ -20,7 +20,11 @@ pub(super) fn change_cache(map: &'static MapType, at: &At<'_>, node: Node) -> No
         Node::Str(text) => {
             let kind = nearest(&kinds, &text).map_or_else(|| text.clone(), str::to_owned);
             if kind != text {
-                at.say(Level::Info, "find_value", vec![("original", text.into()), ("value", kind.as_str().into())]);
+                at.say(
+                    Level::Info,
+                    "find_value",
+                    vec![("original", text.into()), ("value", kind.as_str().into())],
+                );
             }
             add_named(&mut cache, &kinds, Node::Str(kind));
         }
@@ -35,7 +39,11 @@ fn add_items(cache: &mut Fields, kinds: &[&str], items: Vec<Node>) {
         match item {
             Node::Seq(items) => add_items(cache, kinds, items),
             Node::Map(fields) => fields.into_iter().for_each(|(key, node)| {
-                let node = if kinds.contains(&key.text.as_str()) { Node::Bool(true) } else { node };
+                let node = if kinds.contains(&key.text.as_str()) {
+                    Node::Bool(true)
+                } else {
+                    node
+                };
                 merge(cache, key, node);
             }),
             other => add_named(cache, kinds, other),
@@ -45,7 +53,9 @@ fn add_items(cache: &mut Fields, kinds: &[&str], items: Vec<Node>) {
 
 fn add_named(cache: &mut Fields, kinds: &[&str], node: Node) {
     match node {
-        Node::Str(text) if kinds.contains(&text.as_str()) => merge(cache, Key::made(&text), Node::Bool(true)),
+        Node::Str(text) if kinds.contains(&text.as_str()) => {
+            merge(cache, Key::made(&text), Node::Bool(true))
+        }
         other => merge(cache, Key::made("directories"), Node::Seq(vec![other])),
     }
 }
@@ -55,7 +65,9 @@ fn merge(cache: &mut Fields, key: Key, node: Node) {
     match (cache.get_mut(&key.text), node) {
         (Some(Node::Seq(old)), Node::Seq(new)) => {
             for item in new {
-                if old.len() > MAX_DIRECTORIES || !old.iter().any(|other| other.to_value() == item.to_value()) {
+                if old.len() > MAX_DIRECTORIES
+                    || !old.iter().any(|other| other.to_value() == item.to_value())
+                {
                     old.push(item);
                 }
             }

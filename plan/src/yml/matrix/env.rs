@@ -8,10 +8,17 @@ use crate::value::{Map, Value};
 pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Map]) {
     let first = first_env(expander.config);
     let global: Vec<Value> = distinct(&HashSet::new(), expander.global_env().to_vec());
-    let has_global =
-        expander.config.get("env").and_then(Value::as_map).is_some_and(|env| env.get("global").is_some());
+    let has_global = expander
+        .config
+        .get("env")
+        .and_then(Value::as_map)
+        .is_some_and(|env| env.get("global").is_some());
     for row in rows {
-        let own = row.get("env").filter(|env| **env != Value::Null).map(groups).or_else(|| first.clone().map(|first| vec![first]));
+        let own = row
+            .get("env")
+            .filter(|env| **env != Value::Null)
+            .map(groups)
+            .or_else(|| first.clone().map(|first| vec![first]));
         let env = match (own, has_global) {
             (own, true) => {
                 let mut env = global.clone();
@@ -29,9 +36,16 @@ pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Map]) {
 fn groups(env: &Value) -> Vec<Value> {
     match env {
         Value::Map(map) => {
-            let own: Map =
-                map.iter().filter(|(key, _)| *key != "global").map(|(key, value)| (key.to_owned(), value.clone())).collect();
-            if own.is_empty() { Vec::new() } else { vec![Value::Map(own)] }
+            let own: Map = map
+                .iter()
+                .filter(|(key, _)| *key != "global")
+                .map(|(key, value)| (key.to_owned(), value.clone()))
+                .collect();
+            if own.is_empty() {
+                Vec::new()
+            } else {
+                vec![Value::Map(own)]
+            }
         }
         Value::Seq(items) => items.iter().flat_map(groups).collect(),
         other => vec![other.clone()],
@@ -41,7 +55,10 @@ fn groups(env: &Value) -> Vec<Value> {
 fn first_env(config: &Map) -> Option<Value> {
     match config.get("env")? {
         Value::Seq(items) => items.first().cloned(),
-        Value::Map(env) => env.get("jobs").and_then(Value::as_seq).and_then(|groups| groups.first().cloned()),
+        Value::Map(env) => env
+            .get("jobs")
+            .and_then(Value::as_seq)
+            .and_then(|groups| groups.first().cloned()),
         _ => None,
     }
 }
@@ -58,5 +75,9 @@ fn distinct(known: &HashSet<Value>, groups: Vec<Value>) -> Vec<Value> {
 
 /// The groups of a row that are not global.
 pub(super) fn own_groups(expander: &Expander<'_>, env: &Value) -> Vec<Value> {
-    wrapped(Some(env)).iter().filter(|group| !expander.is_global(group)).cloned().collect()
+    wrapped(Some(env))
+        .iter()
+        .filter(|group| !expander.is_global(group))
+        .cloned()
+        .collect()
 }

@@ -46,19 +46,31 @@ pub(super) const EXPANSION_KEYS: [&str; 38] = [
 ];
 
 /// Root keys that concern the build, not its jobs.
-const NOT_SHARED: [&str; 8] =
-    ["jobs", "import", "stages", "notifications", "version", "allow_failure", "global_env", "merge_mode"];
+const NOT_SHARED: [&str; 8] = [
+    "jobs",
+    "import",
+    "stages",
+    "notifications",
+    "version",
+    "allow_failure",
+    "global_env",
+    "merge_mode",
+];
 
 /// The rows before stages, and whether some had to be left off.
 pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
     let config = expander.config;
     let axes: Vec<&'static str> = EXPANSION_KEYS
         .into_iter()
-        .filter(|key| config.get(key).is_some_and(holds_something) && support::key_counts(config, key))
+        .filter(|key| {
+            config.get(key).is_some_and(holds_something) && support::key_counts(config, key)
+        })
         .collect();
     let shared = shared(config);
     let env = Value::Seq(expander.global_env().to_vec());
-    let limit = MAX_ROWS.min(MAX_VALUES / (size(&shared) + value_size(&env)).max(1)).max(1);
+    let limit = MAX_ROWS
+        .min(MAX_VALUES / (size(&shared) + value_size(&env)).max(1))
+        .max(1);
     let (mut rows, mut truncated) = product(config, &axes, limit);
     let included = included(expander);
     if rows.len() == 1 && !included.is_empty() {
@@ -70,7 +82,10 @@ pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
     }
     truncated |= rows.len() > limit;
     rows.truncate(limit);
-    let mut rows: Vec<Map> = rows.into_iter().map(|row| inherit(row, config, &shared, &axes)).collect();
+    let mut rows: Vec<Map> = rows
+        .into_iter()
+        .map(|row| inherit(row, config, &shared, &axes))
+        .collect();
     env::complete(expander, &mut rows);
     rows.retain(|row| !rules::is_excluded(expander, row));
     let supported = rows.iter().map(support::supported_part).collect();
@@ -92,7 +107,9 @@ fn holds_something(value: &Value) -> bool {
 
 fn axis<'c>(config: &'c Map, key: &str) -> &'c [Value] {
     match config.get(key) {
-        Some(Value::Map(env)) if key == "env" && env.get("jobs").is_some() => wrapped(env.get("jobs")),
+        Some(Value::Map(env)) if key == "env" && env.get("jobs").is_some() => {
+            wrapped(env.get("jobs"))
+        }
         value => wrapped(value),
     }
 }
@@ -102,7 +119,9 @@ fn product(config: &Map, axes: &[&'static str], limit: usize) -> (Vec<Map>, bool
         return (Vec::new(), false);
     }
     let lists: Vec<&[Value]> = axes.iter().map(|key| axis(config, key)).collect();
-    let total = lists.iter().fold(1usize, |total, list| total.saturating_mul(list.len()));
+    let total = lists
+        .iter()
+        .fold(1usize, |total, list| total.saturating_mul(list.len()));
     let row = |number: usize| {
         let mut rest = number;
         let mut entries: Vec<(String, Value)> = Vec::with_capacity(axes.len());
@@ -137,7 +156,10 @@ fn shared(config: &Map) -> Map {
         !EXPANSION_KEYS.contains(key) && !NOT_SHARED.contains(key) && !value.is_empty()
     };
     let mut shared = Map::new();
-    config.iter().filter(counts).for_each(|(key, value)| shared.push_new(key.to_owned(), value.clone()));
+    config
+        .iter()
+        .filter(counts)
+        .for_each(|(key, value)| shared.push_new(key.to_owned(), value.clone()));
     shared
 }
 

@@ -19,7 +19,11 @@ pub(super) fn assign(expander: &Expander<'_>, mut rows: Vec<Map>) -> (Vec<Map>, 
     }
     name_stages(&listed, &mut rows);
     let mut known: HashSet<String> = HashSet::new();
-    let found: Vec<Map> = rows.iter().filter_map(|row| row.text("stage")).map(named).collect();
+    let found: Vec<Map> = rows
+        .iter()
+        .filter_map(|row| row.text("stage"))
+        .map(named)
+        .collect();
     let mut stages: Vec<Map> = listed.into_iter().cloned().chain(found).collect();
     stages.retain(|stage| known.insert(folded(name(stage))));
     let used: HashSet<String> = rows.iter().map(|row| folded(row.text("stage"))).collect();
@@ -27,7 +31,13 @@ pub(super) fn assign(expander: &Expander<'_>, mut rows: Vec<Map>) -> (Vec<Map>, 
     stages.retain(|stage| {
         number += 1;
         used.contains(&folded(name(stage)))
-            && expander.accepts(stage.get("if"), expander.config, "stages", "skip_stage", number)
+            && expander.accepts(
+                stage.get("if"),
+                expander.config,
+                "stages",
+                "skip_stage",
+                number,
+            )
     });
     let left: HashSet<String> = stages.iter().map(|stage| folded(name(stage))).collect();
     rows.retain(|row| left.contains(&folded(row.text("stage"))));
@@ -36,8 +46,14 @@ pub(super) fn assign(expander: &Expander<'_>, mut rows: Vec<Map>) -> (Vec<Map>, 
 
 /// A row without a stage takes that of the row before it, the first ones the default.
 fn name_stages(listed: &[&Map], rows: &mut [Map]) {
-    let names = listed.iter().filter_map(|stage| name(stage)).chain(rows.iter().filter_map(|row| row.text("stage")));
-    let default = names.into_iter().find(|name| name.eq_ignore_ascii_case(DEFAULT_STAGE)).unwrap_or(DEFAULT_STAGE);
+    let names = listed
+        .iter()
+        .filter_map(|stage| name(stage))
+        .chain(rows.iter().filter_map(|row| row.text("stage")));
+    let default = names
+        .into_iter()
+        .find(|name| name.eq_ignore_ascii_case(DEFAULT_STAGE))
+        .unwrap_or(DEFAULT_STAGE);
     let mut current = default.to_owned();
     for row in rows {
         match row.text("stage") {
@@ -50,7 +66,9 @@ fn name_stages(listed: &[&Map], rows: &mut [Map]) {
 }
 
 fn named(name: &str) -> Map {
-    [("name".to_owned(), Value::from(name))].into_iter().collect()
+    [("name".to_owned(), Value::from(name))]
+        .into_iter()
+        .collect()
 }
 
 fn name(stage: &Map) -> Option<&str> {
@@ -64,11 +82,20 @@ fn folded(name: Option<&str>) -> String {
 
 /// By stage, then those that may fail last.
 pub(super) fn reorder(stages: &[Map], mut rows: Vec<Map>) -> Vec<Map> {
-    let places: HashMap<String, usize> =
-        stages.iter().enumerate().map(|(place, stage)| (folded(name(stage)), place)).collect();
+    let places: HashMap<String, usize> = stages
+        .iter()
+        .enumerate()
+        .map(|(place, stage)| (folded(name(stage)), place))
+        .collect();
     rows.sort_by_cached_key(|row| {
-        let stage = row.text("stage").and_then(|stage| places.get(&folded(Some(stage))));
-        (stage, row.get("allow_failure").is_some_and(|flag| !matches!(flag, Value::Null | Value::Bool(false))))
+        let stage = row
+            .text("stage")
+            .and_then(|stage| places.get(&folded(Some(stage))));
+        (
+            stage,
+            row.get("allow_failure")
+                .is_some_and(|flag| !matches!(flag, Value::Null | Value::Bool(false))),
+        )
     });
     rows
 }

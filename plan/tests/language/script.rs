@@ -1,0 +1,404 @@
+//! Generated scripts are run for real, by bash, in a temporary home.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use assay_plan::{Build, EventKind, Map, expand, lint};
+use proptest::prelude::*;
+
+use crate::nouns;
+
+struct Ran {
+    code: Option<i32>,
+    log: String,
+}
+
+/// The first job of a configuration.
+fn first_job(yaml: &str) -> Map {
+    let config = lint(yaml.as_bytes()).unwrap().config;
+    expand(&config, &Map::new())
+        .jobs
+        .into_iter()
+        .next()
+        .unwrap()
+}
+
+fn run_build(build: &Build, yaml: &str, files: &[(&str, &str)]) -> Ran {
+    let home = tempfile::tempdir().unwrap();
+    let home_text = home.path().to_str().unwrap();
+    let plan = nouns::plan(
+        build,
+        first_job(yaml),
+        &[("FROM_OUTSIDE".to_owned(), "it's $HOME".to_owned())],
+    );
+    let work = Path::new(&plan.build_dir.replace("/home/travis", home_text)).to_owned();
+    std::fs::create_dir_all(&work).unwrap();
+    for (name, content) in files {
+        std::fs::write(work.join(name), content).unwrap();
+    }
+    let script = home.path().join("script.sh");
+    std::fs::write(&script, plan.script.replace("/home/travis", home_text)).unwrap();
+    let output = Command::new("bash")
+        .arg(&script)
+        .env_clear()
+        .envs(
+            plan.env
+                .iter()
+                .map(|(name, value)| (name, value.replace("/home/travis", home_text))),
+        )
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let mut log = String::from_utf8_lossy(&output.stdout).into_owned();
+    log.push_str(&String::from_utf8_lossy(&output.stderr));
+    Ran {
+        code: output.status.code(),
+        log,
+    }
+}
+
+fn run(yaml: &str) -> Ran {
+    run_build(&nouns::build(), yaml, &[])
+}
+
+#[test]
+fn a_passing_script_ends_with_0() {
+    let ran = run("language: generic\nscript: echo hello");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    for part in [
+        "$ echo hello\nhello\n",
+        "The command \"echo hello\" exited with 0.",
+        "\nDone. Your build exited with 0.\n",
+    ] {
+        assert!(ran.log.contains(part), "{part:?} in {}", ran.log);
+    }
+}
+
+#[test]
+fn a_failing_script_runs_on_and_ends_with_1() {
+    let ran = run(
+        "language: generic\nscript: [false, echo second]\nafter_success: echo good\nafter_failure: echo bad\nafter_script: echo last",
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.log);
+    assert!(
+        ran.log.contains("\nsecond\n")
+            && ran.log.contains("\nbad\n")
+            && ran.log.contains("\nlast\n")
+    );
+    assert!(!ran.log.contains("\ngood\n"));
+    assert!(ran.log.contains("The command \"false\" exited with 1."));
+}
+
+#[test]
+fn a_failing_command_before_the_script_stops_everything() {
+    for phase in ["before_install", "install", "before_script"] {
+        let yaml = format!(
+            "language: generic\n{phase}: [\"false\", echo next]\nscript: echo script\nafter_failure: echo bad\nafter_script: echo last"
+        );
+        let ran = run(&yaml);
+        assert_eq!(ran.code, Some(2), "{phase}: {}", ran.log);
+        assert!(
+            ran.log.contains(&format!(
+                "The command \"false\" failed and exited with 1 during {phase}."
+            )),
+            "{}",
+            ran.log
+        );
+        assert!(ran.log.contains("\nYour build has been stopped.\n"));
+        assert!(
+            ["\nnext\n", "\nscript\n", "\nbad\n", "\nlast\n"]
+                .iter()
+                .all(|text| !ran.log.contains(text))
+        );
+    }
+}
+
+#[test]
+fn failures_after_the_script_change_nothing() {
+    let ran = run(
+        "language: generic\nscript: 'true'\nbefore_cache: 'false'\nafter_success: ['false', echo on]\nafter_script: 'false'",
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("\non\n"));
+}
+
+#[test]
+fn exit_ends_the_job_with_its_code() {
+    assert_eq!(run("language: generic\nscript: exit 7").code, Some(7));
+    assert_eq!(
+        run("language: generic\ninstall: exit 0\nscript: 'false'").code,
+        Some(0)
+    );
+    assert_eq!(
+        run("language: generic\nscript: travis_terminate 3").code,
+        Some(3)
+    );
+}
+
+#[test]
+fn phases_share_one_shell() {
+    let ran = run(
+        "language: generic\nbefore_script: [cd /, X=5, 'f() { echo f$X; }']\nscript: ['f', pwd]",
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("\nf5\n") && ran.log.contains("\n/\n"));
+}
+
+#[test]
+fn skip_skips_and_true_runs_true() {
+    let ran = run("language: ruby\ninstall: skip\nscript: skip");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(
+        ran.log
+            .contains("Skipping the install step, as specified in the configuration.")
+    );
+    assert_eq!(
+        run("language: generic\ninstall: true\nscript: 'true'").code,
+        Some(0)
+    );
+    assert_eq!(
+        run("language: generic\ninstall: false\nscript: 'true'").code,
+        Some(2)
+    );
+}
+
+#[test]
+fn folds_and_times_are_marked() {
+    let log = run("language: generic\ninstall: [echo one, echo two]\nscript: echo three").log;
+    for part in [
+        "travis_fold:start:git.checkout\r\u{1b}[0K",
+        "travis_fold:start:install.1\r\u{1b}[0Ktravis_time:start:",
+        "travis_fold:end:install.1\r\u{1b}[0K",
+        "travis_fold:start:install.2\r\u{1b}[0K",
+        ",event=install\r\u{1b}[0K",
+        ",event=script\r\u{1b}[0K",
+    ] {
+        assert!(log.contains(part), "{part:?} in {log}");
+    }
+    assert!(!log.contains("travis_fold:start:script"));
+    let end = log.split("travis_time:end:").nth(2).unwrap();
+    let number = |name: &str| -> u128 {
+        let rest = end.split(&format!("{name}=")).nth(1).unwrap();
+        rest.split([',', '\r']).next().unwrap().parse().unwrap()
+    };
+    assert_eq!(number("finish") - number("start"), number("duration"));
+    assert!(number("start") > 1_600_000_000_000_000_000);
+}
+
+#[test]
+fn retry_tries_three_times() {
+    let ran = run("language: generic\nscript: travis_retry false");
+    assert_eq!(ran.code, Some(1), "{}", ran.log);
+    for part in [
+        "The command \"false\" failed. Retrying, 2 of 3.",
+        "Retrying, 3 of 3.",
+        "The command \"false\" failed 3 times.",
+    ] {
+        assert!(ran.log.contains(part), "{part}: {}", ran.log);
+    }
+    let ran = run("language: generic\nscript: travis_retry eval '((++n == 2))'");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+}
+
+#[test]
+fn wait_shows_the_log_and_the_code() {
+    let ran = run("language: generic\nscript: travis_wait 1 bash -c 'echo from inside; exit 4'");
+    assert_eq!(ran.code, Some(1), "{}", ran.log);
+    for part in ["Still running (1 of 1)", "from inside", "exited with 4."] {
+        assert!(ran.log.contains(part), "{part}: {}", ran.log);
+    }
+}
+
+#[test]
+fn variables_are_exported_unescaped() {
+    let ran = run(
+        "language: generic\nenv: A='x y' B=$A-z\nscript: ['echo \"[$A][$B]\"', 'bash -c ''echo child $B''']",
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("$ export A='x y'\n"), "{}", ran.log);
+    assert!(ran.log.contains("[x y][x y-z]") && ran.log.contains("child x y-z"));
+}
+
+#[test]
+fn variables_from_outside_are_data() {
+    let ran = run("language: generic\nscript: echo \"[$FROM_OUTSIDE]\"");
+    assert!(ran.log.contains("[it's $HOME]"), "{}", ran.log);
+}
+
+#[test]
+fn names_and_messages_are_data() {
+    let hostile = "$(touch pwned)`touch pwned`';touch pwned;'\"\n\nEOF\n\\";
+    let mut build = nouns::build();
+    build.branch = hostile.to_owned();
+    build.commit.message = hostile.to_owned();
+    build.stages = vec![hostile.to_owned()];
+    let ran = run_build(
+        &build,
+        "language: generic\nscript: ['test ! -e pwned', 'test \"$TRAVIS_COMMIT_MESSAGE\" = \"$TRAVIS_BRANCH\"']",
+        &[],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+}
+
+#[test]
+fn travis_variables_are_set() {
+    let ran = run("language: generic\nscript: env");
+    for part in [
+        "TRAVIS=true",
+        "CI=true",
+        "TRAVIS_BRANCH=main",
+        "TRAVIS_BUILD_NUMBER=3",
+        "TRAVIS_JOB_NUMBER=3.1",
+        "TRAVIS_REPO_SLUG=acme/widget",
+        "TRAVIS_EVENT_TYPE=push",
+        "TRAVIS_PULL_REQUEST=false",
+        "TRAVIS_COMMIT_MESSAGE=Mend the widget",
+        "TRAVIS_JOB_WEB_URL=http://127.0.0.1:27729/acme/widget/jobs/11",
+        "TRAVIS_DIST=bookworm",
+        "TRAVIS_STAGE=script",
+        "TRAVIS_TEST_RESULT=",
+    ] {
+        assert!(
+            ran.log.lines().any(|line| line.ends_with(part)),
+            "{part}: {}",
+            ran.log
+        );
+    }
+}
+
+#[test]
+fn a_version_that_is_not_there_errors_the_job() {
+    let ran = run("language: python\npython: '2.1'\nscript: 'true'");
+    assert_eq!(ran.code, Some(2), "{}", ran.log);
+    assert!(
+        ran.log
+            .contains("Python 2.1 is not installed on this machine."),
+        "{}",
+        ran.log
+    );
+    let ran = run("language: c\ncompiler: quitecc\nscript: 'true'");
+    assert_eq!(ran.code, Some(2), "{}", ran.log);
+    assert!(
+        ran.log
+            .contains("compiler quitecc is not installed on this machine."),
+        "{}",
+        ran.log
+    );
+}
+
+#[test]
+fn without_a_language_nothing_is_set_up() {
+    let linted = lint(b"script: 'true'").unwrap();
+    let mut build = nouns::build();
+    build.messages = linted.messages;
+    let ran = run_build(&build, "script: 'true'", &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(!ran.log.to_lowercase().contains("ruby"), "{}", ran.log);
+}
+
+#[test]
+fn python_has_no_default_script() {
+    let ran = run_build(&nouns::build(), "language: python\ninstall: skip", &[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.log);
+}
+
+#[test]
+fn a_makefile_is_the_default_of_go() {
+    let ran = run_build(
+        &nouns::build(),
+        "language: go\n",
+        &[("Makefile", "all:\n\t@echo made\n")],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("\nmade\n"), "{}", ran.log);
+}
+
+#[test]
+fn deploy_by_script_runs_only_where_it_may() {
+    let deploy = "language: generic\nscript: 'true'\nbefore_deploy: echo before\nafter_deploy: echo after\ndeploy:\n  provider: script\n  script: echo deployed; false\n  on: {branch: BRANCH}\n";
+    let ran = run(&deploy.replace("BRANCH", "main"));
+    assert_eq!(ran.code, Some(2), "{}", ran.log);
+    assert!(
+        ran.log.contains("\nbefore\n")
+            && ran.log.contains("\ndeployed\n")
+            && ran.log.contains("failed to deploy")
+    );
+    let ran = run(&deploy.replace("BRANCH", "other"));
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(
+        ran.log.contains(
+            "Skipping a deployment with the script provider because this branch is not permitted"
+        ),
+        "{}",
+        ran.log
+    );
+    let ran = run(&deploy.replace("BRANCH", "main").replace("; false", ""));
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("\nafter\n"));
+}
+
+#[test]
+fn secrets_are_left_out_and_said() {
+    let config = first_job(
+        "language: generic\nenv:\n  global:\n  - secure: YWJj\n  - A: {secure: YWJj}\nscript: 'true'",
+    );
+    let plan = nouns::plan(&nouns::build(), config, &[]);
+    assert!(
+        plan.notes
+            .iter()
+            .any(|note| note.contains("encrypted variables") && note.contains('A')),
+        "{:?}",
+        plan.notes
+    );
+    assert!(!plan.script.contains("YWJj"));
+}
+
+#[test]
+fn events_have_names() {
+    let mut build = nouns::build();
+    build.event = EventKind::Cron;
+    build.tag = Some("v1".to_owned());
+    let ran = run_build(
+        &build,
+        "language: generic\nscript: echo \"$TRAVIS_EVENT_TYPE $TRAVIS_TAG\"",
+        &[],
+    );
+    assert!(ran.log.contains("\ncron v1\n"), "{}", ran.log);
+}
+
+fn is_bash(script: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script.sh");
+    std::fs::write(&path, script).unwrap();
+    Command::new("bash")
+        .arg("-n")
+        .arg(&path)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_makes_a_good_script(text in "\\PC*|[\\x00-\\x7f]*|(['\"`$(){}\\\\\n;&|<>#!]|EOF|\\[\\[|fi|done)*", language in 0usize..24) {
+        let languages = ["generic", "c", "cpp", "python", "ruby", "node_js", "go", "rust", "java", "scala", "clojure",
+            "php", "perl", "haskell", "elixir", "erlang", "julia", "r", "d", "dart", "haxe", "elm", "csharp", "unheard-of"];
+        let value = serde_json::json!({
+            "language": languages[language], "os": text, "name": text, "env": [{"A": text}, {text.clone(): "x"}],
+            "python": text, "rvm": text, "go": text, "node_js": text, "compiler": text, "gemfile": text, "bundler_args": text,
+            "npm_args": text, "install": [text], "script": [text, {text.clone(): text}], "after_success": [text], "jdk": text,
+            "deploy": [{"provider": text, "on": {"branch": [text], "condition": [text], "repo": text, "python": text}, text.clone(): text},
+                       {"provider": "script", "script": text}],
+            "services": [text],
+        });
+        let config: Map = serde_json::from_value(value).unwrap();
+        let mut build = nouns::build();
+        build.branch = text.clone();
+        build.commit.message = text.clone();
+        let plan = nouns::plan(&build, config, &[("X".to_owned(), text)]);
+        prop_assert!(is_bash(&plan.script));
+    }
+}

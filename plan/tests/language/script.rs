@@ -145,6 +145,30 @@ fn phases_share_one_shell() {
 }
 
 #[test]
+fn strict_shells_run_too() {
+    let ran = run("language: generic\nbefore_script: set -eu\nscript: ['true', echo on]\nafter_script: echo last");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("\non\n") && ran.log.contains("\nlast\n"), "{}", ran.log);
+    let ran = run("language: generic\nbefore_script: set -e\nscript: ['false', echo on]");
+    assert_eq!(ran.code, Some(1), "{}", ran.log);
+    assert!(!ran.log.contains("\non\n"), "{}", ran.log);
+}
+
+#[test]
+fn background_programs_do_not_hold_the_job() {
+    let start = std::time::Instant::now();
+    let ran = run("language: generic\nscript: sleep 300 &");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(start.elapsed().as_secs() < 60);
+}
+
+#[test]
+fn an_empty_script_of_a_language_without_one_passes() {
+    let ran = run("language: generic");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+}
+
+#[test]
 fn skip_skips_and_true_runs_true() {
     let ran = run("language: ruby\ninstall: skip\nscript: skip");
     assert_eq!(ran.code, Some(0), "{}", ran.log);

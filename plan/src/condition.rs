@@ -21,7 +21,9 @@ pub enum ConditionError {
         text: String,
     },
     /// A bare word begins with a dollar sign: shell code does not work here.
-    #[error("strings cannot start with a dollar sign unless they are quoted (shell code does not work), at position {offset} in: {text:?}")]
+    #[error(
+        "strings cannot start with a dollar sign unless they are quoted (shell code does not work), at position {offset} in: {text:?}"
+    )]
     Shell {
         /// Byte offset in `text`.
         offset: usize,
@@ -49,7 +51,27 @@ pub fn eval_condition(expr: &str, data: &Map) -> Result<bool, ConditionError> {
 
 /// The same, with a job's or the root's configuration, which hides data of the same name; `env` of both is seen.
 pub(crate) fn eval_scoped(expr: &str, config: &Map, data: &Map) -> Result<bool, ConditionError> {
-    eval::eval(&parse::parse(expr)?, config, data)
+    Condition::parse(expr)?.eval(config, data)
+}
+
+/// A condition that has been read.
+pub(crate) struct Condition {
+    expr: parse::Expr,
+    regexes: eval::Regexes,
+}
+
+impl Condition {
+    pub(crate) fn parse(expr: &str) -> Result<Self, ConditionError> {
+        Ok(Condition {
+            expr: parse::parse(expr)?,
+            regexes: eval::Regexes::default(),
+        })
+    }
+
+    /// Evaluates it for a configuration and an event.
+    pub(crate) fn eval(&self, config: &Map, data: &Map) -> Result<bool, ConditionError> {
+        eval::eval(&self.expr, &self.regexes, config, data)
+    }
 }
 
 pub(crate) use eval::search;

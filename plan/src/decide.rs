@@ -70,7 +70,12 @@ pub enum Decision {
 /// Decides about a request whose commit has been read: skip commands, `branches`, the file itself, its conditions.
 ///
 /// Sources: Travis docs "Customizing the Build" (skipping, safelisting), travis-core `request/approval.rb`.
-pub fn decide(repository: &Repository, request: &Request, commit: &Commit, file: ConfigFile<'_>) -> Decision {
+pub fn decide(
+    repository: &Repository,
+    request: &Request,
+    commit: &Commit,
+    file: ConfigFile<'_>,
+) -> Decision {
     let data = event_data(repository, request, commit);
     match check(request, commit, file, &data) {
         Ok(blueprint) => Decision::Accept(Box::new(blueprint)),
@@ -86,13 +91,28 @@ struct Refusal {
 
 impl Refusal {
     fn new(reason: impl Into<String>) -> Self {
-        Refusal { reason: reason.into(), messages: Vec::new() }
+        Refusal {
+            reason: reason.into(),
+            messages: Vec::new(),
+        }
     }
 }
 
-fn check(request: &Request, commit: &Commit, file: ConfigFile<'_>, data: &Map) -> Result<Blueprint, Refusal> {
-    if let Some(option) = request.event.options.iter().find(|option| skip::is_skip_option(option)) {
-        return Err(Refusal::new(format!("the push asked for no build (push option {option})")));
+fn check(
+    request: &Request,
+    commit: &Commit,
+    file: ConfigFile<'_>,
+    data: &Map,
+) -> Result<Blueprint, Refusal> {
+    if let Some(option) = request
+        .event
+        .options
+        .iter()
+        .find(|option| skip::is_skip_option(option))
+    {
+        return Err(Refusal::new(format!(
+            "the push asked for no build (push option {option})"
+        )));
     }
     if request.event.kind != EventKind::Cron
         && let Some(command) = skip::skip_command(&commit.message)
@@ -107,7 +127,9 @@ fn check(request: &Request, commit: &Commit, file: ConfigFile<'_>, data: &Map) -
 fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
     let id = commit.id.short();
     let too_large = |size: u64| {
-        Refusal::new(format!(".travis.yml of commit {id} has {size} bytes, more than the limit of {MAX_CONFIG_BYTES} (1 MiB)"))
+        Refusal::new(format!(
+            ".travis.yml of commit {id} has {size} bytes, more than the limit of {MAX_CONFIG_BYTES} (1 MiB)"
+        ))
     };
     match file {
         ConfigFile::Missing => Err(Refusal::new(format!("there is no .travis.yml in commit {id}"))),
@@ -130,48 +152,89 @@ fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
 
 /// Everything after the file has been read; the error is the reason.
 fn build(request: &Request, linted: Linted, data: &Map) -> Result<Blueprint, String> {
-    let Linted { config, mut messages } = linted;
+    let Linted {
+        config,
+        mut messages,
+    } = linted;
     branches::check(&config, request.branch())?;
-    check_condition(&config, data)?;
     let expansion = yml::expand(&config, data);
-    if expansion.truncated || expansion.jobs.len() > MAX_JOBS {
-        let count = expansion.jobs.len();
-        let more = if expansion.truncated { "or more " } else { "" };
-        return Err(format!("the matrix has {count} {more}jobs, and the limit is {MAX_JOBS}"));
+    check_condition(&config, data, &expansion)?;
+    let count = expansion.jobs.len();
+    if count > MAX_JOBS {
+        let more = if expansion.truncated { " or more" } else { "" };
+        return Err(format!(
+            "the matrix has {count}{more} jobs, and the limit is {MAX_JOBS}"
+        ));
+    }
+    if expansion.truncated {
+        return Err(format!(
+            "the matrix is too large for its configuration: expansion stopped after {count} jobs"
+        ));
     }
     if expansion.jobs.is_empty() {
-        return Err("the matrix has no jobs: all of them are excluded or their conditions are false".to_owned());
+        return Err(
+            "the matrix has no jobs: all of them are excluded or their conditions are false"
+                .to_owned(),
+        );
     }
     messages.extend(expansion.messages.iter().cloned());
-    let fast_finish = config.get("jobs").and_then(Value::as_map).and_then(|jobs| jobs.get("fast_finish"));
+    let fast_finish = config
+        .get("jobs")
+        .and_then(Value::as_map)
+        .and_then(|jobs| jobs.get("fast_finish"));
     let fast_finish = fast_finish.and_then(Value::as_bool).unwrap_or(false);
     let (stages, jobs) = stages_and_jobs(expansion);
-    Ok(Blueprint { config, stages, jobs, fast_finish, messages })
+    Ok(Blueprint {
+        config,
+        stages,
+        jobs,
+        fast_finish,
+        messages,
+    })
 }
 
-fn check_condition(config: &Map, data: &Map) -> Result<(), String> {
-    let text = match config.get("if") {
-        Some(Value::Str(text)) => text,
-        _ => return Ok(()),
+/// The condition at the top decides about the build, unless a job that has it from there passed it with its own
+/// variables.
+fn check_condition(config: &Map, data: &Map, expansion: &Expansion) -> Result<(), String> {
+    let Some(Value::Str(text)) = config.get("if") else {
+        return Ok(());
     };
-    match condition::eval_scoped(text, config, data) {
+    let result = condition::eval_scoped(text, config, data);
+    let is_passed = expansion
+        .jobs
+        .iter()
+        .any(|job| job.text("if") == Some(text));
+    match result {
         Ok(true) => Ok(()),
-        Ok(false) => Err(format!("the condition at the top of .travis.yml is false: if: {text}")),
-        Err(error) => Err(format!("the condition at the top of .travis.yml cannot be used: {error}")),
+        _ if is_passed => Ok(()),
+        Ok(false) => Err(format!(
+            "the condition at the top of .travis.yml is false: if: {text}"
+        )),
+        Err(error) => Err(format!(
+            "the condition at the top of .travis.yml cannot be used: {error}"
+        )),
     }
 }
 
 fn stages_and_jobs(expansion: Expansion) -> (Vec<String>, Vec<JobBlueprint>) {
-    let stages: Vec<String> =
-        expansion.stages.iter().map(|stage| stage.text("name").unwrap_or_default().to_owned()).collect();
+    let stages: Vec<String> = expansion
+        .stages
+        .iter()
+        .map(|stage| stage.text("name").unwrap_or_default().to_owned())
+        .collect();
     let place = |job: &Map| {
         let name = job.text("stage")?.to_lowercase();
-        let place = stages.iter().position(|stage| stage.to_lowercase() == name)?;
+        let place = stages
+            .iter()
+            .position(|stage| stage.to_lowercase() == name)?;
         u32::try_from(place).ok()
     };
     let job = |config: Map| JobBlueprint {
         stage: place(&config),
-        allow_failure: config.get("allow_failure").and_then(Value::as_bool).unwrap_or(false),
+        allow_failure: config
+            .get("allow_failure")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
         config,
     };
     let jobs = expansion.jobs.into_iter().map(job).collect();
@@ -190,9 +253,15 @@ fn event_data(repository: &Repository, request: &Request, commit: &Commit) -> Ma
         ("head_branch", text(request.branch())),
         ("tag", request.tag().map_or(Value::Null, text)),
         ("commit_message", text(&commit.message)),
-        ("sender", request.event.pusher.as_deref().map_or(Value::Null, text)),
+        (
+            "sender",
+            request.event.pusher.as_deref().map_or(Value::Null, text),
+        ),
         ("fork", Value::Bool(false)),
         ("draft", Value::Bool(false)),
     ];
-    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    entries
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }

@@ -75,7 +75,10 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
     let build_dir = format!("{}/build/{}", script::HOME, context.repository.slug);
     let git = git_options(config);
     let text = |key: &str| config.text(key).map(str::to_owned);
-    let script::Script { text: script, notes } = script::write(context, &build_dir, &git);
+    let script::Script {
+        text: script,
+        notes,
+    } = script::write(context, &build_dir, &git);
     JobPlan {
         script,
         env: script::initial(),
@@ -95,7 +98,12 @@ fn git_options(config: &Map) -> GitOptions {
     let flag = |key: &str| git.and_then(|git| git.get(key)).and_then(Value::as_bool);
     let depth = match git.and_then(|git| git.get("depth")) {
         Some(Value::Bool(false)) => None,
-        Some(Value::Int(depth)) => Some(u32::try_from(*depth).ok().filter(|depth| *depth > 0).unwrap_or(DEFAULT_DEPTH)),
+        Some(Value::Int(depth)) => Some(
+            u32::try_from(*depth)
+                .ok()
+                .filter(|depth| *depth > 0)
+                .unwrap_or(DEFAULT_DEPTH),
+        ),
         _ => Some(DEFAULT_DEPTH),
     };
     GitOptions {

@@ -15,7 +15,9 @@ mod value;
 mod yml;
 
 pub use condition::{ConditionError, eval_condition};
-pub use decide::{Blueprint, ConfigFile, Decision, JobBlueprint, MAX_CONFIG_BYTES, MAX_JOBS, decide};
+pub use decide::{
+    Blueprint, ConfigFile, Decision, JobBlueprint, MAX_CONFIG_BYTES, MAX_JOBS, decide,
+};
 pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };

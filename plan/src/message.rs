@@ -28,14 +28,16 @@ impl Level {
 
     /// Reads a name made by [`Level::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Level::Info, Level::Warn, Level::Error, Level::Alert].into_iter().find(|level| level.name() == name)
+        [Level::Info, Level::Warn, Level::Error, Level::Alert]
+            .into_iter()
+            .find(|level| level.name() == name)
     }
 }
 
 /// One remark about a configuration.
 ///
 /// Codes and arguments are those of the official parser (travis-ci/travis-yml, `lib/travis/yml.rb`, `MSGS`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Message {
     /// How serious.
     pub level: Level,

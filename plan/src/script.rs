@@ -37,7 +37,10 @@ pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions)
     phases::write(&mut shell, config);
     shell.raw("travis_footer");
     notes.extend(unsupported(config));
-    Script { text: shell.text, notes }
+    Script {
+        text: shell.text,
+        notes,
+    }
 }
 
 /// Shows what the sandbox has laid out and goes there.
@@ -45,13 +48,23 @@ fn write_checkout(shell: &mut Shell, context: &JobContext<'_>, git: &GitOptions)
     let build = context.build;
     let what = if git.clone {
         let kind = if build.tag.is_some() { "tag" } else { "branch" };
-        let history = git.depth.map_or("all of its history".to_owned(), |depth| format!("a history of {depth}"));
-        format!("{} at {} ({kind} {}), with {history}", context.repository.slug, build.commit.id, build.branch)
+        let history = git.depth.map_or_else(
+            || "all of its history".to_owned(),
+            |depth| format!("a history of {depth}"),
+        );
+        format!(
+            "{} at {} ({kind} {}), with {history}",
+            context.repository.slug, build.commit.id, build.branch
+        )
     } else {
         "nothing (git.clone: false)".to_owned()
     };
     shell.raw("travis_fold start git.checkout\ntravis_time_start");
-    let _ = writeln!(shell.text, "printf '%s\\n' {}", quote(&format!("Checked out: {what}")));
+    let _ = writeln!(
+        shell.text,
+        "printf '%s\\n' {}",
+        quote(&format!("Checked out: {what}"))
+    );
     shell.raw("cd \"$TRAVIS_BUILD_DIR\" || travis_terminate 2\ntravis_time_finish checkout\ntravis_fold end git.checkout\necho");
 }
 
@@ -60,18 +73,29 @@ fn unsupported(config: &Map) -> Vec<String> {
     let mut notes = Vec::new();
     let names = |value: &Value| -> Vec<String> {
         match value {
-            Value::Seq(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Value::Seq(items) => items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             Value::Map(map) => map.keys().map(str::to_owned).collect(),
             Value::Str(text) => vec![text.clone()],
             _ => Vec::new(),
         }
     };
-    for (key, what) in [("services", "services are not started"), ("addons", "addons are not installed")] {
+    for (key, what) in [
+        ("services", "services are not started"),
+        ("addons", "addons are not installed"),
+    ] {
         if let Some(list) = config.get(key).map(names).filter(|list| !list.is_empty()) {
             notes.push(format!("{what} here: {}", list.join(", ")));
         }
     }
-    if config.get("cache").and_then(Value::as_map).is_some_and(|cache| !cache.is_empty()) {
+    if config
+        .get("cache")
+        .and_then(Value::as_map)
+        .is_some_and(|cache| !cache.is_empty())
+    {
         notes.push("cache: nothing is kept between jobs here".to_owned());
     }
     notes

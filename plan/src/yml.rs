@@ -13,7 +13,7 @@ mod spelling;
 mod text;
 mod validate;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use self::node::{Fields, Node};
 use self::report::{At, Report};
@@ -66,7 +66,7 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
     let document = read::read(&text)?;
     let fields = match document.root {
         Node::Map(fields) => fields,
-        Node::Null if document.empty || text.trim().is_empty() => Fields::default(),
+        Node::Null | Node::Bool(false) => Fields::default(),
         other => return Err(ReadError::NotAMap(describe(&other))),
     };
     let report = Report::default();
@@ -74,8 +74,18 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
     let root = Node::Map(fields);
     say_duplicates(&at, &root);
     let root = change::change(&schema::ROOT, &at, root);
-    let context = validate::Context { anchors: &document.anchors, created: RefCell::default() };
-    let root = validate::validate(&context, &schema::ROOT, &at, &validate::Around::default(), root);
+    let context = validate::Context {
+        anchors: &document.anchors,
+        created: RefCell::default(),
+        tried: Cell::new(0),
+    };
+    let root = validate::validate(
+        &context,
+        &schema::ROOT,
+        &at,
+        &validate::Around::default(),
+        root,
+    );
     let mut config = match root {
         Node::Map(fields) => fields.to_map(),
         _ => Map::new(),
@@ -92,14 +102,17 @@ fn say_dropped(count: usize, line: u32) -> Message {
         level: Level::Warn,
         key: "root".to_owned(),
         code: "dropped_characters".to_owned(),
-        args: vec![("bytes".to_owned(), Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))],
+        args: vec![(
+            "bytes".to_owned(),
+            Value::Int(i64::try_from(count).unwrap_or(i64::MAX)),
+        )],
         line: Some(line),
     }
 }
 
 fn describe(node: &Node) -> &'static str {
     match node {
-        Node::Null => "nothing",
+        Node::Null => "nothing at all",
         Node::Bool(_) => "a truth value",
         Node::Int(_) => "a number",
         Node::Str(_) => "text",
@@ -116,7 +129,11 @@ fn say_duplicates(at: &At<'_>, node: &Node) {
                 say_duplicates(&at.below(key), node);
             }
             for key in &fields.duplicates {
-                at.say(Level::Error, "duplicate_key", vec![("key", key.as_str().into())]);
+                at.say(
+                    Level::Error,
+                    "duplicate_key",
+                    vec![("key", key.as_str().into())],
+                );
             }
         }
         _ => {}

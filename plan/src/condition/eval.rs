@@ -1,6 +1,10 @@
 //! Expression and data to true or false, with Ruby's idea of truth.
 
-use fancy_regex::RegexBuilder;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use fancy_regex::{Regex, RegexBuilder};
 
 use super::ConditionError;
 use super::parse::{Expr, Function, Predicate};
@@ -12,11 +16,37 @@ const MAX_BACKTRACKS: usize = 100_000;
 /// Bytes of a regular expression once compiled.
 const MAX_REGEX: usize = 1 << 20;
 
-pub(super) fn eval(expr: &Expr, config: &Map, data: &Map) -> Result<bool, ConditionError> {
-    Evaluator { config, data }.truth(expr)
+pub(super) fn eval(
+    expr: &Expr,
+    regexes: &Regexes,
+    config: &Map,
+    data: &Map,
+) -> Result<bool, ConditionError> {
+    Evaluator {
+        regexes,
+        config,
+        data,
+    }
+    .truth(expr)
+}
+
+/// Regular expressions of one condition, made once.
+#[derive(Default)]
+pub(super) struct Regexes(RefCell<HashMap<String, Regex>>);
+
+impl Regexes {
+    fn search(&self, pattern: &str, text: &str) -> Result<bool, ConditionError> {
+        let mut known = self.0.borrow_mut();
+        let regex = match known.entry(pattern.to_owned()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(compile(pattern)?),
+        };
+        is_match(regex, pattern, text)
+    }
 }
 
 struct Evaluator<'d> {
+    regexes: &'d Regexes,
     config: &'d Map,
     data: &'d Map,
 }
@@ -29,36 +59,60 @@ impl Evaluator<'_> {
     fn value(&self, expr: &Expr) -> Result<Value, ConditionError> {
         let value = match expr {
             Expr::Not(inner) => Value::Bool(!self.truth(inner)?),
-            Expr::Or(left, right) => {
-                let left = self.value(left)?;
-                if is_true(&left) { left } else { self.value(right)? }
+            Expr::Any(all) => self.first(all, true)?,
+            Expr::All(all) => self.first(all, false)?,
+            Expr::Equal(left, right, negated) => {
+                Value::Bool((self.value(left)? == self.value(right)?) != *negated)
             }
-            Expr::And(left, right) => {
-                let left = self.value(left)?;
-                if is_true(&left) { self.value(right)? } else { left }
+            Expr::Match(left, regex, negated) => {
+                Value::Bool(self.matches(left, regex.as_deref())? != *negated)
             }
-            Expr::Equal(left, right, negated) => Value::Bool((self.value(left)? == self.value(right)?) != *negated),
-            Expr::Match(left, regex, negated) => Value::Bool(self.matches(left, regex.as_deref())? != *negated),
             Expr::In(left, list, negated) => {
-                let items = list.iter().map(|item| self.value(item)).collect::<Result<Vec<_>, _>>()?;
+                let items = list
+                    .iter()
+                    .map(|item| self.value(item))
+                    .collect::<Result<Vec<_>, _>>()?;
                 Value::Bool(items.contains(&self.value(left)?) != *negated)
             }
-            Expr::Is(left, predicate, negated) => Value::Bool(fits(*predicate, &self.value(left)?) != *negated),
+            Expr::Is(left, predicate, negated) => {
+                Value::Bool(fits(*predicate, &self.value(left)?) != *negated)
+            }
             Expr::Text(text) => Value::Str(text.clone()),
-            Expr::Attribute(name) => self.config.get(name).or_else(|| self.data.get(name)).cloned().unwrap_or_default(),
+            Expr::Attribute(name) => self
+                .config
+                .get(name)
+                .or_else(|| self.data.get(name))
+                .cloned()
+                .unwrap_or_default(),
             Expr::Call(function, arguments) => self.call(*function, arguments)?,
         };
         Ok(cast(value))
     }
 
+    /// The first value whose truth is `wanted`, else the last.
+    fn first(&self, all: &[Expr], wanted: bool) -> Result<Value, ConditionError> {
+        let mut last = Value::Null;
+        for expr in all {
+            last = self.value(expr)?;
+            if is_true(&last) == wanted {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
     fn call(&self, function: Function, arguments: &[Expr]) -> Result<Value, ConditionError> {
-        let values = arguments.iter().map(|argument| self.value(argument)).collect::<Result<Vec<_>, _>>()?;
+        let values = arguments
+            .iter()
+            .map(|argument| self.value(argument))
+            .collect::<Result<Vec<_>, _>>()?;
         match (function, values.as_slice()) {
             (Function::Concat, values) => Ok(Value::Str(values.iter().map(text_of).collect())),
             (Function::Env, []) => Ok(Value::Null),
             (Function::Env, [name]) => {
                 let name = text_of(name);
-                let found = lookup(self.config.get("env"), &name).or_else(|| lookup(self.data.get("env"), &name));
+                let found = lookup(self.config.get("env"), &name)
+                    .or_else(|| lookup(self.data.get("env"), &name));
                 Ok(found.map_or(Value::Null, unquoted))
             }
             (Function::Env, _) => Err(ConditionError::Arguments("env")),
@@ -74,7 +128,7 @@ impl Evaluator<'_> {
         }
         let pattern = text_of(&pattern);
         // A missing text never matches, but the expression must be a good one all the same.
-        let is_match = search(&pattern, &text_of(&left))?;
+        let is_match = self.regexes.search(&pattern, &text_of(&left))?;
         Ok(left != Value::Null && is_match)
     }
 }
@@ -84,14 +138,26 @@ impl Evaluator<'_> {
 /// # Errors
 /// If the expression is none, or takes too many steps.
 pub(crate) fn search(pattern: &str, text: &str) -> Result<bool, ConditionError> {
-    let invalid = |error: fancy_regex::Error| ConditionError::Regex(pattern.to_owned(), error.to_string());
-    // In the text, not as an option: the option would turn `\\A` into a line start too.
-    let regex = RegexBuilder::new(&format!("(?m){}", translate(pattern)))
+    is_match(&compile(pattern)?, pattern, text)
+}
+
+fn invalid(pattern: &str, error: &fancy_regex::Error) -> ConditionError {
+    ConditionError::Regex(pattern.to_owned(), error.to_string())
+}
+
+fn compile(pattern: &str) -> Result<Regex, ConditionError> {
+    // In the text, not as an option: the option would turn `\A` into a line start too.
+    RegexBuilder::new(&format!("(?m){}", translate(pattern)))
         .backtrack_limit(MAX_BACKTRACKS)
         .delegate_size_limit(MAX_REGEX)
         .build()
-        .map_err(invalid)?;
-    regex.is_match(text).map_err(invalid)
+        .map_err(|error| invalid(pattern, &error))
+}
+
+fn is_match(regex: &Regex, pattern: &str, text: &str) -> Result<bool, ConditionError> {
+    regex
+        .is_match(text)
+        .map_err(|error| invalid(pattern, &error))
 }
 
 /// What Ruby writes differently: `\h` for a hexadecimal digit, `(?m)` for a dot that takes newlines, `\Z`.
@@ -143,7 +209,11 @@ fn translate(pattern: &str) -> String {
 /// In `(?im-x)` Ruby's `m` is our `s`.
 fn flags(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) {
     out.extend(letters.next());
-    while let Some(letter) = letters.peek().copied().filter(|c| matches!(c, 'i' | 'm' | 'x' | '-')) {
+    while let Some(letter) = letters
+        .peek()
+        .copied()
+        .filter(|c| matches!(c, 'i' | 'm' | 'x' | '-'))
+    {
         out.push(if letter == 'm' { 's' } else { letter });
         letters.next();
     }
@@ -184,7 +254,11 @@ fn text_of(value: &Value) -> String {
         Value::Int(number) => number.to_string(),
         Value::Str(text) => text.clone(),
         Value::Seq(items) => items.iter().map(text_of).collect::<Vec<_>>().join(", "),
-        Value::Map(map) => map.iter().map(|(key, value)| format!("{key}={}", text_of(value))).collect::<Vec<_>>().join(" "),
+        Value::Map(map) => map
+            .iter()
+            .map(|(key, value)| format!("{key}={}", text_of(value)))
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 
@@ -196,7 +270,10 @@ fn unquoted(value: Value) -> Value {
 }
 
 fn unquote(text: &str) -> &str {
-    let inside = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let inside = |quote: char| {
+        text.strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+    };
     inside('"').or_else(|| inside('\'')).unwrap_or(text)
 }
 
@@ -205,10 +282,12 @@ fn lookup(env: Option<&Value>, name: &str) -> Option<Value> {
     match env? {
         Value::Map(map) => match map.get(name) {
             Some(value) => Some(value.clone()),
-            None => ["matrix", "jobs", "global"].iter().find_map(|part| match map.get(part) {
-                Some(groups @ Value::Seq(_)) => lookup(Some(groups), name),
-                _ => None,
-            }),
+            None => ["matrix", "jobs", "global"]
+                .iter()
+                .find_map(|part| match map.get(part) {
+                    Some(groups @ Value::Seq(_)) => lookup(Some(groups), name),
+                    _ => None,
+                }),
         },
         Value::Seq(items) => items.iter().rev().find_map(|item| lookup(Some(item), name)),
         Value::Str(text) => {

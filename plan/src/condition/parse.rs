@@ -6,8 +6,10 @@ use super::{ConditionError, MAX_DEPTH};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expr {
     Not(Box<Expr>),
-    Or(Box<Expr>, Box<Expr>),
-    And(Box<Expr>, Box<Expr>),
+    /// At least one of them.
+    Any(Vec<Expr>),
+    /// Each of them.
+    All(Vec<Expr>),
     /// `=`, or `!=` when the flag is set; the right side may be missing.
     Equal(Box<Expr>, Box<Expr>, bool),
     /// `=~`, or `!~` when the flag is set; nothing on the right never matches.
@@ -54,7 +56,11 @@ const ATTRIBUTES: [&str; 15] = [
 
 pub(super) fn parse(text: &str) -> Result<Expr, ConditionError> {
     let text = join_lines(text);
-    let mut parser = Parser { text: &text, pos: 0, depth: 0 };
+    let mut parser = Parser {
+        text: &text,
+        pos: 0,
+        depth: 0,
+    };
     let expr = parser.expr()?;
     if parser.pos < text.len() {
         return Err(parser.expected("the end"));
@@ -98,16 +104,27 @@ impl<'t> Parser<'t> {
     }
 
     fn expected(&self, expected: &'static str) -> ConditionError {
-        ConditionError::Parse { expected, offset: self.pos, text: self.text.to_owned() }
+        ConditionError::Parse {
+            expected,
+            offset: self.pos,
+            text: self.text.to_owned(),
+        }
     }
 
     fn space(&mut self) {
         let rest = self.rest();
-        self.pos += rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}').len();
+        self.pos += rest.len()
+            - rest
+                .trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}')
+                .len();
     }
 
     fn skip(&mut self, token: &str) -> bool {
-        let found = self.rest().as_bytes().get(..token.len()).is_some_and(|start| start.eq_ignore_ascii_case(token.as_bytes()));
+        let found = self
+            .rest()
+            .as_bytes()
+            .get(..token.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(token.as_bytes()));
         if found {
             self.pos += token.len();
         }
@@ -117,7 +134,10 @@ impl<'t> Parser<'t> {
     /// The first of `tokens` that comes next, space around it skipped.
     fn any_of<T: Copy>(&mut self, tokens: &[(&str, T)]) -> Option<T> {
         self.space();
-        let found = tokens.iter().find(|(token, _)| self.skip(token)).map(|(_, value)| *value);
+        let found = tokens
+            .iter()
+            .find(|(token, _)| self.skip(token))
+            .map(|(_, value)| *value);
         if found.is_some() {
             self.space();
         }
@@ -135,19 +155,21 @@ impl<'t> Parser<'t> {
     }
 
     fn expr(&mut self) -> Parsed<Expr> {
-        let mut left = self.conjunction()?;
+        let first = self.conjunction()?;
+        let mut all = vec![first];
         while self.any_of(&[("or", ()), ("||", ())]).is_some() {
-            left = Expr::Or(Box::new(left), Box::new(self.conjunction()?));
+            all.push(self.conjunction()?);
         }
-        Ok(left)
+        Ok(single_or(all, Expr::Any))
     }
 
     fn conjunction(&mut self) -> Parsed<Expr> {
-        let mut left = self.operation()?;
+        let first = self.operation()?;
+        let mut all = vec![first];
         while self.any_of(&[("and", ()), ("&&", ())]).is_some() {
-            left = Expr::And(Box::new(left), Box::new(self.operation()?));
+            all.push(self.operation()?);
         }
-        Ok(left)
+        Ok(single_or(all, Expr::All))
     }
 
     fn operation(&mut self) -> Parsed<Expr> {
@@ -176,7 +198,9 @@ impl<'t> Parser<'t> {
     fn term(&mut self) -> Parsed<Expr> {
         let left = self.operand()?.ok_or_else(|| self.expected("an operand"))?;
         if let Some(negated) = self.any_of(&[("in", false), ("not in", true)]) {
-            let list = self.list_in_parens()?.ok_or_else(|| self.expected("a list of values"))?;
+            let list = self
+                .list_in_parens()?
+                .ok_or_else(|| self.expected("a list of values"))?;
             if list.is_empty() {
                 return Err(self.expected("a list of values"));
             }
@@ -226,9 +250,12 @@ impl<'t> Parser<'t> {
     }
 
     fn attribute(&mut self) -> Option<&'static str> {
-        let name = *ATTRIBUTES.iter().find(|name| self.rest().starts_with(**name))?;
+        let name = *ATTRIBUTES
+            .iter()
+            .find(|name| self.rest().starts_with(**name))?;
         let after = self.rest()[name.len()..].chars().next();
-        let boundary = after.is_none_or(|c| c.is_ascii_whitespace() || matches!(c, ',' | '=' | ')' | '|'));
+        let boundary =
+            after.is_none_or(|c| c.is_ascii_whitespace() || matches!(c, ',' | '=' | ')' | '|'));
         if !boundary {
             return None;
         }
@@ -238,8 +265,13 @@ impl<'t> Parser<'t> {
 
     /// A function's name without a parenthesis after it is used up all the same, as in the original.
     fn call(&mut self) -> Parsed<Option<Expr>> {
-        let Some(function) = self.any_of(&[("env", Function::Env), ("concat", Function::Concat)]) else { return Ok(None) };
-        Ok(self.list_in_parens()?.map(|list| Expr::Call(function, list)))
+        let Some(function) = self.any_of(&[("env", Function::Env), ("concat", Function::Concat)])
+        else {
+            return Ok(None);
+        };
+        Ok(self
+            .list_in_parens()?
+            .map(|list| Expr::Call(function, list)))
     }
 
     fn list_in_parens(&mut self) -> Parsed<Option<Vec<Expr>>> {
@@ -268,7 +300,14 @@ impl<'t> Parser<'t> {
     }
 
     fn quoted(&mut self) -> Parsed<Option<String>> {
-        let Some(quote) = self.rest().chars().next().filter(|c| matches!(c, '"' | '\'')) else { return Ok(None) };
+        let Some(quote) = self
+            .rest()
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '"' | '\''))
+        else {
+            return Ok(None);
+        };
         self.pos += 1;
         let Some(length) = self.rest().find(quote) else {
             self.pos = self.text.len();
@@ -282,13 +321,18 @@ impl<'t> Parser<'t> {
     fn word(&mut self) -> Parsed<Option<Expr>> {
         self.space();
         let rest = self.rest();
-        let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '(' | ')' | '"' | '\'' | ',' | '=' | '!');
+        let ends = |c: char| {
+            c.is_ascii_whitespace() || matches!(c, '(' | ')' | '"' | '\'' | ',' | '=' | '!')
+        };
         let length = rest.find(ends).unwrap_or(rest.len());
         if length == 0 {
             return Ok(None);
         }
         if rest.starts_with('$') {
-            return Err(ConditionError::Shell { offset: self.pos, text: self.text.to_owned() });
+            return Err(ConditionError::Shell {
+                offset: self.pos,
+                text: self.text.to_owned(),
+            });
         }
         self.pos += length;
         let word = Expr::Text(rest[..length].to_owned());
@@ -302,7 +346,11 @@ impl<'t> Parser<'t> {
         }
         self.space();
         let rest = self.rest();
-        let length = if rest.starts_with('/') { slashed(rest) } else { bare(rest) };
+        let length = if rest.starts_with('/') {
+            slashed(rest)
+        } else {
+            bare(rest)
+        };
         if length == 0 {
             return Ok(None);
         }
@@ -312,6 +360,17 @@ impl<'t> Parser<'t> {
         let regex = regex.strip_suffix('/').unwrap_or(regex);
         self.space();
         Ok(Some(Expr::Text(regex.to_owned())))
+    }
+}
+
+fn single_or(mut all: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
+    match all.pop() {
+        Some(only) if all.is_empty() => only,
+        Some(last) => {
+            all.push(last);
+            join(all)
+        }
+        None => join(all),
     }
 }
 
@@ -330,6 +389,8 @@ fn slashed(text: &str) -> usize {
 
 /// Length of what goes on to white space and doesn't end with a parenthesis.
 fn bare(text: &str) -> usize {
-    let length = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
+    let length = text
+        .find(|c: char| c.is_ascii_whitespace())
+        .unwrap_or(text.len());
     text[..length].trim_end_matches(')').len()
 }

@@ -6,21 +6,28 @@ use crate::value::{Map, Value};
 /// Whether the branch (for a tag, the tag's name) is to be built; the error is the reason against.
 pub(super) fn check(config: &Map, branch: &str) -> Result<(), String> {
     let lists = config.get("branches").and_then(Value::as_map);
-    let only = lists.and_then(|lists| lists.get("only")).map(items).filter(|items| !items.is_empty());
+    let only = lists
+        .and_then(|lists| lists.get("only"))
+        .map(items)
+        .filter(|items| !items.is_empty());
     let except = lists.and_then(|lists| lists.get("except")).map(items);
     match &only {
         Some(only) if !any_matches(only, branch)? => {
-            return Err(format!("branch {branch} is not among branches.only in .travis.yml"));
+            return Err(format!(
+                "branch {branch} is not among branches.only in .travis.yml"
+            ));
         }
         None if is_pages(branch) => {
-            return Err(format!("branch {branch} holds pages; it is built only if branches.only in .travis.yml names it"));
+            return Err(format!(
+                "branch {branch} holds pages; it is built only if branches.only in .travis.yml names it"
+            ));
         }
         _ => {}
     }
     match &except {
-        Some(except) if any_matches(except, branch)? => {
-            Err(format!("branch {branch} is excluded by branches.except in .travis.yml"))
-        }
+        Some(except) if any_matches(except, branch)? => Err(format!(
+            "branch {branch} is excluded by branches.except in .travis.yml"
+        )),
         _ => Ok(()),
     }
 }
@@ -33,17 +40,27 @@ fn items(value: &Value) -> Vec<&str> {
         _ => Vec::new(),
     };
     let split = |text: &'_ str| text.len() > 1 && text.starts_with('/') && text.ends_with('/');
-    let parts = texts.into_iter().flat_map(|text| if split(text) { vec![text] } else { text.split(',').collect() });
-    parts.map(str::trim).filter(|item| !item.is_empty()).collect()
+    let parts = texts.into_iter().flat_map(|text| {
+        if split(text) {
+            vec![text]
+        } else {
+            text.split(',').collect()
+        }
+    });
+    parts
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .collect()
 }
 
 fn any_matches(items: &[&str], branch: &str) -> Result<bool, String> {
     for item in items {
-        let regex = item.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+        let regex = item
+            .strip_prefix('/')
+            .and_then(|rest| rest.strip_suffix('/'));
         let matches = match regex {
-            Some(regex) => {
-                condition::search(regex, branch).map_err(|error| format!("branches in .travis.yml: {error}"))?
-            }
+            Some(regex) => condition::search(regex, branch)
+                .map_err(|error| format!("branches in .travis.yml: {error}"))?,
             None => *item == branch,
         };
         if matches {
@@ -88,6 +105,10 @@ mod tests {
     #[test]
     fn a_broken_expression_is_a_reason() {
         let config = config(r#"{"branches": {"except": ["/(/"]}}"#);
-        assert!(check(&config, "main").unwrap_err().contains("invalid regular expression"));
+        assert!(
+            check(&config, "main")
+                .unwrap_err()
+                .contains("invalid regular expression")
+        );
     }
 }

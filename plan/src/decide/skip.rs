@@ -10,7 +10,10 @@ pub(super) fn skip_command(message: &str) -> Option<&str> {
     let mut rest = message;
     while let Some(start) = rest.find('[') {
         rest = &rest[start..];
-        let command = rest.find(']').map(|end| &rest[..=end]).filter(|command| command.len() <= MAX_COMMAND);
+        let command = rest
+            .find(']')
+            .map(|end| &rest[..=end])
+            .filter(|command| command.len() <= MAX_COMMAND);
         if let Some(command) = command.filter(|command| is_skip(command)) {
             return Some(command);
         }
@@ -20,13 +23,20 @@ pub(super) fn skip_command(message: &str) -> Option<&str> {
 }
 
 fn is_skip(command: &str) -> bool {
-    let inner = command.trim_start_matches('[').trim_end_matches(']').to_lowercase().replace(':', " ");
+    let inner = command
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_lowercase()
+        .replace(':', " ");
     let words: Vec<&str> = inner.split_whitespace().collect();
     let name = match words.as_slice() {
         ["skip", name @ ..] | [name @ .., "skip"] => name,
         _ => return false,
     };
-    matches!(name, ["ci" | "travis" | "travis-ci" | "travisci"] | ["travis", "ci"])
+    matches!(
+        name,
+        ["ci" | "travis" | "travis-ci" | "travisci"] | ["travis", "ci"]
+    )
 }
 
 /// Whether a push option asks for no build.
@@ -40,8 +50,23 @@ mod tests {
 
     #[test]
     fn finds_skip_commands_anywhere() {
-        let yes = ["[skip ci] x", "x\n\nbody [ci skip]", "[SKIP  Travis CI]", "[travis-ci skip]", "[ci:skip]", "[[skip ci]"];
-        let no = ["skip ci", "[skip]", "[ci]", "[skip this ci]", "[skip ci", "[skip circle]", ""];
+        let yes = [
+            "[skip ci] x",
+            "x\n\nbody [ci skip]",
+            "[SKIP  Travis CI]",
+            "[travis-ci skip]",
+            "[ci:skip]",
+            "[[skip ci]",
+        ];
+        let no = [
+            "skip ci",
+            "[skip]",
+            "[ci]",
+            "[skip this ci]",
+            "[skip ci",
+            "[skip circle]",
+            "",
+        ];
         assert!(yes.iter().all(|message| skip_command(message).is_some()));
         assert!(no.iter().all(|message| skip_command(message).is_none()));
     }

@@ -7,7 +7,15 @@ use super::{Shell, quote};
 use crate::value::{Map, Value};
 
 /// Keys of an entry that are not options of its provider.
-const COMMON: [&str; 7] = ["provider", "on", "run", "allow_failure", "cleanup", "skip_cleanup", "edge"];
+const COMMON: [&str; 7] = [
+    "provider",
+    "on",
+    "run",
+    "allow_failure",
+    "cleanup",
+    "skip_cleanup",
+    "edge",
+];
 
 pub(super) fn write(shell: &mut Shell, config: &Map) {
     let entries = match config.get("deploy") {
@@ -26,15 +34,29 @@ fn write_entry(shell: &mut Shell, config: &Map, entry: &Map, place: usize) {
     shell.raw("_travis_deploy=1");
     for (test, why) in tests(entry.get("on").and_then(Value::as_map)) {
         let message = format!("Skipping a deployment with the {title} provider because {why}");
-        shell.raw(&format!("{test} || {{ _travis_deploy=; _travis_say \"$ANSI_YELLOW\" {}; }}", quote(&message)));
+        shell.raw(&format!(
+            "{test} || {{ _travis_deploy=; _travis_say \"$ANSI_YELLOW\" {}; }}",
+            quote(&message)
+        ));
     }
     shell.raw("if [[ -n $_travis_deploy ]]; then");
     write_named(shell, config, "before_deploy", true);
-    shell.raw(&format!("export TRAVIS_STAGE=deploy\ntravis_fold start dpl_{place}"));
-    let command = if provider == "script" { entry.get("script").map(plain).unwrap_or_default() } else { dpl(&provider, entry) };
+    shell.raw(&format!(
+        "export TRAVIS_STAGE=deploy\ntravis_fold start dpl_{place}"
+    ));
+    let command = if provider == "script" {
+        entry.get("script").map(plain).unwrap_or_default()
+    } else {
+        dpl(&provider, entry)
+    };
     if provider != "script" {
-        let message = format!("Deploying with the {title} provider needs the program dpl, which is not on this machine.");
-        shell.raw(&format!("command -v dpl >/dev/null || _travis_say \"$ANSI_RED\" {}", quote(&message)));
+        let message = format!(
+            "Deploying with the {title} provider needs the program dpl, which is not on this machine."
+        );
+        shell.raw(&format!(
+            "command -v dpl >/dev/null || _travis_say \"$ANSI_RED\" {}",
+            quote(&message)
+        ));
     }
     shell.command(&command, "--echo --timing --event deploy");
     let on_failure = if entry.get("allow_failure") == Some(&Value::Bool(true)) {
@@ -52,7 +74,11 @@ fn write_entry(shell: &mut Shell, config: &Map, entry: &Map, place: usize) {
 }
 
 fn provider_title(provider: &str) -> String {
-    provider.chars().filter(|c| !c.is_control()).take(40).collect()
+    provider
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(40)
+        .collect()
 }
 
 /// Bash tests that must all hold, each with what is said when it does not.
@@ -65,12 +91,22 @@ fn tests(on: Option<&Map>) -> Vec<(String, String)> {
     )];
     if let Some(repo) = on.get("repo").map(plain) {
         let test = format!("[[ $TRAVIS_REPO_SLUG == {} ]]", quote(&repo));
-        tests.push((test, "this repo's name does not match one specified in .travis.yml's deploy.on.repo".to_owned()));
+        tests.push((
+            test,
+            "this repo's name does not match one specified in .travis.yml's deploy.on.repo"
+                .to_owned(),
+        ));
     }
     tests.extend(branch_test(on));
     match on.get("tags") {
-        Some(Value::Bool(true)) => tests.push(("[[ -n $TRAVIS_TAG ]]".to_owned(), "this is not a tagged commit".to_owned())),
-        Some(Value::Bool(false)) => tests.push(("[[ -z $TRAVIS_TAG ]]".to_owned(), "this is a tagged commit".to_owned())),
+        Some(Value::Bool(true)) => tests.push((
+            "[[ -n $TRAVIS_TAG ]]".to_owned(),
+            "this is not a tagged commit".to_owned(),
+        )),
+        Some(Value::Bool(false)) => tests.push((
+            "[[ -z $TRAVIS_TAG ]]".to_owned(),
+            "this is a tagged commit".to_owned(),
+        )),
         _ => {}
     }
     for condition in super::phases::commands(on, "condition") {
@@ -98,9 +134,19 @@ fn branch_test(on: &Map) -> Option<(String, String)> {
         Some(Value::Null) | None => vec!["master".to_owned()],
         Some(single) => vec![plain(single)],
     };
-    let tests: Vec<String> = branches.iter().map(|branch| format!("$TRAVIS_BRANCH == {}", quote(branch))).collect();
-    let tests = if tests.is_empty() { "-z x".to_owned() } else { tests.join(" || ") };
-    Some((format!("[[ {tests} ]]"), "this branch is not permitted".to_owned()))
+    let tests: Vec<String> = branches
+        .iter()
+        .map(|branch| format!("$TRAVIS_BRANCH == {}", quote(branch)))
+        .collect();
+    let tests = if tests.is_empty() {
+        "-z x".to_owned()
+    } else {
+        tests.join(" || ")
+    };
+    Some((
+        format!("[[ {tests} ]]"),
+        "this branch is not permitted".to_owned(),
+    ))
 }
 
 /// The variable that a version key under `on` is compared with.
@@ -125,7 +171,10 @@ fn version_variable(key: &str) -> Option<&'static str> {
         ("dart", "TRAVIS_DART_VERSION"),
         ("compiler", "TRAVIS_COMPILER"),
     ];
-    variables.into_iter().find(|(name, _)| *name == key).map(|(_, variable)| variable)
+    variables
+        .into_iter()
+        .find(|(name, _)| *name == key)
+        .map(|(_, variable)| variable)
 }
 
 /// The call of dpl: options as words, variables in them still read by the shell; secrets are left out.
@@ -137,7 +186,10 @@ fn dpl(provider: &str, entry: &Map) -> String {
         match value {
             Value::Bool(true) => command.push_str(&format!(" --{}", escape(&option))),
             Value::Bool(false) => command.push_str(&format!(" --no-{}", escape(&option))),
-            Value::Seq(items) => items.iter().filter(|item| item.as_map().is_none()).for_each(|item| command.push_str(&word(item))),
+            Value::Seq(items) => items
+                .iter()
+                .filter(|item| item.as_map().is_none())
+                .for_each(|item| command.push_str(&word(item))),
             Value::Map(_) | Value::Null => {}
             value => command.push_str(&word(value)),
         }

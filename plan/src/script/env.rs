@@ -2,7 +2,7 @@
 
 use super::{Shell, quote};
 use crate::job::JobContext;
-use crate::model::Time;
+use crate::model::{Time, Visibility};
 use crate::value::{Map, Value};
 
 /// Home of the job's user.
@@ -26,82 +26,132 @@ pub(crate) fn initial() -> Vec<(String, String)> {
         ("TZ", "UTC"),
         ("CI", "true"),
     ];
-    entries.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    entries
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
-/// Travis' own variables (travis-build, `env/builtin.rb`, `bash/travis_setup_env.bash`).
+/// Variables that are the same for every job.
+const FIXED: [(&str, &str); 24] = [
+    ("TRAVIS", "true"),
+    ("CI", "true"),
+    ("CONTINUOUS_INTEGRATION", "true"),
+    ("HAS_JOSH_K_SEAL_OF_APPROVAL", "true"),
+    ("PAGER", "cat"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+    ("RAILS_ENV", "test"),
+    ("RACK_ENV", "test"),
+    ("MERB_ENV", "test"),
+    ("GIT_ASKPASS", "echo"),
+    ("TRAVIS_HOME", HOME),
+    ("TRAVIS_ROOT", "/"),
+    ("TRAVIS_TMPDIR", "/tmp"),
+    ("TRAVIS_INIT", "notset"),
+    ("TRAVIS_INFRA", "unknown"),
+    ("TRAVIS_SECURE_ENV_VARS", "false"),
+    ("TRAVIS_SUDO", "false"),
+    ("TRAVIS_PULL_REQUEST", "false"),
+    ("TRAVIS_PULL_REQUEST_BRANCH", ""),
+    ("TRAVIS_PULL_REQUEST_SHA", ""),
+    ("TRAVIS_PULL_REQUEST_SLUG", ""),
+    ("TRAVIS_PULL_REQUEST_IS_DRAFT", ""),
+    ("TRAVIS_TEST_RESULT", ""),
+    ("TRAVIS_CMD", ""),
+];
+
+/// Travis' own variables (travis-build, `env/builtin.rb`, `bash/travis_setup_env.bash`), then those from outside.
 pub(super) fn write_builtin(shell: &mut Shell, context: &JobContext<'_>, build_dir: &str) {
-    let (repository, build, job) = (context.repository, context.build, context.job);
-    let config = &job.config;
-    let fixed = [
-        ("TRAVIS", "true"),
-        ("CI", "true"),
-        ("CONTINUOUS_INTEGRATION", "true"),
-        ("HAS_JOSH_K_SEAL_OF_APPROVAL", "true"),
-        ("PAGER", "cat"),
-        ("DEBIAN_FRONTEND", "noninteractive"),
-        ("RAILS_ENV", "test"),
-        ("RACK_ENV", "test"),
-        ("MERB_ENV", "test"),
-        ("GIT_ASKPASS", "echo"),
-        ("TRAVIS_HOME", HOME),
-        ("TRAVIS_ROOT", "/"),
-        ("TRAVIS_TMPDIR", "/tmp"),
-        ("TRAVIS_INIT", "notset"),
-        ("TRAVIS_INFRA", "unknown"),
-        ("TRAVIS_SECURE_ENV_VARS", "false"),
-        ("TRAVIS_SUDO", "false"),
-        ("TRAVIS_PULL_REQUEST", "false"),
-        ("TRAVIS_PULL_REQUEST_BRANCH", ""),
-        ("TRAVIS_PULL_REQUEST_SHA", ""),
-        ("TRAVIS_PULL_REQUEST_SLUG", ""),
-        ("TRAVIS_PULL_REQUEST_IS_DRAFT", ""),
-        ("TRAVIS_TEST_RESULT", ""),
-        ("TRAVIS_CMD", ""),
-    ];
-    fixed.iter().for_each(|(name, value)| shell.export(name, value));
-    let slug = repository.slug.as_str();
-    let range = build.before.as_ref().map(|before| format!("{before}...{}", build.commit.id)).unwrap_or_default();
-    let stage = job.stage.and_then(|stage| build.stages.get(usize::try_from(stage).ok()?)).cloned().unwrap_or_default();
-    let (restarted_at, restarted_by) = match &job.restarted {
-        Some((time, login)) => (iso(*time), login.clone()),
-        None => Default::default(),
-    };
-    let host = context.web.split("://").nth(1).unwrap_or(context.web);
-    let known = [
-        ("TRAVIS_ALLOW_FAILURE", job.allow_failure.to_string()),
-        ("TRAVIS_APP_HOST", host.to_owned()),
-        ("TRAVIS_ARCH", context.arch.to_owned()),
-        ("TRAVIS_CPU_ARCH", context.arch.to_owned()),
-        ("TRAVIS_DIST", context.dist.unwrap_or("notset").to_owned()),
-        ("TRAVIS_OS_NAME", config.text("os").unwrap_or("linux").to_owned()),
-        ("TRAVIS_OSX_IMAGE", config.text("osx_image").unwrap_or_default().to_owned()),
-        ("TRAVIS_LANGUAGE", config.text("language").unwrap_or("ruby").to_owned()),
-        ("TRAVIS_EVENT_TYPE", build.event.name().to_owned()),
-        ("TRAVIS_BRANCH", build.branch.clone()),
-        ("TRAVIS_TAG", build.tag.clone().unwrap_or_default()),
-        ("TRAVIS_COMMIT", build.commit.id.to_string()),
-        ("TRAVIS_COMMIT_MESSAGE", cut(&build.commit.message, MAX_MESSAGE).to_owned()),
-        ("TRAVIS_COMMIT_RANGE", range),
-        ("TRAVIS_REPO_SLUG", slug.to_owned()),
-        ("TRAVIS_REPO_PRIVATE", (repository.visibility == crate::model::Visibility::Private).to_string()),
-        ("TRAVIS_BUILD_DIR", build_dir.to_owned()),
-        ("TRAVIS_BUILD_ID", build.id.to_string()),
-        ("TRAVIS_BUILD_NUMBER", build.number.to_string()),
-        ("TRAVIS_BUILD_STAGE_NAME", stage),
-        ("TRAVIS_BUILD_WEB_URL", format!("{}/{slug}/builds/{}", context.web, build.id)),
-        ("TRAVIS_JOB_ID", job.id.to_string()),
-        ("TRAVIS_JOB_NAME", config.text("name").unwrap_or_default().to_owned()),
-        ("TRAVIS_JOB_NUMBER", job.number.to_string()),
-        ("TRAVIS_JOB_WEB_URL", format!("{}/{slug}/jobs/{}", context.web, job.id)),
-        ("TRAVIS_JOB_RESTARTED", restarted_at),
-        ("TRAVIS_JOB_RESTARTED_BY", restarted_by),
-    ];
-    known.iter().for_each(|(name, value)| shell.export(name, value));
-    if config.get("git").and_then(Value::as_map).and_then(|git| git.get("lfs_skip_smudge")) == Some(&Value::Bool(true)) {
+    FIXED
+        .iter()
+        .for_each(|(name, value)| shell.export(name, value));
+    write_machine(shell, context);
+    write_build(shell, context);
+    write_job(shell, context);
+    shell.export("TRAVIS_BUILD_DIR", build_dir);
+    let git = context.job.config.get("git").and_then(Value::as_map);
+    if git.and_then(|git| git.get("lfs_skip_smudge")) == Some(&Value::Bool(true)) {
         shell.export("GIT_LFS_SKIP_SMUDGE", "1");
     }
-    context.env.iter().filter(|(name, _)| is_name(name)).for_each(|(name, value)| shell.export(name, value));
+    let named = context.env.iter().filter(|(name, _)| is_name(name));
+    named.for_each(|(name, value)| shell.export(name, value));
+}
+
+fn write_machine(shell: &mut Shell, context: &JobContext<'_>) {
+    let config = &context.job.config;
+    let host = context.web.split("://").nth(1).unwrap_or(context.web);
+    shell.export("TRAVIS_APP_HOST", host);
+    shell.export("TRAVIS_ARCH", context.arch);
+    shell.export("TRAVIS_CPU_ARCH", context.arch);
+    shell.export("TRAVIS_DIST", context.dist.unwrap_or("notset"));
+    shell.export("TRAVIS_OS_NAME", config.text("os").unwrap_or("linux"));
+    shell.export(
+        "TRAVIS_OSX_IMAGE",
+        config.text("osx_image").unwrap_or_default(),
+    );
+    shell.export("TRAVIS_LANGUAGE", config.text("language").unwrap_or("ruby"));
+}
+
+fn write_build(shell: &mut Shell, context: &JobContext<'_>) {
+    let (repository, build) = (context.repository, context.build);
+    let slug = repository.slug.as_str();
+    let range = build
+        .before
+        .as_ref()
+        .map(|before| format!("{before}...{}", build.commit.id));
+    let is_private = repository.visibility == Visibility::Private;
+    shell.export("TRAVIS_EVENT_TYPE", build.event.name());
+    shell.export("TRAVIS_BRANCH", &build.branch);
+    shell.export("TRAVIS_TAG", build.tag.as_deref().unwrap_or_default());
+    shell.export("TRAVIS_COMMIT", build.commit.id.as_str());
+    shell.export(
+        "TRAVIS_COMMIT_MESSAGE",
+        cut(&build.commit.message, MAX_MESSAGE),
+    );
+    shell.export("TRAVIS_COMMIT_RANGE", &range.unwrap_or_default());
+    shell.export("TRAVIS_REPO_SLUG", slug);
+    shell.export(
+        "TRAVIS_REPO_PRIVATE",
+        if is_private { "true" } else { "false" },
+    );
+    shell.export("TRAVIS_BUILD_ID", &build.id.to_string());
+    shell.export("TRAVIS_BUILD_NUMBER", &build.number.to_string());
+    shell.export(
+        "TRAVIS_BUILD_WEB_URL",
+        &format!("{}/{slug}/builds/{}", context.web, build.id),
+    );
+}
+
+fn write_job(shell: &mut Shell, context: &JobContext<'_>) {
+    let (build, job) = (context.build, context.job);
+    let slug = &context.repository.slug;
+    let stage = job
+        .stage
+        .and_then(|stage| build.stages.get(usize::try_from(stage).ok()?));
+    let (restarted_at, restarted_by) = match &job.restarted {
+        Some((time, login)) => (iso(*time), login.as_str()),
+        None => (String::new(), ""),
+    };
+    shell.export(
+        "TRAVIS_ALLOW_FAILURE",
+        if job.allow_failure { "true" } else { "false" },
+    );
+    shell.export(
+        "TRAVIS_BUILD_STAGE_NAME",
+        stage.map(String::as_str).unwrap_or_default(),
+    );
+    shell.export("TRAVIS_JOB_ID", &job.id.to_string());
+    shell.export(
+        "TRAVIS_JOB_NAME",
+        job.config.text("name").unwrap_or_default(),
+    );
+    shell.export("TRAVIS_JOB_NUMBER", &job.number.to_string());
+    shell.export(
+        "TRAVIS_JOB_WEB_URL",
+        &format!("{}/{slug}/jobs/{}", context.web, job.id),
+    );
+    shell.export("TRAVIS_JOB_RESTARTED", &restarted_at);
+    shell.export("TRAVIS_JOB_RESTARTED_BY", restarted_by);
 }
 
 /// Variables of the configuration, unescaped as Travis exports them; the result says what is left out.
@@ -127,11 +177,16 @@ pub(super) fn write_config(shell: &mut Shell, context: &JobContext<'_>) -> Vec<S
         }
     }
     if !secrets.is_empty() {
-        notes.push(format!("encrypted variables cannot be read here and are left out: {}", secrets.join(", ")));
+        notes.push(format!(
+            "encrypted variables cannot be read here and are left out: {}",
+            secrets.join(", ")
+        ));
     }
     if !exports.is_empty() {
         shell.raw("_travis_say \"$ANSI_YELLOW\" 'Setting environment variables from .travis.yml'");
-        exports.iter().for_each(|export| shell.command(export, "--echo"));
+        exports
+            .iter()
+            .for_each(|export| shell.command(export, "--echo"));
         shell.raw("echo");
     }
     notes
@@ -145,7 +200,11 @@ pub(super) fn plain(value: &Value) -> String {
         Value::Int(number) => number.to_string(),
         Value::Str(text) => text.clone(),
         Value::Seq(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
-        Value::Map(map) => map.iter().map(|(key, value)| format!("{key}: {}", plain(value))).collect::<Vec<_>>().join(", "),
+        Value::Map(map) => map
+            .iter()
+            .map(|(key, value)| format!("{key}: {}", plain(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -170,13 +229,23 @@ fn iso(time: Time) -> String {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
 }
 
 /// Sets a variable that names the version of a language in use.
@@ -200,7 +269,9 @@ mod tests {
     #[test]
     fn names_of_variables() {
         assert!(is_name("A_1") && is_name("_"));
-        assert!(!is_name("1A") && !is_name("") && !is_name("A B") && !is_name("A=") && !is_name("Ä"));
+        assert!(
+            !is_name("1A") && !is_name("") && !is_name("A B") && !is_name("A=") && !is_name("Ä")
+        );
     }
 
     #[test]

@@ -91,7 +91,7 @@ travis_jigger() {
   exec {clock}<> <(:)
   while ((++count <= limit)); do
     ((count == 1)) || printf 'Still running (%s of %s): %s\r' "$count" "$limit" "$*"
-    read -r -t 60 -u "$clock"
+    read -r -t 60 -u "$clock" || :
   done
   printf '\n%bTimeout (%s minutes) reached. Terminating "%s"%b\n\n' "$ANSI_RED" "$limit" "$*" "$ANSI_RESET"
   kill -9 "$pid" 2>/dev/null
@@ -139,8 +139,8 @@ travis_cmd() {
     esac
     shift
   done
-  [[ -z $travis_timing ]] || travis_time_start
-  [[ -z $travis_echo ]] || printf '$ %s\n' "${travis_display:-$TRAVIS_CMD}"
+  if [[ -n $travis_timing ]]; then travis_time_start; fi
+  if [[ -n $travis_echo ]]; then printf '$ %s\n' "${travis_display:-$TRAVIS_CMD}"; fi
   if [[ -n $travis_retry ]]; then
     travis_retry eval "$TRAVIS_CMD"
     travis_code=$?
@@ -151,8 +151,8 @@ travis_cmd() {
     eval "$TRAVIS_CMD"
     travis_code=$?
   fi
-  [[ -z $travis_timing ]] || travis_time_finish "$travis_event"
-  [[ -z $travis_assert ]] || travis_assert "$travis_code"
+  if [[ -n $travis_timing ]]; then travis_time_finish "$travis_event"; fi
+  if [[ -n $travis_assert ]]; then travis_assert "$travis_code"; fi
   return "$travis_code"
 }
 

@@ -63,7 +63,10 @@ const C_SCRIPT: &str = "_travis_script './configure && make && make test'";
 
 static LANGUAGES: &[Language] = &[
     NONE,
-    Language { name: "shell", ..NONE },
+    Language {
+        name: "shell",
+        ..NONE
+    },
     Language {
         name: "c",
         version: Some(("compiler", "TRAVIS_COMPILER")),
@@ -121,7 +124,6 @@ fi"#,
 else
   _travis_script 'rake'
 fi"#,
-        ..NONE
     },
     Language {
         name: "node_js",
@@ -140,7 +142,6 @@ fi"#,
 else
   _travis_script 'make test'
 fi"#,
-        ..NONE
     },
     Language {
         name: "go",
@@ -161,7 +162,6 @@ fi"#,
 else
   _travis_script "go test $_travis_args ./..."
 fi"#,
-        ..NONE
     },
     Language {
         name: "rust",
@@ -176,9 +176,16 @@ fi"#,
 
 fn of(config: &Map) -> &'static Language {
     let find = |name: &str| {
-        LANGUAGES.iter().chain(super::languages::MORE).find(|language| language.name == name)
+        LANGUAGES
+            .iter()
+            .chain(super::languages::MORE)
+            .find(|language| language.name == name)
     };
-    config.text("language").and_then(find).or_else(|| find("ruby")).unwrap_or(&LANGUAGES[0])
+    config
+        .text("language")
+        .and_then(find)
+        .or_else(|| find("ruby"))
+        .unwrap_or(&LANGUAGES[0])
 }
 
 /// Bash for a phase that the author left to the language; may be empty.
@@ -201,25 +208,48 @@ fn first(config: &Map, key: &str) -> String {
 pub(super) fn write_setup(shell: &mut Shell, context: &JobContext<'_>) {
     let config = &context.job.config;
     let language = of(config);
-    let args = language.args.map(|(key, default)| config.get(key).map_or_else(|| default.to_owned(), plain));
+    let args = language
+        .args
+        .map(|(key, default)| config.get(key).map_or_else(|| default.to_owned(), plain));
     shell.set("_travis_args", &args.unwrap_or_default());
-    let version = language.version.map(|(key, _)| first(config, key)).unwrap_or_default();
+    let version = language
+        .version
+        .map(|(key, _)| first(config, key))
+        .unwrap_or_default();
     if is_assumed(context) && version.is_empty() || language.setup.is_empty() {
         return;
     }
     shell.set("_travis_version", &version);
-    let site = config.get("virtualenv").and_then(Value::as_map).and_then(|map| map.get("system_site_packages"));
-    shell.set("_travis_site", if site == Some(&Value::Bool(true)) { "_with_system_site_packages" } else { "" });
-    shell.set("_travis_gemfile", config.text("gemfile").unwrap_or("Gemfile"));
+    let site = config
+        .get("virtualenv")
+        .and_then(Value::as_map)
+        .and_then(|map| map.get("system_site_packages"));
+    shell.set(
+        "_travis_site",
+        if site == Some(&Value::Bool(true)) {
+            "_with_system_site_packages"
+        } else {
+            ""
+        },
+    );
+    shell.set(
+        "_travis_gemfile",
+        config.text("gemfile").unwrap_or("Gemfile"),
+    );
     if let Some((_, name)) = language.version {
         write_version(shell, name, &version);
     }
-    language.libraries.iter().for_each(|library| shell.raw(library));
+    language
+        .libraries
+        .iter()
+        .for_each(|library| shell.raw(library));
     shell.raw("export TRAVIS_STAGE=setup");
     shell.raw(language.setup);
     for command in language.announce {
         let program = command.split(' ').next().unwrap_or_default();
-        shell.raw(&format!("if command -v {program} >/dev/null; then travis_cmd '{command}' --echo; fi"));
+        shell.raw(&format!(
+            "if command -v {program} >/dev/null; then travis_cmd '{command}' --echo; fi"
+        ));
     }
     shell.raw("echo");
 }
@@ -229,7 +259,11 @@ fn is_assumed(context: &JobContext<'_>) -> bool {
     let about_language = |message: &crate::message::Message| {
         message.code == "default"
             && message.key == "root"
-            && message.args.iter().any(|(name, value)| name == "key" && value.as_str() == Some("language"))
+            && message
+                .args
+                .iter()
+                .any(|(name, value)| name == "key" && value.as_str() == Some("language"))
     };
-    context.job.config.text("language") == Some("ruby") && context.build.messages.iter().any(about_language)
+    context.job.config.text("language") == Some("ruby")
+        && context.build.messages.iter().any(about_language)
 }

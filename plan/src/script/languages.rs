@@ -19,8 +19,18 @@ const fn jvm(name: &'static str) -> Language {
     }
 }
 
-const fn plain(name: &'static str, version: Option<(&'static str, &'static str)>, setup: &'static str) -> Language {
-    Language { name, version, libraries: &[VERSIONS], setup, ..NONE }
+const fn plain(
+    name: &'static str,
+    version: Option<(&'static str, &'static str)>,
+    setup: &'static str,
+) -> Language {
+    Language {
+        name,
+        version,
+        libraries: &[VERSIONS],
+        setup,
+        ..NONE
+    }
 }
 
 pub(super) static MORE: &[Language] = &[
@@ -81,20 +91,32 @@ _travis_plain Perl "$_travis_version" perl 'perl -e "printf q(%vd), \$^V"'"#,
     Language {
         announce: &["perl6 --version"],
         script: "_travis_script 'PERL6LIB=lib prove --ext .t --ext .t6 -v -r --exec=perl6 t/'",
-        ..plain("perl6", Some(("perl6", "TRAVIS_PERL6_VERSION")), "_travis_plain Raku \"$_travis_version\" perl6 'perl6 --version' latest")
+        ..plain(
+            "perl6",
+            Some(("perl6", "TRAVIS_PERL6_VERSION")),
+            "_travis_plain Raku \"$_travis_version\" perl6 'perl6 --version' latest",
+        )
     },
     Language {
         announce: &["ghc --version", "cabal --version"],
         install: "_travis_install install 'cabal install --only-dependencies --enable-tests' --retry",
         script: "_travis_script 'cabal configure --enable-tests && cabal build && cabal test'",
-        ..plain("haskell", Some(("ghc", "TRAVIS_HASKELL_VERSION")), "_travis_plain GHC \"$_travis_version\" ghc 'ghc --numeric-version'")
+        ..plain(
+            "haskell",
+            Some(("ghc", "TRAVIS_HASKELL_VERSION")),
+            "_travis_plain GHC \"$_travis_version\" ghc 'ghc --numeric-version'",
+        )
     },
     Language {
         announce: &["elixir --version"],
         install: "_travis_install install.rebar 'mix local.rebar --force'\n_travis_install install.hex 'mix local.hex --force'\n\
                   _travis_install install 'mix deps.get'",
         script: "_travis_script 'mix test'",
-        ..plain("elixir", Some(("elixir", "TRAVIS_ELIXIR_VERSION")), "_travis_plain Elixir \"$_travis_version\" elixir 'elixir --short-version'")
+        ..plain(
+            "elixir",
+            Some(("elixir", "TRAVIS_ELIXIR_VERSION")),
+            "_travis_plain Elixir \"$_travis_version\" elixir 'elixir --short-version'",
+        )
     },
     Language {
         install: r#"if [[ -f rebar.config || -f Rebar.config ]] && ! command -v rebar3 >/dev/null; then
@@ -119,20 +141,32 @@ fi"#,
         script: r#"if [[ -f Project.toml || -f JuliaProject.toml ]]; then
   _travis_script 'julia --color=yes --project -e "using Pkg; Pkg.build(); Pkg.test(coverage=true)"'
 fi"#,
-        ..plain("julia", Some(("julia", "TRAVIS_JULIA_VERSION")), "_travis_plain Julia \"$_travis_version\" julia 'julia --version'")
+        ..plain(
+            "julia",
+            Some(("julia", "TRAVIS_JULIA_VERSION")),
+            "_travis_plain Julia \"$_travis_version\" julia 'julia --version'",
+        )
     },
     Language {
         announce: &["R --version"],
         install: "_travis_install install 'Rscript -e \"if (!requireNamespace(\\\"remotes\\\")) install.packages(\\\"remotes\\\"); \
                   remotes::install_deps(dependencies = TRUE)\"' --retry",
         script: "_travis_script 'R CMD build .'\n_travis_script 'R CMD check *tar.gz --as-cran'",
-        ..plain("r", Some(("r", "TRAVIS_R_VERSION")), "_travis_plain R \"$_travis_version\" R 'R --version' 'release bioc-release'")
+        ..plain(
+            "r",
+            Some(("r", "TRAVIS_R_VERSION")),
+            "_travis_plain R \"$_travis_version\" R 'R --version' 'release bioc-release'",
+        )
     },
     Language {
         announce: &["crystal --version", "shards --version"],
         install: "[[ ! -f shard.yml ]] || _travis_install install 'shards install'",
         script: "_travis_script 'crystal spec'",
-        ..plain("crystal", Some(("crystal", "TRAVIS_CRYSTAL_VERSION")), "_travis_plain Crystal \"$_travis_version\" crystal 'crystal --version' 'stable latest'")
+        ..plain(
+            "crystal",
+            Some(("crystal", "TRAVIS_CRYSTAL_VERSION")),
+            "_travis_plain Crystal \"$_travis_version\" crystal 'crystal --version' 'stable latest'",
+        )
     },
     Language {
         announce: &["dub --version"],
@@ -153,12 +187,20 @@ _travis_plain "$DC" "$_travis_version" "$DC" "$DC --version""#,
         announce: &["dart --version"],
         install: "[[ ! -f pubspec.yaml ]] || _travis_install install 'dart pub get' --retry",
         script: "_travis_script 'dart test'",
-        ..plain("dart", Some(("dart", "TRAVIS_DART_VERSION")), "_travis_plain Dart \"$_travis_version\" dart 'dart --version' stable")
+        ..plain(
+            "dart",
+            Some(("dart", "TRAVIS_DART_VERSION")),
+            "_travis_plain Dart \"$_travis_version\" dart 'dart --version' stable",
+        )
     },
     Language {
         announce: &["nix --version"],
         script: "_travis_script nix-build",
-        ..plain("nix", Some(("nix", "TRAVIS_NIX_VERSION")), "_travis_plain Nix \"$_travis_version\" nix 'nix --version'")
+        ..plain(
+            "nix",
+            Some(("nix", "TRAVIS_NIX_VERSION")),
+            "_travis_plain Nix \"$_travis_version\" nix 'nix --version'",
+        )
     },
     Language {
         announce: &["haxe --version"],
@@ -169,14 +211,22 @@ _travis_plain "$DC" "$_travis_version" "$DC" "$DC --version""#,
 else
   _travis_no_script 'A Haxe job needs the key script or hxml: nothing says how to run its tests.'
 fi"#,
-        ..plain("haxe", Some(("haxe", "TRAVIS_HAXE_VERSION")), "_travis_plain Haxe \"$_travis_version\" haxe 'haxe --version' stable")
+        ..plain(
+            "haxe",
+            Some(("haxe", "TRAVIS_HAXE_VERSION")),
+            "_travis_plain Haxe \"$_travis_version\" haxe 'haxe --version' stable",
+        )
     },
     Language {
         libraries: &[VERSIONS, NODE],
         announce: &["elm --version"],
         install: NODE_INSTALL,
         script: "_travis_script 'elm-format --validate . && elm-test'",
-        ..plain("elm", Some(("elm", "TRAVIS_ELM_VERSION")), "_travis_use_node ''\n_travis_plain Elm \"${_travis_version#elm}\" elm 'elm --version' latest")
+        ..plain(
+            "elm",
+            Some(("elm", "TRAVIS_ELM_VERSION")),
+            "_travis_use_node ''\n_travis_plain Elm \"${_travis_version#elm}\" elm 'elm --version' latest",
+        )
     },
     Language {
         announce: &["dotnet --version", "mono --version"],
@@ -189,14 +239,26 @@ fi"#,
 else
   _travis_no_script 'A C# job needs the key script or solution: nothing says what to build.'
 fi"#,
-        ..plain("csharp", Some(("dotnet", "TRAVIS_DOTNET_VERSION")), "[[ $_travis_version == none ]] || _travis_plain .NET \"$_travis_version\" dotnet 'dotnet --version'")
+        ..plain(
+            "csharp",
+            Some(("dotnet", "TRAVIS_DOTNET_VERSION")),
+            "[[ $_travis_version == none ]] || _travis_plain .NET \"$_travis_version\" dotnet 'dotnet --version'",
+        )
     },
     Language {
         script: "_travis_script smalltalkci",
-        ..plain("smalltalk", Some(("smalltalk", "TRAVIS_SMALLTALK_VERSION")), "command -v smalltalkci >/dev/null || _travis_missing Smalltalk \"$_travis_version\"")
+        ..plain(
+            "smalltalk",
+            Some(("smalltalk", "TRAVIS_SMALLTALK_VERSION")),
+            "command -v smalltalkci >/dev/null || _travis_missing Smalltalk \"$_travis_version\"",
+        )
     },
     Language {
         script: "_travis_script 'matlab -batch runtests'",
-        ..plain("matlab", Some(("matlab", "TRAVIS_MATLAB_VERSION")), "command -v matlab >/dev/null || _travis_missing MATLAB \"$_travis_version\"")
+        ..plain(
+            "matlab",
+            Some(("matlab", "TRAVIS_MATLAB_VERSION")),
+            "command -v matlab >/dev/null || _travis_missing MATLAB \"$_travis_version\"",
+        )
     },
 ];

@@ -1,8 +1,8 @@
 //! The phases of a job: the author's commands or the language's, and what a failure does (travis-build, `stages.rb`).
 
+use super::Shell;
 use super::env::plain;
 use super::language::{self, Builtin};
-use super::Shell;
 use crate::value::{Map, Value};
 
 /// A phase and what becomes of a command that fails.
@@ -20,12 +20,18 @@ const ASSERTED: &str = "--echo --timing --assert";
 const IGNORED: &str = "--echo --timing";
 
 pub(super) fn write(shell: &mut Shell, config: &Map) {
-    for phase in [phase("before_install", ASSERTED), phase("install", ASSERTED), phase("before_script", ASSERTED)] {
+    for phase in [
+        phase("before_install", ASSERTED),
+        phase("install", ASSERTED),
+        phase("before_script", ASSERTED),
+    ] {
         write_phase(shell, config, &phase);
     }
     write_phase(shell, config, &phase("script", IGNORED));
     write_phase(shell, config, &phase("before_cache", IGNORED));
-    let has_deploy = config.get("deploy").is_some_and(|deploy| !deploy.is_empty());
+    let has_deploy = config
+        .get("deploy")
+        .is_some_and(|deploy| !deploy.is_empty());
     for (name, test) in [("after_success", "="), ("after_failure", "!=")] {
         let commands = commands(config, name);
         if commands.is_empty() && !(has_deploy && name == "after_success") {
@@ -55,7 +61,11 @@ fn is_skipped(commands: &[String]) -> bool {
 }
 
 pub(super) fn write_named(shell: &mut Shell, config: &Map, name: &'static str, asserted: bool) {
-    write_phase(shell, config, &phase(name, if asserted { ASSERTED } else { IGNORED }));
+    write_phase(
+        shell,
+        config,
+        &phase(name, if asserted { ASSERTED } else { IGNORED }),
+    );
 }
 
 fn write_phase(shell: &mut Shell, config: &Map, phase: &Phase) {
@@ -66,7 +76,10 @@ fn write_phase(shell: &mut Shell, config: &Map, phase: &Phase) {
     }
     shell.raw(&format!("export TRAVIS_STAGE={}", phase.name));
     if is_skipped(&commands) {
-        shell.raw(&format!("echo 'Skipping the {} step, as specified in the configuration.'", phase.name));
+        shell.raw(&format!(
+            "echo 'Skipping the {} step, as specified in the configuration.'",
+            phase.name
+        ));
         if is_script {
             shell.raw("export TRAVIS_TEST_RESULT=0");
         }
@@ -79,7 +92,11 @@ fn write_phase(shell: &mut Shell, config: &Map, phase: &Phase) {
             shell.raw("travis_result $?");
             continue;
         }
-        let fold = if commands.len() > 1 { format!("{}.{}", phase.name, place + 1) } else { phase.name.to_owned() };
+        let fold = if commands.len() > 1 {
+            format!("{}.{}", phase.name, place + 1)
+        } else {
+            phase.name.to_owned()
+        };
         shell.raw(&format!("travis_fold start {fold}"));
         shell.command(command, &options);
         shell.raw(&format!("travis_fold end {fold}"));

@@ -36,15 +36,33 @@ fn change_any(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
     node
 }
 
-fn change_seq(schema: &'static Schema, items: &'static Schema, env_vars: bool, at: &At<'_>, node: Node) -> Node {
+fn change_seq(
+    schema: &'static Schema,
+    items: &'static Schema,
+    env_vars: bool,
+    at: &At<'_>,
+    node: Node,
+) -> Node {
     // Items of a list whose key was repaired still go by its old name at first.
-    let old_key = at.key().and_then(Key::old).filter(|_| matches!(node, Node::Seq(_)));
+    let old_key = at
+        .key()
+        .and_then(Key::old)
+        .filter(|_| matches!(node, Node::Seq(_)));
     let old_at = old_key.as_ref().map(|key| at.below(key));
     let item_at = old_at.as_ref().unwrap_or(at);
-    let (node, is_rebuilt) = if env_vars { (change_env_vars(item_at, node), true) } else { flatten(node) };
+    let (node, is_rebuilt) = if env_vars {
+        (change_env_vars(item_at, node), true)
+    } else {
+        flatten(node)
+    };
     let item_at = if is_rebuilt { at } else { item_at };
     match pick(schema, at, node) {
-        Node::Seq(nodes) => Node::Seq(nodes.into_iter().map(|node| change(items, item_at, node)).collect()),
+        Node::Seq(nodes) => Node::Seq(
+            nodes
+                .into_iter()
+                .map(|node| change(items, item_at, node))
+                .collect(),
+        ),
         single => Node::Seq(vec![change(items, at, single)]),
     }
 }
@@ -73,18 +91,27 @@ fn flatten_into(items: Vec<Node>, flat: &mut Vec<Node>) {
 /// The first of a list where a single value is wanted, if it would do.
 fn pick(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
     let Node::Seq(items) = &node else { return node };
-    let Some(first) = items.first() else { return node };
+    let Some(first) = items.first() else {
+        return node;
+    };
     if schema.matches(&node) {
         return node;
     }
     let fits = match schema.kind {
         Kind::Seq { .. } => schema.matches(first),
-        _ => schema.matches(&change(schema, at, first.clone())) || schema.is_scalar() && first.is_scalar(),
+        _ => {
+            schema.matches(&change(schema, at, first.clone()))
+                || schema.is_scalar() && first.is_scalar()
+        }
     };
     if !fits {
         return node;
     }
-    at.say(Level::Warn, "unexpected_seq", vec![("value", first.to_value())]);
+    at.say(
+        Level::Warn,
+        "unexpected_seq",
+        vec![("value", first.to_value())],
+    );
     match node {
         Node::Seq(items) => items.into_iter().next().unwrap_or(Node::Null),
         other => other,
@@ -111,7 +138,12 @@ fn change_env_vars(at: &At<'_>, node: Node) -> Node {
 
 fn env_group(at: &At<'_>, text: &str) -> Node {
     match shell_vars::parse(text) {
-        Ok(pairs) => Node::Map(pairs.into_iter().map(|(name, value)| (Key::made(&name), Node::Str(value))).collect()),
+        Ok(pairs) => Node::Map(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (Key::made(&name), Node::Str(value)))
+                .collect(),
+        ),
         Err(_) => {
             at.say(Level::Error, "invalid_env_var", vec![("var", text.into())]);
             Node::Map(Fields::default())
@@ -128,7 +160,11 @@ fn change_map(schema: &'static Schema, map: &'static MapType, at: &At<'_>, node:
     };
     let node = put_under_prefix(schema, map, at, node);
     let node = pick(schema, at, node);
-    let node = if map.change == Change::Inherit { inherit(map, at, node) } else { node };
+    let node = if map.change == Change::Inherit {
+        inherit(map, at, node)
+    } else {
+        node
+    };
     match node {
         Node::Map(fields) if !is_secure(&fields) => {
             let duplicates = fields.duplicates.clone();
@@ -140,7 +176,10 @@ fn change_map(schema: &'static Schema, map: &'static MapType, at: &At<'_>, node:
                 (key, node)
             };
             let mut changed = Fields::default();
-            fields.into_iter().map(change_entry).for_each(|(key, node)| changed.push_new(key, node));
+            fields
+                .into_iter()
+                .map(change_entry)
+                .for_each(|(key, node)| changed.push_new(key, node));
             changed.duplicates = duplicates;
             Node::Map(changed)
         }
@@ -160,7 +199,11 @@ fn enable(map: &MapType, node: Node) -> Node {
         _ => false,
     };
     let node = if switch && map.has("enabled") {
-        Node::Map([(Key::made("enabled"), cast::to_bool(node))].into_iter().collect())
+        Node::Map(
+            [(Key::made("enabled"), cast::to_bool(node))]
+                .into_iter()
+                .collect(),
+        )
     } else {
         node
     };
@@ -184,8 +227,15 @@ fn enable(map: &MapType, node: Node) -> Node {
 }
 
 /// What is no map of this type goes under the type's main key, if that makes it one.
-fn put_under_prefix(schema: &'static Schema, map: &'static MapType, at: &At<'_>, node: Node) -> Node {
-    let Some(prefix) = &map.prefix else { return node };
+fn put_under_prefix(
+    schema: &'static Schema,
+    map: &'static MapType,
+    at: &At<'_>,
+    node: Node,
+) -> Node {
+    let Some(prefix) = &map.prefix else {
+        return node;
+    };
     let applies = node.is_given() && (!prefix.only_text || matches!(node, Node::Str(_)));
     if !applies {
         return node;
@@ -197,21 +247,39 @@ fn put_under_prefix(schema: &'static Schema, map: &'static MapType, at: &At<'_>,
             }
             under_key(map, prefix.key, fields.clone())
         }
-        other => Node::Map([(Key::made(prefix.key), other.clone())].into_iter().collect()),
+        other => Node::Map(
+            [(Key::made(prefix.key), other.clone())]
+                .into_iter()
+                .collect(),
+        ),
     };
-    let candidate = if schema.matches(&candidate) { candidate } else { change(schema, at, candidate) };
-    if schema.matches(&candidate) { candidate } else { node }
+    let candidate = if schema.matches(&candidate) {
+        candidate
+    } else {
+        change(schema, at, candidate)
+    };
+    if schema.matches(&candidate) {
+        candidate
+    } else {
+        node
+    }
 }
 
 fn under_key(map: &MapType, key: &str, fields: Fields) -> Node {
     let mut unknown = Fields::default();
     let mut known = Fields::default();
     for (name, node) in fields {
-        if map.has(&name.text) { known.push_new(name, node) } else { unknown.push_new(name, node) }
+        if map.has(&name.text) {
+            known.push_new(name, node)
+        } else {
+            unknown.push_new(name, node)
+        }
     }
     let mut all = Fields::default();
     all.push_new(Key::made(key), Node::Map(unknown));
-    known.into_iter().for_each(|(name, node)| all.set(name, node));
+    known
+        .into_iter()
+        .for_each(|(name, node)| all.set(name, node));
     Node::Map(all)
 }
 
@@ -223,7 +291,11 @@ fn inherit(map: &'static MapType, at: &At<'_>, node: Node) -> Node {
         return Node::Map(fields);
     }
     // A flag is made text again in each channel, text is repaired once.
-    let flags: Vec<(Key, Node)> = fields.iter().filter(|(_, node)| matches!(node, Node::Bool(_))).cloned().collect();
+    let flags: Vec<(Key, Node)> = fields
+        .iter()
+        .filter(|(_, node)| matches!(node, Node::Bool(_)))
+        .cloned()
+        .collect();
     let changed_entry = |(key, node): (Key, Node)| {
         let node = match (node.kind(), map.child(&key.text)) {
             (Type::Map | Type::Seq, _) | (_, None) => node,
@@ -232,7 +304,13 @@ fn inherit(map: &'static MapType, at: &At<'_>, node: Node) -> Node {
         (key, node)
     };
     let entries: Vec<(Key, Node)> = fields.into_iter().map(changed_entry).collect();
-    let find = |name: &str| flags.iter().chain(&entries).find(|(key, _)| key.text == name).cloned();
+    let find = |name: &str| {
+        flags
+            .iter()
+            .chain(&entries)
+            .find(|(key, _)| key.text == name)
+            .cloned()
+    };
     let shared: Vec<(Key, Node)> = SHARED.iter().filter_map(|name| find(name)).collect();
     let give = |node: &mut Node| {
         if let Node::Map(fields) = node
@@ -246,7 +324,10 @@ fn inherit(map: &'static MapType, at: &At<'_>, node: Node) -> Node {
         }
     };
     let mut out = Fields::default();
-    for (key, mut node) in entries.into_iter().filter(|(key, _)| !SHARED.contains(&key.text.as_str())) {
+    for (key, mut node) in entries
+        .into_iter()
+        .filter(|(key, _)| !SHARED.contains(&key.text.as_str()))
+    {
         match &mut node {
             Node::Seq(items) => items.iter_mut().for_each(give),
             node => give(node),

@@ -15,7 +15,11 @@ pub(super) struct Key {
 impl Key {
     /// A key written at an offset.
     pub(super) fn written(text: &str, mark: u32) -> Self {
-        Key { text: text.to_owned(), mark, old: None }
+        Key {
+            text: text.to_owned(),
+            mark,
+            old: None,
+        }
     }
 
     /// The key under its old name, if it was repaired.
@@ -30,7 +34,11 @@ impl Key {
 
     /// The same place, another text.
     pub(super) fn renamed(&self, text: &str) -> Self {
-        Key { text: text.to_owned(), mark: self.mark, old: Some(self.text.clone()) }
+        Key {
+            text: text.to_owned(),
+            mark: self.mark,
+            old: Some(self.text.clone()),
+        }
     }
 }
 
@@ -44,11 +52,24 @@ pub(super) struct Fields {
 impl Fields {
     /// No entries, but what was said of duplicates.
     pub(super) fn with_duplicates(duplicates: Vec<String>) -> Self {
-        Fields { entries: Vec::new(), duplicates }
+        Fields {
+            entries: Vec::new(),
+            duplicates,
+        }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
-        self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
+        self.entries
+            .iter()
+            .find(|(name, _)| name.text == key)
+            .map(|(_, node)| node)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.entries
+            .iter_mut()
+            .find(|(name, _)| name.text == key)
+            .map(|(_, node)| node)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -57,7 +78,11 @@ impl Fields {
 
     /// Sets a key; one already there keeps its place and its mark.
     pub(super) fn set(&mut self, key: Key, node: Node) {
-        match self.entries.iter_mut().find(|(name, _)| name.text == key.text) {
+        match self
+            .entries
+            .iter_mut()
+            .find(|(name, _)| name.text == key.text)
+        {
             Some((_, old)) => *old = node,
             None => self.entries.push((key, node)),
         }
@@ -75,7 +100,11 @@ impl Fields {
 
     /// Puts an entry in under its new name; one of that name keeps its place and loses its value and mark.
     pub(super) fn set_renamed(&mut self, key: Key, node: Node) {
-        match self.entries.iter_mut().find(|(name, _)| name.text == key.text) {
+        match self
+            .entries
+            .iter_mut()
+            .find(|(name, _)| name.text == key.text)
+        {
             Some(old) => *old = (key, node),
             None => self.entries.push((key, node)),
         }
@@ -206,7 +235,9 @@ impl Node {
             Node::Bool(_) | Node::Int(_) => true,
             Node::Str(text) => !text.is_empty(),
             Node::Seq(items) => !items.is_empty(),
-            Node::Map(fields) if self.is(Type::Secure) => matches!(fields.get("secure"), Some(Node::Str(_))),
+            Node::Map(fields) if self.is(Type::Secure) => {
+                matches!(fields.get("secure"), Some(Node::Str(_)))
+            }
             Node::Map(fields) => !fields.is_empty(),
         }
     }

@@ -5,9 +5,12 @@
 //! the text at just those places. Anchors, merges and duplicate keys follow psych, which Travis uses.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde_yaml::Deserializer;
 
 use super::ReadError;
@@ -29,8 +32,6 @@ pub(super) struct Document {
     pub(super) root: Node,
     /// Keys that hold an anchor.
     pub(super) anchors: Vec<String>,
-    /// There is no document at all.
-    pub(super) empty: bool,
 }
 
 /// Reads the first document of a text.
@@ -51,9 +52,15 @@ fn read_with_null_aliases(text: &str, first: serde_yaml::Error) -> Result<Docume
     let mut bytes = text.as_bytes().to_vec();
     let mut error = first;
     for _ in 0..MAX_UNKNOWN_ANCHORS {
-        let place = error.location().map(|location| location.index()).filter(|place| bytes.get(*place) == Some(&b'*'));
+        let place = error
+            .location()
+            .map(|location| location.index())
+            .filter(|place| bytes.get(*place) == Some(&b'*'));
         let Some(place) = place else { break };
-        let name = bytes[place + 1..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')).count();
+        let name = bytes[place + 1..]
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+            .count();
         bytes[place] = b'~';
         bytes[place + 1..=place + name].fill(b' ');
         let text = String::from_utf8_lossy(&bytes);
@@ -79,7 +86,9 @@ fn check_nesting(text: &str) -> Result<(), ReadError> {
             _ => continue,
         }
         if open > MAX_BRACKETS {
-            return Err(ReadError::Syntax(format!("more than {MAX_BRACKETS} brackets open at once")));
+            return Err(ReadError::Syntax(format!(
+                "more than {MAX_BRACKETS} brackets open at once"
+            )));
         }
     }
     Ok(())
@@ -88,17 +97,28 @@ fn check_nesting(text: &str) -> Result<(), ReadError> {
 fn parse(text: &str) -> Result<Document, serde_yaml::Error> {
     let first = Pass::new(text, Vec::new());
     let Some(document) = Deserializer::from_str(text).next() else {
-        return Ok(Document { root: Node::Null, anchors: Vec::new(), empty: true });
+        return Ok(Document {
+            root: Node::Null,
+            anchors: Vec::new(),
+        });
     };
     let root = Seed { pass: &first }.deserialize(document)?;
     let spelt = first.spelt.into_inner();
     if spelt.is_empty() {
-        return Ok(Document { root, anchors: first.anchors.into_inner(), empty: false });
+        return Ok(Document {
+            root,
+            anchors: first.anchors.into_inner(),
+        });
     }
     let second = Pass::new(text, spelt);
-    let Some(document) = Deserializer::from_str(text).next() else { return Err(serde_yaml::Error::custom("no document")) };
+    let Some(document) = Deserializer::from_str(text).next() else {
+        return Err(serde_yaml::Error::custom("no document"));
+    };
     let root = Seed { pass: &second }.deserialize(document)?;
-    Ok(Document { root, anchors: second.anchors.into_inner(), empty: false })
+    Ok(Document {
+        root,
+        anchors: second.anchors.into_inner(),
+    })
 }
 
 /// What one pass over a document remembers.
@@ -133,7 +153,9 @@ impl<'t> Pass<'t> {
     fn count<E: serde::de::Error>(&self) -> Result<u32, E> {
         let number = self.nodes.get();
         if number >= MAX_NODES {
-            return Err(E::custom(format_args!("more than {MAX_NODES} values, aliases counted each time they are used")));
+            return Err(E::custom(format_args!(
+                "more than {MAX_NODES} values, aliases counted each time they are used"
+            )));
         }
         self.nodes.set(number + 1);
         Ok(number)
@@ -142,7 +164,9 @@ impl<'t> Pass<'t> {
     fn charge<E: serde::de::Error>(&self, length: usize) -> Result<(), E> {
         let bytes = self.bytes.get().saturating_add(length);
         if bytes > MAX_TEXT {
-            return Err(E::custom(format_args!("more than {MAX_TEXT} bytes of text, aliases counted each time they are used")));
+            return Err(E::custom(format_args!(
+                "more than {MAX_TEXT} bytes of text, aliases counted each time they are used"
+            )));
         }
         self.bytes.set(bytes);
         Ok(())
@@ -171,7 +195,8 @@ fn anchor_follows(rest: &[u8]) -> bool {
     while let Some((place, byte)) = bytes.next() {
         match byte {
             b'&' => return true,
-            b' ' | b'\t' | b'\r' | b'\n' | b':' | b'-' | b'[' | b'{' | b']' | b'}' | b',' | b'?' => {}
+            b' ' | b'\t' | b'\r' | b'\n' | b':' | b'-' | b'[' | b'{' | b']' | b'}' | b','
+            | b'?' => {}
             b'"' | b'\'' if place == 0 => {}
             b'#' => {
                 bytes.find(|(_, byte)| *byte == b'\n');
@@ -198,7 +223,10 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
         if self.pass.wanted.binary_search(&number).is_ok() {
             return deserializer.deserialize_str(Spelling).map(Node::Str);
         }
-        deserializer.deserialize_any(Values { pass: self.pass, number })
+        deserializer.deserialize_any(Values {
+            pass: self.pass,
+            number,
+        })
     }
 }
 
@@ -262,9 +290,15 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Node, E> {
         self.pass.charge(text.len())?;
-        let Some(offset) = self.pass.offset(text) else { return Ok(Node::Str(text.to_owned())) };
+        let Some(offset) = self.pass.offset(text) else {
+            return Ok(Node::Str(text.to_owned()));
+        };
         self.pass.note_anchor(text, offset);
-        if self.pass.is_quoted(offset) { Ok(Node::Str(text.to_owned())) } else { Ok(scalar::resolve(text)) }
+        if self.pass.is_quoted(offset) {
+            Ok(Node::Str(text.to_owned()))
+        } else {
+            Ok(scalar::resolve(text))
+        }
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
@@ -327,7 +361,10 @@ struct KeySeed<'p, 't> {
 impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
     type Value = ReadKey;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<ReadKey, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<ReadKey, D::Error> {
         self.pass.count()?;
         deserializer.deserialize_str(self)
     }
@@ -335,8 +372,15 @@ impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
 
 impl KeySeed<'_, '_> {
     fn key(text: &str, mark: u32) -> ReadKey {
-        let name = if text.len() > 1 { text.strip_prefix(':').unwrap_or(text) } else { text };
-        ReadKey { is_merge: text == "<<", key: Key::written(name, mark) }
+        let name = if text.len() > 1 {
+            text.strip_prefix(':').unwrap_or(text)
+        } else {
+            text
+        };
+        ReadKey {
+            is_merge: text == "<<",
+            key: Key::written(name, mark),
+        }
     }
 }
 
@@ -349,7 +393,9 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<ReadKey, E> {
         self.pass.charge(text.len())?;
-        let Some(offset) = self.pass.offset(text) else { return Ok(Self::key(text, 0)) };
+        let Some(offset) = self.pass.offset(text) else {
+            return Ok(Self::key(text, 0));
+        };
         self.pass.note_anchor(text, offset);
         Ok(Self::key(text, u32::try_from(offset + 1).unwrap_or(0)))
     }
@@ -365,8 +411,9 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
 #[derive(Default)]
 struct MapBuilder {
     fields: Fields,
-    places: std::collections::HashMap<String, usize>,
-    seen: std::collections::HashSet<String>,
+    places: HashMap<String, usize>,
+    seen: HashSet<String>,
+    repeated: HashSet<String>,
 }
 
 impl MapBuilder {
@@ -386,7 +433,7 @@ impl MapBuilder {
                 other => self.set(key.key, other),
             };
         }
-        if !self.seen.insert(key.key.text.clone()) && !self.fields.duplicates.contains(&key.key.text) {
+        if !self.seen.insert(key.key.text.clone()) && self.repeated.insert(key.key.text.clone()) {
             self.fields.duplicates.push(key.key.text.clone());
         }
         self.set(key.key, value);

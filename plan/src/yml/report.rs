@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::node::Key;
-use super::text::line_of;
+use super::text::Lines;
 use crate::message::{Level, Message};
 use crate::value::Value;
 
@@ -38,14 +38,21 @@ impl Report {
 
     /// The messages in order, with lines of `text`.
     pub(super) fn into_messages(self, text: &str) -> Vec<Message> {
+        let lines = Lines::of(text);
         let place = |remark: Remark| {
-            let offset = usize::try_from(remark.mark).ok().and_then(|mark| mark.checked_sub(1));
+            let offset = usize::try_from(remark.mark)
+                .ok()
+                .and_then(|mark| mark.checked_sub(1));
             Message {
                 level: remark.level,
                 key: remark.key,
                 code: remark.code.to_owned(),
-                args: remark.args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-                line: offset.map(|offset| line_of(text, offset)),
+                args: remark
+                    .args
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
+                line: offset.map(|offset| lines.number(offset)),
             }
         };
         let mut messages: Vec<Message> = Vec::new();
@@ -68,11 +75,19 @@ pub(super) struct At<'a> {
 
 impl<'a> At<'a> {
     pub(super) fn root(report: &'a Report) -> Self {
-        At { parent: None, key: None, report }
+        At {
+            parent: None,
+            key: None,
+            report,
+        }
     }
 
     pub(super) fn below(&'a self, key: &'a Key) -> Self {
-        At { parent: Some(self), key: Some(key), report: self.report }
+        At {
+            parent: Some(self),
+            key: Some(key),
+            report: self.report,
+        }
     }
 
     /// The map around this place.
@@ -110,13 +125,36 @@ impl<'a> At<'a> {
     }
 
     /// Leaves a message about this place, at the line of a key below it.
-    pub(super) fn say_of(&self, key: Option<&Key>, level: Level, code: &'static str, args: Vec<(&'static str, Value)>) {
-        self.report.add(Remark { level, key: self.path(), code, args, mark: key.map_or(0, |key| key.mark) });
+    pub(super) fn say_of(
+        &self,
+        key: Option<&Key>,
+        level: Level,
+        code: &'static str,
+        args: Vec<(&'static str, Value)>,
+    ) {
+        self.report.add(Remark {
+            level,
+            key: self.path(),
+            code,
+            args,
+            mark: key.map_or(0, |key| key.mark),
+        });
     }
 
     /// Leaves a message about the secret at this place.
-    pub(super) fn say_secure(&self, level: Level, code: &'static str, args: Vec<(&'static str, Value)>) {
+    pub(super) fn say_secure(
+        &self,
+        level: Level,
+        code: &'static str,
+        args: Vec<(&'static str, Value)>,
+    ) {
         let key = format!("{}.secure", self.path());
-        self.report.add(Remark { level, key, code, args, mark: self.key.map_or(0, |key| key.mark) });
+        self.report.add(Remark {
+            level,
+            key,
+            code,
+            args,
+            mark: self.key.map_or(0, |key| key.mark),
+        });
     }
 }

@@ -14,19 +14,32 @@ fn special(text: &str) -> Option<Node> {
     match text.as_bytes().first()? {
         b':' => symbol(text),
         b'0'..=b'9' | b'+' | b'-' => number(text),
-        b'y' | b'Y' | b't' | b'T' | b'o' | b'O' | b'n' | b'N' | b'f' | b'F' if text.len() <= 5 => word(text),
+        b'y' | b'Y' | b't' | b'T' | b'o' | b'O' | b'n' | b'N' | b'f' | b'F' if text.len() <= 5 => {
+            word(text)
+        }
         _ => None,
     }
 }
 
 fn symbol(text: &str) -> Option<Node> {
     let name = text.strip_prefix(':').filter(|name| !name.is_empty())?;
-    let quoted = |quote: char| name.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-    Some(Node::Str(quoted('"').or_else(|| quoted('\'')).unwrap_or(name).to_owned()))
+    let quoted = |quote: char| {
+        name.strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+    };
+    Some(Node::Str(
+        quoted('"')
+            .or_else(|| quoted('\''))
+            .unwrap_or(name)
+            .to_owned(),
+    ))
 }
 
 fn word(text: &str) -> Option<Node> {
-    if ["yes", "no", "on", "off"].iter().any(|kept| text.contains(kept)) {
+    if ["yes", "no", "on", "off"]
+        .iter()
+        .any(|kept| text.contains(kept))
+    {
         return None;
     }
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
@@ -56,12 +69,19 @@ fn number(text: &str) -> Option<Node> {
     } else if let Some(rest) = digits.strip_prefix("0b") {
         (2, all(rest, |b| matches!(b, b'0' | b'1') || filler(b))?)
     } else if digits.len() > 1 && digits.starts_with('0') {
-        (8, all(&digits[1..], |b| matches!(b, b'0'..=b'7') || filler(b))?)
+        (
+            8,
+            all(&digits[1..], |b| matches!(b, b'0'..=b'7') || filler(b))?,
+        )
     } else {
         (10, grouped(digits)?)
     };
     let body: String = body.chars().filter(|c| !matches!(c, '_' | ',')).collect();
-    let value = if body.is_empty() { 0 } else { i64::from_str_radix(&body, radix).ok()? };
+    let value = if body.is_empty() {
+        0
+    } else {
+        i64::from_str_radix(&body, radix).ok()?
+    };
     Some(Node::Int(if negative { -value } else { value }))
 }
 
@@ -95,7 +115,9 @@ fn base_sixty(text: &str) -> Option<Node> {
         return None;
     }
     let unsigned = first.trim_start_matches(['-', '+']);
-    if first.len() - unsigned.len() > 1 || !unsigned.bytes().all(|b| b.is_ascii_digit() || b == b'_') {
+    if first.len() - unsigned.len() > 1
+        || !unsigned.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+    {
         return None;
     }
     let mut total: i64 = 0;
@@ -107,7 +129,9 @@ fn base_sixty(text: &str) -> Option<Node> {
         None => Some(Node::Int(total)),
         Some(digits) => {
             let weight = if rest.len() == 1 { 60.0 } else { 1.0 };
-            let part: f64 = format!("0.{}", digits.replace('_', "")).parse().unwrap_or_default();
+            let part: f64 = format!("0.{}", digits.replace('_', ""))
+                .parse()
+                .unwrap_or_default();
             let total: f64 = total.to_string().parse::<f64>().ok()? + part * weight;
             Some(Node::Str(format!("{total:?}")))
         }

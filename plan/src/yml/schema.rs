@@ -30,14 +30,22 @@ pub(super) struct Schema {
 #[derive(Debug)]
 pub(super) enum Kind {
     /// One of several; `detect` names the key that tells maps apart.
-    Any { choices: &'static [Choice], detect: Option<&'static str> },
-    Seq { items: &'static Schema, env_vars: bool },
+    Any {
+        choices: &'static [Choice],
+        detect: Option<&'static str>,
+    },
+    Seq {
+        items: &'static Schema,
+        env_vars: bool,
+    },
     Map(MapType),
     /// `{secure: …}` or text.
     Secure,
     Str(StrType),
     Num,
-    Bool { values: &'static [bool] },
+    Bool {
+        values: &'static [bool],
+    },
 }
 
 /// An alternative of a choice; the normal ones are what a value is turned into.
@@ -109,7 +117,12 @@ pub(super) struct Support {
 }
 
 /// Everywhere.
-pub(super) const EVERYWHERE: Support = Support { languages: &[], not_languages: &[], os: &[], not_os: &[] };
+pub(super) const EVERYWHERE: Support = Support {
+    languages: &[],
+    not_languages: &[],
+    os: &[],
+    not_os: &[],
+};
 
 /// A value filled in where none is given, and when.
 #[derive(Debug)]
@@ -147,26 +160,49 @@ pub(super) struct EnumValue {
     pub(super) support: Support,
 }
 
-const PLAIN: StrType = StrType { values: &[], downcase: false, ignore_case: false, format: None, vars: &[] };
+const PLAIN: StrType = StrType {
+    values: &[],
+    downcase: false,
+    ignore_case: false,
+    format: None,
+    vars: &[],
+};
 
 const fn of(kind: Kind) -> Schema {
-    Schema { kind, lax: false, defaults: &[], edge: false }
+    Schema {
+        kind,
+        lax: false,
+        defaults: &[],
+        edge: false,
+    }
 }
 
 const fn any(choices: &'static [Choice]) -> Schema {
-    of(Kind::Any { choices, detect: None })
+    of(Kind::Any {
+        choices,
+        detect: None,
+    })
 }
 
 const fn seq(items: &'static Schema) -> Schema {
-    of(Kind::Seq { items, env_vars: false })
+    of(Kind::Seq {
+        items,
+        env_vars: false,
+    })
 }
 
 const fn normal(schema: &'static Schema) -> Choice {
-    Choice { schema, normal: true }
+    Choice {
+        schema,
+        normal: true,
+    }
 }
 
 const fn other(schema: &'static Schema) -> Choice {
-    Choice { schema, normal: false }
+    Choice {
+        schema,
+        normal: false,
+    }
 }
 
 const fn text(text: StrType) -> Schema {
@@ -178,7 +214,12 @@ const fn one_of(values: &'static [EnumValue]) -> Schema {
 }
 
 const fn is(name: &'static str) -> EnumValue {
-    EnumValue { name, aliases: &[], deprecated: None, support: EVERYWHERE }
+    EnumValue {
+        name,
+        aliases: &[],
+        deprecated: None,
+        support: EVERYWHERE,
+    }
 }
 
 const fn strict_map(groups: &'static [&'static [Entry]]) -> MapType {
@@ -195,7 +236,11 @@ const fn strict_map(groups: &'static [&'static [Entry]]) -> MapType {
 }
 
 const fn free_map(values: Option<&'static Schema>) -> MapType {
-    MapType { values, strict: false, ..strict_map(&[]) }
+    MapType {
+        values,
+        strict: false,
+        ..strict_map(&[])
+    }
 }
 
 const fn map(groups: &'static [&'static [Entry]]) -> Schema {
@@ -203,11 +248,21 @@ const fn map(groups: &'static [&'static [Entry]]) -> Schema {
 }
 
 const fn prefix(key: &'static str) -> Option<Prefix> {
-    Some(Prefix { key, only_text: false })
+    Some(Prefix {
+        key,
+        only_text: false,
+    })
 }
 
 const fn key(key: &'static str, schema: &'static Schema) -> Entry {
-    Entry { key, aliases: &[], schema, deprecated: None, unique: false, support: EVERYWHERE }
+    Entry {
+        key,
+        aliases: &[],
+        schema,
+        deprecated: None,
+        unique: false,
+        support: EVERYWHERE,
+    }
 }
 
 impl Entry {
@@ -216,11 +271,17 @@ impl Entry {
     }
 
     const fn deprecated(self, why: &'static str) -> Self {
-        Entry { deprecated: Some(why), ..self }
+        Entry {
+            deprecated: Some(why),
+            ..self
+        }
     }
 
     const fn unique(self) -> Self {
-        Entry { unique: true, ..self }
+        Entry {
+            unique: true,
+            ..self
+        }
     }
 
     const fn only(self, support: Support) -> Self {
@@ -233,7 +294,10 @@ static NUM: Schema = of(Kind::Num);
 static BOOL: Schema = of(Kind::Bool { values: &[] });
 static SECURE: Schema = of(Kind::Secure);
 /// Takes a plain string without a word.
-static LAX_SECURE: Schema = Schema { lax: true, ..of(Kind::Secure) };
+static LAX_SECURE: Schema = Schema {
+    lax: true,
+    ..of(Kind::Secure)
+};
 static STR_ITEM: Schema = any(&[other(&STR)]);
 static STR_SEQ: Schema = seq(&STR_ITEM);
 static STRS: Schema = any(&[normal(&STR_SEQ), other(&STR)]);
@@ -276,12 +340,18 @@ impl Schema {
             return choices.iter().any(|choice| choice.schema.matches(node));
         }
         match (&self.kind, node) {
-            (_, Node::Null) | (Kind::Num, Node::Int(_)) | (Kind::Bool { .. }, Node::Bool(_)) => true,
-            (Kind::Seq { items, .. }, Node::Seq(nodes)) => nodes.iter().all(|node| items.matches(node)),
+            (_, Node::Null) | (Kind::Num, Node::Int(_)) | (Kind::Bool { .. }, Node::Bool(_)) => {
+                true
+            }
+            (Kind::Seq { items, .. }, Node::Seq(nodes)) => {
+                nodes.iter().all(|node| items.matches(node))
+            }
             (Kind::Map(map), Node::Map(fields)) if node.is(Type::Map) => {
                 fields.iter().all(|(key, node)| map.takes(&key.text, node))
             }
-            (Kind::Str(text), Node::Str(value)) => text.format.is_none_or(|format| format.fits(value)),
+            (Kind::Str(text), Node::Str(value)) => {
+                text.format.is_none_or(|format| format.fits(value))
+            }
             _ => false,
         }
     }
@@ -297,39 +367,64 @@ impl Schema {
 
     /// The alternatives that count for this value: the one that its detecting key names, else the normal ones, else all.
     pub(super) fn select(&'static self, node: &Node) -> Vec<&'static Choice> {
-        let Kind::Any { choices, detect } = &self.kind else { return Vec::new() };
-        let detected = detect.and_then(|key| choices.iter().find(|choice| choice.schema.is_detected(key, node)));
+        let Kind::Any { choices, detect } = &self.kind else {
+            return Vec::new();
+        };
+        let detected = detect.and_then(|key| {
+            choices
+                .iter()
+                .find(|choice| choice.schema.is_detected(key, node))
+        });
         if let Some(choice) = detected {
             return vec![choice];
         }
         let normals: Vec<_> = choices.iter().filter(|choice| choice.normal).collect();
-        if normals.is_empty() { choices.iter().collect() } else { normals }
+        if normals.is_empty() {
+            choices.iter().collect()
+        } else {
+            normals
+        }
     }
 
     fn is_detected(&self, key: &str, node: &Node) -> bool {
         match &self.kind {
-            Kind::Any { choices, .. } => choices.iter().any(|choice| choice.schema.is_detected(key, node)),
-            Kind::Seq { items, .. } => matches!(items.kind, Kind::Map(_)) && items.is_detected(key, node),
-            Kind::Map(map) => map.entry(key).is_some_and(|entry| entry.schema.is_named_by(key, node)),
+            Kind::Any { choices, .. } => choices
+                .iter()
+                .any(|choice| choice.schema.is_detected(key, node)),
+            Kind::Seq { items, .. } => {
+                matches!(items.kind, Kind::Map(_)) && items.is_detected(key, node)
+            }
+            Kind::Map(map) => map
+                .entry(key)
+                .is_some_and(|entry| entry.schema.is_named_by(key, node)),
             _ => false,
         }
     }
 
     fn is_named_by(&self, key: &str, node: &Node) -> bool {
-        let Kind::Str(StrType { values: [value], .. }) = &self.kind else { return false };
+        let Kind::Str(StrType {
+            values: [value], ..
+        }) = &self.kind
+        else {
+            return false;
+        };
         let given = match node {
             Node::Map(fields) => fields.get(key).and_then(Node::text),
             other => other.text(),
         };
         given.is_some_and(|given| {
-            given == value.name || super::similar::nearest(&[value.name], given).is_some_and(|found| found == value.name)
+            given == value.name
+                || super::similar::nearest(&[value.name], given)
+                    .is_some_and(|found| found == value.name)
         })
     }
 
     /// Every key below this type.
     fn collect_keys(&self, keys: &mut HashSet<&'static str>) {
         match &self.kind {
-            Kind::Any { choices, .. } => choices.iter().for_each(|choice| choice.schema.collect_keys(keys)),
+            Kind::Any { choices, .. } => choices
+                .iter()
+                .for_each(|choice| choice.schema.collect_keys(keys)),
             Kind::Seq { items, .. } => items.collect_keys(keys),
             Kind::Map(map) => {
                 for entry in map.entries() {
@@ -359,27 +454,46 @@ impl MapType {
     pub(super) fn aliased(&self, alias: &str) -> Option<&'static str> {
         let find = |alias: &str| {
             // A later entry wins.
-            self.entries().filter(|entry| entry.aliases.contains(&alias)).last().map(|entry| entry.key)
+            self.entries()
+                .filter(|entry| entry.aliases.contains(&alias))
+                .last()
+                .map(|entry| entry.key)
         };
-        find(alias).or_else(|| if alias.contains('-') { find(&alias.replace('-', "_")) } else { None })
+        find(alias).or_else(|| {
+            if alias.contains('-') {
+                find(&alias.replace('-', "_"))
+            } else {
+                None
+            }
+        })
     }
 
     /// Whether a key is known by its name or an alias; keys of R count only by their exact name elsewhere.
     pub(super) fn knows(&self, key: &str) -> bool {
-        !languages::is_r_key(key) && self.entries().any(|entry| entry.key == key || entry.aliases.contains(&key))
+        !languages::is_r_key(key)
+            && self
+                .entries()
+                .any(|entry| entry.key == key || entry.aliases.contains(&key))
     }
 
     /// Names that a misspelt key may have meant.
     pub(super) fn candidates(&self) -> Vec<&'static str> {
         let keys = self.entries().map(|entry| entry.key);
-        let aliases = self.entries().flat_map(|entry| entry.aliases.iter().copied());
-        keys.chain(aliases).filter(|key| !languages::is_r_key(key)).collect()
+        let aliases = self
+            .entries()
+            .flat_map(|entry| entry.aliases.iter().copied());
+        keys.chain(aliases)
+            .filter(|key| !languages::is_r_key(key))
+            .collect()
     }
 
     fn takes(&self, key: &str, node: &Node) -> bool {
         match self.entry(key) {
             Some(entry) => entry.schema.matches(node),
-            None => is_private(key) || !self.strict && !self.refused.iter().any(|start| key.starts_with(start)),
+            None => {
+                is_private(key)
+                    || !self.strict && !self.refused.iter().any(|start| key.starts_with(start))
+            }
         }
     }
 
@@ -402,7 +516,8 @@ impl Format {
     pub(super) fn fits(self, text: &str) -> bool {
         match self {
             Format::EnvVar => text.lines().any(|line| {
-                line.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.contains('='))
+                line.split_once('=')
+                    .is_some_and(|(name, value)| !name.is_empty() && !value.contains('='))
             }),
             Format::Version => text.lines().any(is_requirement),
         }
@@ -417,11 +532,15 @@ impl Format {
 }
 
 fn is_requirement(line: &str) -> bool {
-    let Some((operator, version)) = line.split_once(' ') else { return false };
+    let Some((operator, version)) = line.split_once(' ') else {
+        return false;
+    };
     let parts: Vec<&str> = version.split('.').collect();
     matches!(operator, "~>" | ">" | ">=" | "=" | "<=" | "<")
         && parts.len() <= 3
-        && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        && parts
+            .iter()
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl StrType {
@@ -434,7 +553,10 @@ impl StrType {
     }
 
     pub(super) fn aliased(&self, alias: &str) -> Option<&'static str> {
-        self.values.iter().find(|value| value.aliases.contains(&alias)).map(|value| value.name)
+        self.values
+            .iter()
+            .find(|value| value.aliases.contains(&alias))
+            .map(|value| value.name)
     }
 }
 
@@ -447,8 +569,27 @@ pub(super) fn is_stop_word(word: &str) -> bool {
         keys
     });
     const WORDS: &[&str] = &[
-        "after_vendor", "branch", "branches", "erlang", "gcc", "golang", "html", "jvm", "nvm", "osx", "pip", "pgsql",
-        "postgres", "prose", "sdk", "slack", "start_script", "test", "trusty", "versions", "vimscript",
+        "after_vendor",
+        "branch",
+        "branches",
+        "erlang",
+        "gcc",
+        "golang",
+        "html",
+        "jvm",
+        "nvm",
+        "osx",
+        "pip",
+        "pgsql",
+        "postgres",
+        "prose",
+        "sdk",
+        "slack",
+        "start_script",
+        "test",
+        "trusty",
+        "versions",
+        "vimscript",
     ];
     WORDS.contains(&word) || KEYS.contains(word)
 }

@@ -16,12 +16,20 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, Unreadable> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let mut scanner = Scanner { rest: text, quotes: Vec::new(), depth: 0 };
+    let mut scanner = Scanner {
+        rest: text,
+        quotes: Vec::new(),
+        depth: 0,
+    };
     let mut pairs = vec![scanner.pair()?];
     while scanner.space().is_some() {
         pairs.push(scanner.pair()?);
     }
-    if scanner.rest.is_empty() { Ok(pairs.into_iter().flatten().collect()) } else { Err(Unreadable) }
+    if scanner.rest.is_empty() {
+        Ok(pairs.into_iter().flatten().collect())
+    } else {
+        Err(Unreadable)
+    }
 }
 
 struct Scanner<'t> {
@@ -60,10 +68,20 @@ impl<'t> Scanner<'t> {
     fn pair(&mut self) -> Result<Option<(String, String)>, Unreadable> {
         if let Some(quoted) = self.double_quoted()? {
             let inner = unquote(&quoted)?;
-            let mut scanner = Scanner { rest: &inner, quotes: Vec::new(), depth: self.depth + 1 };
-            return if self.depth > MAX_DEPTH { Err(Unreadable) } else { scanner.pair() };
+            let mut scanner = Scanner {
+                rest: &inner,
+                quotes: Vec::new(),
+                depth: self.depth + 1,
+            };
+            return if self.depth > MAX_DEPTH {
+                Err(Unreadable)
+            } else {
+                scanner.pair()
+            };
         }
-        let Some(name) = self.take_while(|c| !c.is_whitespace() && c != '=') else { return Ok(None) };
+        let Some(name) = self.take_while(|c| !c.is_whitespace() && c != '=') else {
+            return Ok(None);
+        };
         let mut value = String::new();
         if self.skip("=") {
             while let Some(part) = self.value()? {
@@ -116,7 +134,11 @@ impl<'t> Scanner<'t> {
 
     fn enter(&mut self) -> Result<(), Unreadable> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(Unreadable) } else { Ok(()) }
+        if self.depth > MAX_DEPTH {
+            Err(Unreadable)
+        } else {
+            Ok(())
+        }
     }
 
     fn quoted(&mut self) -> Part {
@@ -125,8 +147,14 @@ impl<'t> Scanner<'t> {
         }
         for quote in ["'", "`"] {
             if self.skip(quote) {
-                let body = self.take_while(|c| !quote.starts_with(c)).unwrap_or_default();
-                return if self.skip(quote) { Ok(Some(format!("{quote}{body}{quote}"))) } else { Err(Unreadable) };
+                let body = self
+                    .take_while(|c| !quote.starts_with(c))
+                    .unwrap_or_default();
+                return if self.skip(quote) {
+                    Ok(Some(format!("{quote}{body}{quote}")))
+                } else {
+                    Err(Unreadable)
+                };
             }
         }
         Ok(None)
@@ -171,7 +199,11 @@ impl<'t> Scanner<'t> {
 
     fn word(&mut self) -> Option<String> {
         let mut word = String::new();
-        while !self.quotes.last().is_some_and(|quote| self.rest.starts_with(quote)) {
+        while !self
+            .quotes
+            .last()
+            .is_some_and(|quote| self.rest.starts_with(quote))
+        {
             let mut letters = self.rest.chars();
             let Some(first) = letters.next() else { break };
             let second = letters.next();
@@ -189,9 +221,16 @@ impl<'t> Scanner<'t> {
 
 /// The inside of a pair in double quotes; a backslash may only escape a quote.
 fn unquote(quoted: &str) -> Result<String, Unreadable> {
-    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(Unreadable)?;
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or(Unreadable)?;
     let plain = inner.replace("\\\"", "\"");
-    if inner.replace("\\\"", "").contains(['\\', '"']) { Err(Unreadable) } else { Ok(plain) }
+    if inner.replace("\\\"", "").contains(['\\', '"']) {
+        Err(Unreadable)
+    } else {
+        Ok(plain)
+    }
 }
 
 #[cfg(test)]
@@ -203,14 +242,22 @@ mod tests {
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
-        Some(expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Some(
+            expected
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
     fn splits_at_white_space_outside_quotes() {
         let cases: [(&str, &[(&str, &str)]); 10] = [
             ("A=1 B=2", &[("A", "1"), ("B", "2")]),
-            ("A='x y'z B=`date` C=a=b", &[("A", "'x y'z"), ("B", "`date`"), ("C", "a=b")]),
+            (
+                "A='x y'z B=`date` C=a=b",
+                &[("A", "'x y'z"), ("B", "`date`"), ("C", "a=b")],
+            ),
             ("A= B=1", &[("A", ""), ("B", "1")]),
             ("A=1 B", &[("A", "1"), ("B", "")]),
             ("A=\"$(x y)\" B=1", &[("A", "\"$(x y)\""), ("B", "1")]),
@@ -227,7 +274,12 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_split() {
-        for text in ["A = 1", "A=\"x", "A='x", &format!("A={}", "$(".repeat(100_000))] {
+        for text in [
+            "A = 1",
+            "A=\"x",
+            "A='x",
+            &format!("A={}", "$(".repeat(100_000)),
+        ] {
             assert_eq!(parse(text), Err(Unreadable));
         }
     }

@@ -15,23 +15,40 @@ pub(super) fn nearest(words: &[&'static str], word: &str) -> Option<&'static str
         .iter()
         .filter_map(|other| {
             let limit = limit(letters.len(), other.len());
+            if 2 * letters.len().abs_diff(other.len()) >= limit {
+                return None;
+            }
             let gap = distance(&letters, other);
             (2 * gap < limit).then_some((gap, *other))
         })
         .collect();
     near.sort_by_key(|(gap, _)| *gap);
     if near.is_empty() && letters.len() < 6 {
-        near.extend(words.iter().find(|other| is_anagram(&letters, other)).map(|other| (1, *other)));
+        near.extend(
+            words
+                .iter()
+                .find(|other| is_anagram(&letters, other))
+                .map(|other| (1, *other)),
+        );
     }
     if is_tied(&near) {
-        let shared = |other: &str| distinct(&letters).filter(|letter| other.contains(*letter)).count();
-        near = near.into_iter().map(|(_, other)| (shared(other), other)).collect();
+        let shared = |other: &str| {
+            distinct(&letters)
+                .filter(|letter| other.contains(*letter))
+                .count()
+        };
+        near = near
+            .into_iter()
+            .map(|(_, other)| (shared(other), other))
+            .collect();
         near.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     }
     if is_tied(&near) {
         near.sort_by_key(|(_, other)| std::cmp::Reverse(other.len()));
     }
-    near.first().map(|(_, other)| *other).filter(|other| !is_stopped(word, other))
+    near.first()
+        .map(|(_, other)| *other)
+        .filter(|other| !is_stopped(word, other))
 }
 
 fn is_stopped(from: &str, to: &str) -> bool {
@@ -48,7 +65,11 @@ fn limit(left: usize, right: usize) -> usize {
 }
 
 fn distinct(letters: &[char]) -> impl Iterator<Item = char> + '_ {
-    letters.iter().enumerate().filter(|(place, letter)| !letters[..*place].contains(letter)).map(|(_, letter)| *letter)
+    letters
+        .iter()
+        .enumerate()
+        .filter(|(place, letter)| !letters[..*place].contains(letter))
+        .map(|(_, letter)| *letter)
 }
 
 fn is_anagram(letters: &[char], other: &str) -> bool {
@@ -80,7 +101,13 @@ mod tests {
 
     #[test]
     fn takes_the_nearest_word() {
-        let words = &["language", "install", "before_install", "script", "before_script"];
+        let words = &[
+            "language",
+            "install",
+            "before_install",
+            "script",
+            "before_script",
+        ];
         assert_eq!(nearest(words, "langauge"), Some("language"));
         assert_eq!(nearest(words, "before_instal"), Some("before_install"));
         assert_eq!(nearest(words, "scirpt"), Some("script"));

@@ -31,5 +31,8 @@ const MEANT: [(&str, &str); 24] = [
 
 /// The key that a known misspelling means.
 pub(super) fn correct(name: &str) -> Option<&'static str> {
-    MEANT.iter().find(|(wrong, _)| *wrong == name).map(|(_, right)| *right)
+    MEANT
+        .iter()
+        .find(|(wrong, _)| *wrong == name)
+        .map(|(_, right)| *right)
 }

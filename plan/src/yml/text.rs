@@ -18,7 +18,10 @@ pub(super) fn tidy(bytes: &[u8]) -> Tidied<'_> {
         Ok(text) if text.is_ascii() => (Cow::Borrowed(text), None),
         _ => (Cow::Owned(to_ascii(bytes)), count_dropped(bytes)),
     };
-    Tidied { text: trimmed(dedent(text)), dropped }
+    Tidied {
+        text: trimmed(dedent(text)),
+        dropped,
+    }
 }
 
 /// Travis reads the file's bytes as if they had no encoding: what is not ASCII is lost (`parts/part.rb`).
@@ -30,7 +33,11 @@ fn to_ascii(bytes: &[u8]) -> String {
             out.push(' ');
             rest = after;
         }
-        out.extend(rest.iter().filter(|byte| byte.is_ascii()).map(|byte| char::from(*byte)));
+        out.extend(
+            rest.iter()
+                .filter(|byte| byte.is_ascii())
+                .map(|byte| char::from(*byte)),
+        );
     }
     out
 }
@@ -49,7 +56,9 @@ fn count_dropped(bytes: &[u8]) -> Option<(usize, u32)> {
 
 /// White space at the end goes: a block scalar at the end of the file has no last newline.
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    let end = text.trim_end_matches(|c: char| c.is_ascii_whitespace() || c == '\0').len();
+    let end = text
+        .trim_end_matches(|c: char| c.is_ascii_whitespace() || c == '\0')
+        .len();
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
         Cow::Owned(mut text) => {
@@ -60,20 +69,36 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 fn dedent(text: Cow<'_, str>) -> Cow<'_, str> {
-    let Some(first) = text.lines().find(|line| !line.trim().is_empty()) else { return text };
+    let Some(first) = text.lines().find(|line| !line.trim().is_empty()) else {
+        return text;
+    };
     let width = first.len() - first.trim_start_matches(' ').len();
     if width == 0 {
         return text;
     }
     let indent = " ".repeat(width);
-    let lines = text.split_inclusive('\n').map(|line| line.strip_prefix(&indent).unwrap_or(line));
+    let lines = text
+        .split_inclusive('\n')
+        .map(|line| line.strip_prefix(&indent).unwrap_or(line));
     Cow::Owned(lines.collect())
 }
 
-/// Line, counted from 1, of a byte offset.
-pub(super) fn line_of(text: &str, offset: usize) -> u32 {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).unwrap_or(u32::MAX)
+/// Where the lines of a text begin.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        Lines(
+            std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(place, _)| place + 1))
+                .collect(),
+        )
+    }
+
+    /// Line, counted from 1, of a byte offset.
+    pub(super) fn number(&self, offset: usize) -> u32 {
+        u32::try_from(self.0.partition_point(|start| *start <= offset)).unwrap_or(u32::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +121,10 @@ mod tests {
 
     #[test]
     fn lines_count_from_one() {
-        assert_eq!(line_of("a\nb", 0), 1);
-        assert_eq!(line_of("a\nb", 2), 2);
+        let lines = Lines::of("a\nb");
+        assert_eq!(
+            [lines.number(0), lines.number(1), lines.number(2)],
+            [1, 1, 2]
+        );
     }
 }

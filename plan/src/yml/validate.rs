@@ -2,7 +2,7 @@
 //!
 //! Rules and their order: travis-ci/travis-yml, `doc/validate.rb` and `doc/validate/`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::node::{Fields, Node, Type};
@@ -18,7 +18,12 @@ pub(super) struct Context<'c> {
     pub(super) anchors: &'c [String],
     /// Names of `vm.create` seen so far.
     pub(super) created: RefCell<Vec<Value>>,
+    /// Conditions tried so far.
+    pub(super) tried: Cell<usize>,
 }
+
+/// Conditions of one file that are tried; those beyond are taken to be readable.
+const MAX_CONDITIONS: usize = 1_000;
 
 /// Languages and operating systems around a value, by which defaults are chosen.
 #[derive(Debug, Clone, Default)]
@@ -28,15 +33,26 @@ pub(super) struct Around {
 }
 
 /// The value, checked.
-pub(super) fn validate(context: &Context<'_>, schema: &'static Schema, at: &At<'_>, around: &Around, node: Node) -> Node {
+pub(super) fn validate(
+    context: &Context<'_>,
+    schema: &'static Schema,
+    at: &At<'_>,
+    around: &Around,
+    node: Node,
+) -> Node {
     match &schema.kind {
         Kind::Any { choices, .. } => {
             let selected = schema.select(&node);
-            let fitting = selected.iter().find(|choice| choice.schema.matches(&node)).or_else(|| selected.first());
+            let fitting = selected
+                .iter()
+                .find(|choice| choice.schema.matches(&node))
+                .or_else(|| selected.first());
             let schema = fitting.map_or(choices[0].schema, |choice| choice.schema);
             validate(context, schema, at, around, node)
         }
-        Kind::Seq { items, env_vars } => validate_seq(context, schema, items, *env_vars, at, around, node),
+        Kind::Seq { items, env_vars } => {
+            validate_seq(context, schema, items, *env_vars, at, around, node)
+        }
         Kind::Map(map) => validate_map(context, schema, map, at, around, node),
         _ => validate_scalar(schema, at, around, node),
     }
@@ -53,7 +69,9 @@ fn validate_seq(
 ) -> Node {
     let node = match node {
         Node::Seq(nodes) => {
-            let checked = nodes.into_iter().map(|node| validate(context, items, at, around, node));
+            let checked = nodes
+                .into_iter()
+                .map(|node| validate(context, items, at, around, node));
             Node::Seq(checked.filter(|node| !matches!(node, Node::Null)).collect())
         }
         other => other,
@@ -98,7 +116,11 @@ fn validate_map(
         if map.strict {
             fields.retain(|(_, node)| !node.is_missing());
         }
-        for name in map.required.iter().filter(|name| fields.get(name).is_none_or(Node::is_missing)) {
+        for name in map
+            .required
+            .iter()
+            .filter(|name| fields.get(name).is_none_or(Node::is_missing))
+        {
             at.say(Level::Error, "required", vec![("key", (*name).into())]);
         }
     }
@@ -109,17 +131,27 @@ fn validate_map(
     say_edge(schema, at);
     if let Node::Map(fields) = &node {
         say_deprecated_keys(map, at, fields);
-        check_condition(map, at, fields);
+        check_condition(context, map, at, fields);
     }
     node
 }
 
-fn validate_entries(context: &Context<'_>, map: &'static MapType, at: &At<'_>, around: &Around, mut fields: Fields) -> Fields {
+fn validate_entries(
+    context: &Context<'_>,
+    map: &'static MapType,
+    at: &At<'_>,
+    around: &Around,
+    mut fields: Fields,
+) -> Fields {
     let mut around = around.clone();
     around.learn(&fields);
     for place in 0..fields.len() {
-        let Some((key, node)) = fields.entry_mut(place) else { break };
-        let Some(child) = map.child(&key.text) else { continue };
+        let Some((key, node)) = fields.entry_mut(place) else {
+            break;
+        };
+        let Some(child) = map.child(&key.text) else {
+            continue;
+        };
         let taken = std::mem::replace(node, Node::Null);
         let key = key.clone();
         let checked = validate(context, child, &at.below(&key), &around, taken);
@@ -151,8 +183,16 @@ fn check_type(schema: &'static Schema, at: &At<'_>, node: &Node) {
     if !node.is_given() {
         return;
     }
-    if matches!(schema.kind, Kind::Secure) && !schema.lax && node.is(Type::Secure) && !is_base64(node) {
-        at.say_secure(Level::Warn, "invalid_secure", vec![("value", node.to_value())]);
+    if matches!(schema.kind, Kind::Secure)
+        && !schema.lax
+        && node.is(Type::Secure)
+        && !is_base64(node)
+    {
+        at.say_secure(
+            Level::Warn,
+            "invalid_secure",
+            vec![("value", node.to_value())],
+        );
     } else if !schema.takes(node.kind()) {
         let args = vec![
             ("expected", schema.kind().name().into()),
@@ -160,16 +200,27 @@ fn check_type(schema: &'static Schema, at: &At<'_>, node: &Node) {
             ("value", node.to_value()),
         ];
         let level = Level::Error;
-        if node.is(Type::Secure) { at.say_secure(level, "invalid_type", args) } else { at.say(level, "invalid_type", args) }
+        if node.is(Type::Secure) {
+            at.say_secure(level, "invalid_type", args)
+        } else {
+            at.say(level, "invalid_type", args)
+        }
     }
 }
 
 /// Whether a secret is text in base64, white space apart, as an encoder writes it.
 fn is_base64(node: &Node) -> bool {
-    let Node::Map(fields) = node else { return false };
-    let Some(Node::Str(text)) = fields.get("secure") else { return false };
+    let Node::Map(fields) = node else {
+        return false;
+    };
+    let Some(Node::Str(text)) = fields.get("secure") else {
+        return false;
+    };
     let bytes: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    let digits = bytes.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')).count();
+    let digits = bytes
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+        .count();
     let padding = bytes.len() - digits;
     let unused_bits = |digit: u8| base64_value(digit).trailing_zeros();
     let last = digits.checked_sub(1).map(|place| bytes[place]);
@@ -198,21 +249,29 @@ fn check_value(schema: &'static Schema, at: &At<'_>, node: &Node) {
         return;
     }
     let known = match (&schema.kind, node) {
-        (Kind::Str(text), Node::Str(value)) if text.is_enum() => {
-            text.values.iter().any(|known| known.name == value || text.ignore_case && known.name.eq_ignore_ascii_case(value))
-        }
+        (Kind::Str(text), Node::Str(value)) if text.is_enum() => text.values.iter().any(|known| {
+            known.name == value || text.ignore_case && known.name.eq_ignore_ascii_case(value)
+        }),
         (Kind::Str(text), Node::Bool(_) | Node::Int(_)) => !text.is_enum(),
         (Kind::Bool { values }, Node::Bool(flag)) => values.is_empty() || values.contains(flag),
         (Kind::Bool { values }, Node::Str(_) | Node::Int(_)) => values.is_empty(),
         _ => true,
     };
     if !known {
-        at.say(Level::Error, "unknown_value", vec![("value", node.to_value())]);
+        at.say(
+            Level::Error,
+            "unknown_value",
+            vec![("value", node.to_value())],
+        );
     }
     if let (Kind::Str(text), Node::Str(value)) = (&schema.kind, node)
         && let Some(why) = text.value(value).and_then(|value| value.deprecated)
     {
-        at.say(Level::Warn, "deprecated_value", vec![("value", node.to_value()), ("info", why.into())]);
+        at.say(
+            Level::Warn,
+            "deprecated_value",
+            vec![("value", node.to_value()), ("info", why.into())],
+        );
     }
 }
 
@@ -220,35 +279,59 @@ fn fill_default(schema: &'static Schema, at: &At<'_>, around: &Around, node: Nod
     if !matches!(node, Node::Null) {
         return node;
     }
-    let Some(fill) = schema.defaults.iter().find(|fill| around.supports(&fill.support)) else { return node };
+    let Some(fill) = schema
+        .defaults
+        .iter()
+        .find(|fill| around.supports(&fill.support))
+    else {
+        return node;
+    };
     if let Some(key) = at.key() {
-        let args = vec![("key", key.text.as_str().into()), ("default", fill.value.into())];
+        let args = vec![
+            ("key", key.text.as_str().into()),
+            ("default", fill.value.into()),
+        ];
         at.above().say_of(Some(key), Level::Info, "default", args);
     }
     Node::Str(fill.value.to_owned())
 }
 
 fn check_secret(schema: &'static Schema, at: &At<'_>, node: &Node) {
-    let (Kind::Secure, false, Node::Str(text)) = (&schema.kind, schema.lax, node) else { return };
+    let (Kind::Secure, false, Node::Str(text)) = (&schema.kind, schema.lax, node) else {
+        return;
+    };
     if text.starts_with('$') && !text.contains(":$") {
         return;
     }
     at.say(Level::Alert, "secure", vec![("type", "str".into())]);
     if at.above().key().is_some_and(|key| key.text == "vault") {
-        at.say(Level::Error, "secure", vec![("message", "The token value must be put under \"secure\" section".into())]);
+        at.say(
+            Level::Error,
+            "secure",
+            vec![(
+                "message",
+                "The token value must be put under \"secure\" section".into(),
+            )],
+        );
     }
 }
 
 fn check_text(text: &'static StrType, at: &At<'_>, value: &str) {
     if let Some(format) = text.format.filter(|format| !format.fits(value)) {
-        at.say(Level::Error, "invalid_format", vec![("format", format.pattern().into()), ("value", value.into())]);
+        at.say(
+            Level::Error,
+            "invalid_format",
+            vec![("format", format.pattern().into()), ("value", value.into())],
+        );
     }
     if text.vars.is_empty() {
         return;
     }
     let mut rest = value;
     while let Some((_, after)) = rest.split_once("%{") {
-        let Some((name, after)) = after.split_once('}') else { break };
+        let Some((name, after)) = after.split_once('}') else {
+            break;
+        };
         if !name.is_empty() && !text.vars.contains(&name) {
             at.say(Level::Warn, "unknown_var", vec![("var", name.into())]);
         }
@@ -257,7 +340,9 @@ fn check_text(text: &'static StrType, at: &At<'_>, value: &str) {
 }
 
 fn check_unique(items: &'static Schema, at: &At<'_>, node: &Node) {
-    let (Kind::Map(map), Node::Seq(nodes)) = (&items.kind, node) else { return };
+    let (Kind::Map(map), Node::Seq(nodes)) = (&items.kind, node) else {
+        return;
+    };
     let repeated = |entry: &Entry| -> Option<String> {
         let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         let values = nodes.iter().filter_map(|node| match node {
@@ -267,15 +352,26 @@ fn check_unique(items: &'static Schema, at: &At<'_>, node: &Node) {
         for (place, value) in values.enumerate() {
             counts.entry(value).or_insert((place, 0)).1 += 1;
         }
-        let mut repeated: Vec<(usize, String)> =
-            counts.into_iter().filter(|(_, (_, count))| *count > 1).map(|(value, (place, _))| (place, value)).collect();
+        let mut repeated: Vec<(usize, String)> = counts
+            .into_iter()
+            .filter(|(_, (_, count))| *count > 1)
+            .map(|(value, (place, _))| (place, value))
+            .collect();
         repeated.sort();
         let values: Vec<String> = repeated.into_iter().map(|(_, value)| value).collect();
         (!values.is_empty()).then(|| format!("{}: {}", entry.key, values.join(", ")))
     };
-    let all: Vec<String> = map.entries().filter(|entry| entry.unique).filter_map(repeated).collect();
+    let all: Vec<String> = map
+        .entries()
+        .filter(|entry| entry.unique)
+        .filter_map(repeated)
+        .collect();
     if !all.is_empty() {
-        at.say(Level::Info, "duplicate", vec![("values", all.join(", ").into())]);
+        at.say(
+            Level::Info,
+            "duplicate",
+            vec![("values", all.join(", ").into())],
+        );
     }
 }
 
@@ -289,11 +385,17 @@ fn shown(node: &Node) -> Option<String> {
 }
 
 fn check_created(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &Fields) {
-    let Some((_, first)) = fields.first().filter(|_| map.unique_globally) else { return };
+    let Some((_, first)) = fields.first().filter(|_| map.unique_globally) else {
+        return;
+    };
     let value = first.to_value();
     let mut created = context.created.borrow_mut();
     if created.contains(&value) {
-        at.say(Level::Error, "duplicate", vec![("values", Value::Seq(created.clone()))]);
+        at.say(
+            Level::Error,
+            "duplicate",
+            vec![("values", Value::Seq(created.clone()))],
+        );
     } else {
         created.push(value);
     }
@@ -304,7 +406,10 @@ fn say_unknown_keys(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &
         return;
     }
     for (key, node) in fields.iter() {
-        let known = map.has(&key.text) || is_private(&key.text) || key.text == "merge_mode" || !node.is_given();
+        let known = map.has(&key.text)
+            || is_private(&key.text)
+            || key.text == "merge_mode"
+            || !node.is_given();
         if known {
             continue;
         }
@@ -313,7 +418,12 @@ fn say_unknown_keys(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &
             let why = ("info", "anchor on a non-private key".into());
             at.say_of(Some(key), Level::Warn, "deprecated_key", vec![name, why]);
         } else {
-            at.say_of(Some(key), Level::Warn, "unknown_key", vec![name, ("value", node.to_value())]);
+            at.say_of(
+                Some(key),
+                Level::Warn,
+                "unknown_key",
+                vec![name, ("value", node.to_value())],
+            );
         }
     }
 }
@@ -340,10 +450,23 @@ fn say_empty_secure(at: &At<'_>, node: &Node) {
 }
 
 /// A condition is tried without any data: what fails then can't be read.
-fn check_condition(map: &MapType, at: &At<'_>, fields: &Fields) {
-    let Some((key, Node::Str(text))) = fields.iter().find(|(key, _)| key.text == "if").filter(|_| map.has("if")) else { return };
+fn check_condition(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &Fields) {
+    let Some((key, Node::Str(text))) = fields
+        .iter()
+        .find(|(key, _)| key.text == "if")
+        .filter(|_| map.has("if"))
+    else {
+        return;
+    };
+    context.tried.set(context.tried.get() + 1);
+    if context.tried.get() > MAX_CONDITIONS {
+        return;
+    }
     if let Err(error) = condition::eval_condition(text, &Map::new()) {
-        let args = vec![("condition", text.as_str().into()), ("message", error.to_string().into())];
+        let args = vec![
+            ("condition", text.as_str().into()),
+            ("message", error.to_string().into()),
+        ];
         at.below(key).say(Level::Error, "invalid_condition", args);
     }
 }
@@ -365,17 +488,24 @@ impl Around {
             return;
         }
         *list = match node {
-            Node::Seq(items) => items.iter().filter_map(|item| item.text().map(str::to_owned)).collect(),
+            Node::Seq(items) => items
+                .iter()
+                .filter_map(|item| item.text().map(str::to_owned))
+                .collect(),
             other => other.text().map(str::to_owned).into_iter().collect(),
         };
     }
 
     fn supports(&self, support: &Support) -> bool {
         let only = |given: &[String], wanted: &[&str]| {
-            wanted.is_empty() || given.is_empty() || given.iter().any(|value| wanted.contains(&value.as_str()))
+            wanted.is_empty()
+                || given.is_empty()
+                || given.iter().any(|value| wanted.contains(&value.as_str()))
         };
         let except = |given: &[String], refused: &[&str]| {
-            refused.is_empty() || given.is_empty() || given.iter().any(|value| !refused.contains(&value.as_str()))
+            refused.is_empty()
+                || given.is_empty()
+                || given.iter().any(|value| !refused.contains(&value.as_str()))
         };
         only(&self.language, support.languages)
             && only(&self.os, support.os)

@@ -6,6 +6,9 @@ use crate::yml::report::At;
 use crate::yml::schema::{Kind, MapType};
 use crate::yml::similar::nearest;
 
+/// Directories that are compared with each other.
+const MAX_DIRECTORIES: usize = 500;
+
 pub(super) fn change_cache(map: &'static MapType, at: &At<'_>, node: Node) -> Node {
     let kinds: Vec<&'static str> = map
         .entries()
@@ -17,7 +20,11 @@ pub(super) fn change_cache(map: &'static MapType, at: &At<'_>, node: Node) -> No
         Node::Str(text) => {
             let kind = nearest(&kinds, &text).map_or_else(|| text.clone(), str::to_owned);
             if kind != text {
-                at.say(Level::Info, "find_value", vec![("original", text.into()), ("value", kind.as_str().into())]);
+                at.say(
+                    Level::Info,
+                    "find_value",
+                    vec![("original", text.into()), ("value", kind.as_str().into())],
+                );
             }
             add_named(&mut cache, &kinds, Node::Str(kind));
         }
@@ -32,7 +39,11 @@ fn add_items(cache: &mut Fields, kinds: &[&str], items: Vec<Node>) {
         match item {
             Node::Seq(items) => add_items(cache, kinds, items),
             Node::Map(fields) => fields.into_iter().for_each(|(key, node)| {
-                let node = if kinds.contains(&key.text.as_str()) { Node::Bool(true) } else { node };
+                let node = if kinds.contains(&key.text.as_str()) {
+                    Node::Bool(true)
+                } else {
+                    node
+                };
                 merge(cache, key, node);
             }),
             other => add_named(cache, kinds, other),
@@ -42,24 +53,25 @@ fn add_items(cache: &mut Fields, kinds: &[&str], items: Vec<Node>) {
 
 fn add_named(cache: &mut Fields, kinds: &[&str], node: Node) {
     match node {
-        Node::Str(text) if kinds.contains(&text.as_str()) => merge(cache, Key::made(&text), Node::Bool(true)),
+        Node::Str(text) if kinds.contains(&text.as_str()) => {
+            merge(cache, Key::made(&text), Node::Bool(true))
+        }
         other => merge(cache, Key::made("directories"), Node::Seq(vec![other])),
     }
 }
 
 /// Lists under the same key become one list without repetitions; else the later value counts.
 fn merge(cache: &mut Fields, key: Key, node: Node) {
-    let merged = match (cache.get(&key.text), node) {
+    match (cache.get_mut(&key.text), node) {
         (Some(Node::Seq(old)), Node::Seq(new)) => {
-            let mut all = old.clone();
             for item in new {
-                if !all.iter().any(|other| other.to_value() == item.to_value()) {
-                    all.push(item);
+                if old.len() > MAX_DIRECTORIES
+                    || !old.iter().any(|other| other.to_value() == item.to_value())
+                {
+                    old.push(item);
                 }
             }
-            Node::Seq(all)
         }
-        (_, node) => node,
-    };
-    cache.set(key, merged);
+        (_, node) => cache.set(key, node),
+    }
 }

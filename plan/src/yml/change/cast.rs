@@ -5,8 +5,18 @@ use crate::yml::similar::nearest;
 
 const TRUES: [&str; 5] = ["true", "on", "yes", "enabled", "required"];
 const FALSES: [&str; 5] = ["false", "off", "no", "disabled", "not required"];
-const FLAGS: [&str; 10] =
-    ["true", "on", "yes", "enabled", "required", "false", "off", "no", "disabled", "not required"];
+const FLAGS: [&str; 10] = [
+    "true",
+    "on",
+    "yes",
+    "enabled",
+    "required",
+    "false",
+    "off",
+    "no",
+    "disabled",
+    "not required",
+];
 
 /// Makes a scalar of the wanted type where that is possible.
 pub(super) fn cast(node: Node, wanted: Type) -> Node {
@@ -43,8 +53,13 @@ pub(super) fn to_bool(node: Node) -> Node {
         Node::Bool(_) | Node::Int(_) => return node,
         Node::Seq(_) | Node::Map(_) => return Node::Bool(true),
     };
-    let bare: String = text.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
-    let found = flag(text).or_else(|| flag(&bare)).or_else(|| nearest(&FLAGS, text).and_then(flag));
+    let bare: String = text
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    let found = flag(text)
+        .or_else(|| flag(&bare))
+        .or_else(|| nearest(&FLAGS, text).and_then(flag));
     found.map_or(node, Node::Bool)
 }
 

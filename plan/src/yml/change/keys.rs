@@ -25,7 +25,10 @@ pub(super) fn change_keys(map: &'static MapType, at: &At<'_>, node: Node) -> Nod
 
 /// Keys that are required or have a default come first, empty if the author gave none.
 fn with_needed(map: &'static MapType, mut fields: Fields) -> Fields {
-    let defaulted = map.entries().filter(|entry| entry.schema.has_default()).map(|entry| entry.key);
+    let defaulted = map
+        .entries()
+        .filter(|entry| entry.schema.has_default())
+        .map(|entry| entry.key);
     let mut needed: Vec<&'static str> = map.required.to_vec();
     needed.extend(defaulted);
     if needed.is_empty() {
@@ -41,14 +44,19 @@ fn with_needed(map: &'static MapType, mut fields: Fields) -> Fields {
             None => all.push_new(Key::made(name), Node::Null),
         }
     }
-    fields.into_iter().for_each(|(key, node)| all.push_new(key, node));
+    fields
+        .into_iter()
+        .for_each(|(key, node)| all.push_new(key, node));
     all
 }
 
 /// Keys that Travis' own services once wrote.
 fn is_internal(key: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
-    matches!(key.trim_matches(|c| !word(c)), "configured" | "result" | "fetching_failed" | "parsing_failed")
+    matches!(
+        key.trim_matches(|c| !word(c)),
+        "configured" | "result" | "fetching_failed" | "parsing_failed"
+    )
 }
 
 fn repair(map: &'static MapType, at: &At<'_>, mut fields: Fields) -> Fields {
@@ -60,7 +68,12 @@ fn repair(map: &'static MapType, at: &At<'_>, mut fields: Fields) -> Fields {
         .cloned()
         .collect();
     for key in unknown {
-        let repairer = Repairer { map, at, key: &key, fields: &fields };
+        let repairer = Repairer {
+            map,
+            at,
+            key: &key,
+            fields: &fields,
+        };
         let name = repairer.run();
         if name == key.text {
             continue;
@@ -82,7 +95,8 @@ struct Repairer<'r> {
 impl Repairer<'_> {
     fn run(&self) -> String {
         let mut name = self.dealiased(self.key.text.clone());
-        let steps: [fn(&Self, &str) -> Option<String>; 4] = [Self::strip, Self::underscore, Self::clean, Self::find];
+        let steps: [fn(&Self, &str) -> Option<String>; 4] =
+            [Self::strip, Self::underscore, Self::clean, Self::find];
         for step in steps {
             if self.map.has(&name) {
                 return name;
@@ -99,11 +113,22 @@ impl Repairer<'_> {
         if self.map.has(&name) {
             return name;
         }
-        let Some(other) = self.map.aliased(&name).filter(|other| *other != name) else { return name };
+        let Some(other) = self.map.aliased(&name).filter(|other| *other != name) else {
+            return name;
+        };
         let at = self.at;
-        at.say_of(Some(self.key), Level::Info, "alias_key", vec![("alias", name.as_str().into()), ("key", other.into())]);
+        at.say_of(
+            Some(self.key),
+            Level::Info,
+            "alias_key",
+            vec![("alias", name.as_str().into()), ("key", other.into())],
+        );
         if self.fields.has(other) {
-            at.say(Level::Error, "overwrite", vec![("key", name.into()), ("other", other.into())]);
+            at.say(
+                Level::Error,
+                "overwrite",
+                vec![("key", name.into()), ("other", other.into())],
+            );
         }
         other.to_owned()
     }
@@ -170,6 +195,10 @@ fn cleaned(name: &str) -> String {
         .map(|c| if matches!(c, '-' | ' ') { '_' } else { c })
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
         .collect();
-    let name = if name.starts_with("__") { name.trim_start_matches('_') } else { &name };
+    let name = if name.starts_with("__") {
+        name.trim_start_matches('_')
+    } else {
+        &name
+    };
     name.trim_end_matches('_').replace("__", "_")
 }

@@ -10,8 +10,13 @@ use crate::yml::similar::nearest;
 
 pub(super) fn change_scalar(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
     let node = pick(schema, at, node);
-    let castable = node.is_scalar() && node.is_given() && schema.is_scalar() && !schema.takes(node.kind());
-    let node = if castable { cast::cast(node, schema.kind()) } else { node };
+    let castable =
+        node.is_scalar() && node.is_given() && schema.is_scalar() && !schema.takes(node.kind());
+    let node = if castable {
+        cast::cast(node, schema.kind())
+    } else {
+        node
+    };
     match (&schema.kind, node) {
         (Kind::Str(text), Node::Str(value)) => Node::Str(change_text(text, at, value)),
         (_, node) => node,
@@ -19,13 +24,21 @@ pub(super) fn change_scalar(schema: &'static Schema, at: &At<'_>, node: Node) ->
 }
 
 fn change_text(text: &'static StrType, at: &At<'_>, value: String) -> String {
-    let value = if text.downcase { downcase(at, value) } else { value };
+    let value = if text.downcase {
+        downcase(at, value)
+    } else {
+        value
+    };
     if !text.is_enum() || text.value(&value).is_some() {
         return value;
     }
     match text.aliased(&value) {
         Some(name) => {
-            at.say(Level::Info, "alias_value", vec![("alias", value.into()), ("value", name.into())]);
+            at.say(
+                Level::Info,
+                "alias_value",
+                vec![("alias", value.into()), ("value", name.into())],
+            );
             name.to_owned()
         }
         None => repair(text, at, value),
@@ -42,7 +55,11 @@ fn downcase(at: &At<'_>, value: String) -> String {
 
 fn repair(text: &'static StrType, at: &At<'_>, value: String) -> String {
     let warn = |code, original: &str, value: &str| {
-        at.say(Level::Warn, code, vec![("original", original.into()), ("value", value.into())]);
+        at.say(
+            Level::Warn,
+            code,
+            vec![("original", original.into()), ("value", value.into())],
+        );
     };
     let value = match value.split_once('\n') {
         Some((first, _)) => {
@@ -70,9 +87,15 @@ fn repair(text: &'static StrType, at: &At<'_>, value: String) -> String {
 
 /// The value without what doesn't belong, if that is one of the enumeration.
 fn cleaned(text: &'static StrType, value: &str) -> Option<&'static str> {
-    let bare: String = value.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let bare: String = value
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     let part = value.split_whitespace().next().unwrap_or_default();
     let letters: String = part.chars().filter(char::is_ascii_lowercase).collect();
     let candidates = [part, &bare.to_lowercase(), &letters];
-    candidates.iter().find_map(|candidate| text.value(candidate)).map(|value| value.name)
+    candidates
+        .iter()
+        .find_map(|candidate| text.value(candidate))
+        .map(|value| value.name)
 }

@@ -14,9 +14,12 @@ pub(super) fn filter(expander: &Expander<'_>) -> Value {
 fn remaining(expander: &Expander<'_>, channel: &str, value: &Value) -> Option<Value> {
     match value {
         Value::Null => None,
-        Value::Seq(items) => {
-            Some(Value::Seq(items.iter().filter_map(|item| remaining(expander, channel, item)).collect()))
-        }
+        Value::Seq(items) => Some(Value::Seq(
+            items
+                .iter()
+                .filter_map(|item| remaining(expander, channel, item))
+                .collect(),
+        )),
         Value::Map(map) => {
             let key = format!("notifications.{channel}");
             if !expander.accepts(map.get("if"), expander.config, &key, "skip_notification", 1) {

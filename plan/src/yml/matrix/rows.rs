@@ -46,18 +46,31 @@ pub(super) const EXPANSION_KEYS: [&str; 38] = [
 ];
 
 /// Root keys that concern the build, not its jobs.
-const NOT_SHARED: [&str; 8] =
-    ["jobs", "import", "stages", "notifications", "version", "allow_failure", "global_env", "merge_mode"];
+const NOT_SHARED: [&str; 8] = [
+    "jobs",
+    "import",
+    "stages",
+    "notifications",
+    "version",
+    "allow_failure",
+    "global_env",
+    "merge_mode",
+];
 
 /// The rows before stages, and whether some had to be left off.
 pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
     let config = expander.config;
     let axes: Vec<&'static str> = EXPANSION_KEYS
         .into_iter()
-        .filter(|key| config.get(key).is_some_and(holds_something) && support::key_counts(config, key))
+        .filter(|key| {
+            config.get(key).is_some_and(holds_something) && support::key_counts(config, key)
+        })
         .collect();
     let shared = shared(config);
-    let limit = MAX_ROWS.min(MAX_VALUES / size(&shared).max(1)).max(1);
+    let env = Value::Seq(expander.global_env().to_vec());
+    let limit = MAX_ROWS
+        .min(MAX_VALUES / (size(&shared) + value_size(&env)).max(1))
+        .max(1);
     let (mut rows, mut truncated) = product(config, &axes, limit);
     let included = included(expander);
     if rows.len() == 1 && !included.is_empty() {
@@ -69,9 +82,10 @@ pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
     }
     truncated |= rows.len() > limit;
     rows.truncate(limit);
-    for row in &mut rows {
-        inherit(row, config, &shared, &axes);
-    }
+    let mut rows: Vec<Map> = rows
+        .into_iter()
+        .map(|row| inherit(row, config, &shared, &axes))
+        .collect();
     env::complete(expander, &mut rows);
     rows.retain(|row| !rules::is_excluded(expander, row));
     let supported = rows.iter().map(support::supported_part).collect();
@@ -93,7 +107,9 @@ fn holds_something(value: &Value) -> bool {
 
 fn axis<'c>(config: &'c Map, key: &str) -> &'c [Value] {
     match config.get(key) {
-        Some(Value::Map(env)) if key == "env" && env.get("jobs").is_some() => wrapped(env.get("jobs")),
+        Some(Value::Map(env)) if key == "env" && env.get("jobs").is_some() => {
+            wrapped(env.get("jobs"))
+        }
         value => wrapped(value),
     }
 }
@@ -103,7 +119,9 @@ fn product(config: &Map, axes: &[&'static str], limit: usize) -> (Vec<Map>, bool
         return (Vec::new(), false);
     }
     let lists: Vec<&[Value]> = axes.iter().map(|key| axis(config, key)).collect();
-    let total = lists.iter().fold(1usize, |total, list| total.saturating_mul(list.len()));
+    let total = lists
+        .iter()
+        .fold(1usize, |total, list| total.saturating_mul(list.len()));
     let row = |number: usize| {
         let mut rest = number;
         let mut entries: Vec<(String, Value)> = Vec::with_capacity(axes.len());
@@ -137,33 +155,37 @@ fn shared(config: &Map) -> Map {
     let counts = |(key, value): &(&str, &Value)| {
         !EXPANSION_KEYS.contains(key) && !NOT_SHARED.contains(key) && !value.is_empty()
     };
-    config.iter().filter(counts).map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    let mut shared = Map::new();
+    config
+        .iter()
+        .filter(counts)
+        .for_each(|(key, value)| shared.push_new(key.to_owned(), value.clone()));
+    shared
 }
 
-/// Shared keys, then the first value of each expansion key that the row lacks.
-fn inherit(row: &mut Map, config: &Map, shared: &Map, axes: &[&'static str]) {
-    for (key, value) in shared.iter() {
-        if row.get(key).is_none() {
-            row.insert(key, value.clone());
-        }
-    }
+/// Shared keys and the first value of each expansion key, under what the row has itself.
+fn inherit(row: Map, config: &Map, shared: &Map, axes: &[&'static str]) -> Map {
+    let mut merged = shared.clone();
     for key in axes.iter().filter(|key| **key != "env") {
-        if row.get(key).is_none()
-            && let Some(first) = axis(config, key).first()
-        {
-            row.insert(*key, first.clone());
+        if let Some(first) = axis(config, key).first() {
+            merged.push_new((*key).to_owned(), first.clone());
         }
     }
+    for (key, value) in row {
+        merged.insert(key, value);
+    }
+    merged
 }
 
 fn size(map: &Map) -> usize {
-    fn of(value: &Value) -> usize {
-        match value {
-            Value::Seq(items) => 1 + items.iter().map(of).sum::<usize>(),
-            Value::Map(map) => 1 + size(map),
-            Value::Str(text) => 1 + text.len() / 64,
-            _ => 1,
-        }
+    map.iter().map(|(_, value)| value_size(value)).sum()
+}
+
+fn value_size(value: &Value) -> usize {
+    match value {
+        Value::Seq(items) => 1 + items.iter().map(value_size).sum::<usize>(),
+        Value::Map(map) => 1 + size(map),
+        Value::Str(text) => 1 + text.len() / 64,
+        _ => 1,
     }
-    map.iter().map(|(_, value)| of(value)).sum()
 }

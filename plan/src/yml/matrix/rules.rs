@@ -6,27 +6,38 @@ use crate::value::{Map, Value};
 
 pub(super) fn is_excluded(expander: &Expander<'_>, row: &Map) -> bool {
     expander.job_list("exclude").any(|rule| {
-        excludes(expander, rule, row) && expander.accepts(rule.get("if"), row, "jobs.exclude", "skip_exclude", 1)
+        excludes(expander, rule, row)
+            && expander.accepts(rule.get("if"), row, "jobs.exclude", "skip_exclude", 1)
     })
 }
 
 fn excludes(expander: &Expander<'_>, rule: &Map, row: &Map) -> bool {
-    rule.iter().filter(|(key, _)| *key != "if").all(|(key, value)| match key {
-        "env" => row.get("env").is_some_and(|env| same(&Value::Seq(own_groups(expander, env)), value)),
-        "stage" => is_stage(row.get("stage"), value),
-        _ => lists_equal(wrapped(row.get(key)), wrapped(Some(value))),
-    })
+    rule.iter()
+        .filter(|(key, _)| *key != "if")
+        .all(|(key, value)| match key {
+            "env" => row
+                .get("env")
+                .is_some_and(|env| same(&Value::Seq(own_groups(expander, env)), value)),
+            "stage" => is_stage(row.get("stage"), value),
+            _ => lists_equal(wrapped(row.get(key)), wrapped(Some(value))),
+        })
 }
 
 fn is_stage(stage: Option<&Value>, wanted: &Value) -> bool {
     match stage {
-        None | Some(Value::Null) => wanted.as_str().is_some_and(|name| name.eq_ignore_ascii_case("test")),
+        None | Some(Value::Null) => wanted
+            .as_str()
+            .is_some_and(|name| name.eq_ignore_ascii_case("test")),
         Some(stage) => stage == wanted,
     }
 }
 
 fn lists_equal(left: &[Value], right: &[Value]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+    left.len() == right.len()
+        && left
+            .iter()
+            .zip(right)
+            .all(|(left, right)| same(left, right))
 }
 
 /// Marks the rows that may fail.
@@ -34,7 +45,13 @@ pub(super) fn allow_failures(expander: &Expander<'_>, mut rows: Vec<Map>) -> Vec
     for rule in expander.job_list("allow_failures") {
         for (place, row) in rows.iter_mut().enumerate() {
             let allowed = allows(expander, rule, row)
-                && expander.accepts(rule.get("if"), row, "jobs.allow_failures", "skip_allow_failure", place + 1);
+                && expander.accepts(
+                    rule.get("if"),
+                    row,
+                    "jobs.allow_failures",
+                    "skip_allow_failure",
+                    place + 1,
+                );
             if allowed {
                 row.insert("allow_failure", Value::Bool(true));
             }
@@ -44,14 +61,18 @@ pub(super) fn allow_failures(expander: &Expander<'_>, mut rows: Vec<Map>) -> Vec
 }
 
 fn allows(expander: &Expander<'_>, rule: &Map, row: &Map) -> bool {
-    rule.iter().filter(|(key, _)| *key != "if").all(|(key, value)| match key {
-        "branch" => expander.data.get("branch") == Some(value),
-        "env" => row.get("env").is_some_and(|env| allows_env(expander, env, value)),
-        _ => match row.get(key) {
-            Some(own) => same(own, value),
-            None => *value == Value::Null,
-        },
-    })
+    rule.iter()
+        .filter(|(key, _)| *key != "if")
+        .all(|(key, value)| match key {
+            "branch" => expander.data.get("branch") == Some(value),
+            "env" => row
+                .get("env")
+                .is_some_and(|env| allows_env(expander, env, value)),
+            _ => match row.get(key) {
+                Some(own) => same(own, value),
+                None => *value == Value::Null,
+            },
+        })
 }
 
 /// The row's own groups are those of the rule, or all that the rule has beyond them is global.
@@ -61,7 +82,9 @@ fn allows_env(expander: &Expander<'_>, env: &Value, wanted: &Value) -> bool {
     if lists_equal(&own, wanted) {
         return true;
     }
-    let global = expander.global_env();
-    let mut others = wanted.iter().filter(|group| !own.iter().any(|other| same(other, group))).peekable();
-    others.peek().is_some() && others.all(|group| global.iter().any(|other| same(other, group)))
+    let mut others = wanted
+        .iter()
+        .filter(|group| !own.iter().any(|other| same(other, group)))
+        .peekable();
+    others.peek().is_some() && others.all(|group| expander.is_global(group))
 }

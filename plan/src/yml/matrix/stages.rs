@@ -1,5 +1,7 @@
 //! Stages of rows, conditions of stages, and the final order.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Expander;
 use crate::value::{Map, Value};
 
@@ -16,27 +18,42 @@ pub(super) fn assign(expander: &Expander<'_>, mut rows: Vec<Map>) -> (Vec<Map>, 
         return (Vec::new(), rows);
     }
     name_stages(&listed, &mut rows);
-    let mut stages: Vec<Map> = Vec::new();
-    let found = rows.iter().filter_map(|row| row.text("stage")).map(named);
-    for stage in listed.into_iter().cloned().chain(found) {
-        if !stages.iter().any(|other| is_same(name(other), name(&stage))) {
-            stages.push(stage);
-        }
-    }
+    let mut known: HashSet<String> = HashSet::new();
+    let found: Vec<Map> = rows
+        .iter()
+        .filter_map(|row| row.text("stage"))
+        .map(named)
+        .collect();
+    let mut stages: Vec<Map> = listed.into_iter().cloned().chain(found).collect();
+    stages.retain(|stage| known.insert(folded(name(stage))));
+    let used: HashSet<String> = rows.iter().map(|row| folded(row.text("stage"))).collect();
     let mut number = 0;
     stages.retain(|stage| {
         number += 1;
-        expander.accepts(stage.get("if"), expander.config, "stages", "skip_stage", number)
-            && rows.iter().any(|row| is_same(name(stage), row.text("stage")))
+        used.contains(&folded(name(stage)))
+            && expander.accepts(
+                stage.get("if"),
+                expander.config,
+                "stages",
+                "skip_stage",
+                number,
+            )
     });
-    rows.retain(|row| stages.iter().any(|stage| is_same(name(stage), row.text("stage"))));
+    let left: HashSet<String> = stages.iter().map(|stage| folded(name(stage))).collect();
+    rows.retain(|row| left.contains(&folded(row.text("stage"))));
     (stages, rows)
 }
 
 /// A row without a stage takes that of the row before it, the first ones the default.
 fn name_stages(listed: &[&Map], rows: &mut [Map]) {
-    let names = listed.iter().filter_map(|stage| name(stage)).chain(rows.iter().filter_map(|row| row.text("stage")));
-    let default = names.into_iter().find(|name| name.eq_ignore_ascii_case(DEFAULT_STAGE)).unwrap_or(DEFAULT_STAGE);
+    let names = listed
+        .iter()
+        .filter_map(|stage| name(stage))
+        .chain(rows.iter().filter_map(|row| row.text("stage")));
+    let default = names
+        .into_iter()
+        .find(|name| name.eq_ignore_ascii_case(DEFAULT_STAGE))
+        .unwrap_or(DEFAULT_STAGE);
     let mut current = default.to_owned();
     for row in rows {
         match row.text("stage") {
@@ -49,25 +66,36 @@ fn name_stages(listed: &[&Map], rows: &mut [Map]) {
 }
 
 fn named(name: &str) -> Map {
-    [("name".to_owned(), Value::from(name))].into_iter().collect()
+    [("name".to_owned(), Value::from(name))]
+        .into_iter()
+        .collect()
 }
 
 fn name(stage: &Map) -> Option<&str> {
     stage.text("name")
 }
 
-fn is_same(left: Option<&str>, right: Option<&str>) -> bool {
-    match (left, right) {
-        (Some(left), Some(right)) => left.to_lowercase() == right.to_lowercase(),
-        (left, right) => left == right,
-    }
+/// Names are equal whatever their case.
+fn folded(name: Option<&str>) -> String {
+    name.unwrap_or_default().to_lowercase()
 }
 
 /// By stage, then those that may fail last.
 pub(super) fn reorder(stages: &[Map], mut rows: Vec<Map>) -> Vec<Map> {
-    rows.sort_by_key(|row| {
-        let stage = stages.iter().position(|stage| is_same(name(stage), row.text("stage")));
-        (stage, row.get("allow_failure").is_some_and(|flag| !matches!(flag, Value::Null | Value::Bool(false))))
+    let places: HashMap<String, usize> = stages
+        .iter()
+        .enumerate()
+        .map(|(place, stage)| (folded(name(stage)), place))
+        .collect();
+    rows.sort_by_cached_key(|row| {
+        let stage = row
+            .text("stage")
+            .and_then(|stage| places.get(&folded(Some(stage))));
+        (
+            stage,
+            row.get("allow_failure")
+                .is_some_and(|flag| !matches!(flag, Value::Null | Value::Bool(false))),
+        )
     });
     rows
 }

@@ -16,7 +16,11 @@ pub(super) fn supported_part(row: &Map) -> Map {
             || entry_support(key).is_none_or(|support| holds(row, support))
                 && value_support(key, value).is_none_or(|support| holds(row, support))
     };
-    row.iter().filter(counts).map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    let mut part = Map::new();
+    row.iter()
+        .filter(counts)
+        .for_each(|(key, value)| part.push_new(key.to_owned(), value.clone()));
+    part
 }
 
 fn is_false(value: &Value) -> bool {
@@ -24,14 +28,21 @@ fn is_false(value: &Value) -> bool {
 }
 
 fn entry_support(key: &str) -> Option<&'static Support> {
-    let Kind::Map(root) = &ROOT.kind else { return None };
+    let Kind::Map(root) = &ROOT.kind else {
+        return None;
+    };
     root.entry(key).map(|entry| &entry.support)
 }
 
 fn value_support(key: &str, value: &Value) -> Option<&'static Support> {
-    let Kind::Map(root) = &ROOT.kind else { return None };
+    let Kind::Map(root) = &ROOT.kind else {
+        return None;
+    };
     let text = match &root.entry(key)?.schema.kind {
-        Kind::Any { choices, .. } => choices.iter().map(|choice| choice.schema).find(|schema| schema.is_scalar())?,
+        Kind::Any { choices, .. } => choices
+            .iter()
+            .map(|choice| choice.schema)
+            .find(|schema| schema.is_scalar())?,
         _ => root.entry(key)?.schema,
     };
     enum_support(text, value.as_str()?)
@@ -45,7 +56,12 @@ fn enum_support(schema: &'static Schema, value: &str) -> Option<&'static Support
 }
 
 fn holds(config: &Map, support: &Support) -> bool {
-    let given = |key: &str| -> Vec<&str> { wrapped(config.get(key)).iter().filter_map(Value::as_str).collect() };
+    let given = |key: &str| -> Vec<&str> {
+        wrapped(config.get(key))
+            .iter()
+            .filter_map(Value::as_str)
+            .collect()
+    };
     let fits = |key: &str, only: &[&str], except: &[&str]| {
         if only.is_empty() && except.is_empty() {
             return true;
@@ -55,5 +71,6 @@ fn holds(config: &Map, support: &Support) -> bool {
             || (only.is_empty() || given.iter().any(|value| only.contains(value)))
                 && (except.is_empty() || given.iter().any(|value| !except.contains(value)))
     };
-    fits("language", support.languages, support.not_languages) && fits("os", support.os, support.not_os)
+    fits("language", support.languages, support.not_languages)
+        && fits("os", support.os, support.not_os)
 }

@@ -3,27 +3,46 @@
 use super::deploy::DEPLOYS;
 use super::job::BRANCHES;
 use super::{
-    ANY_MAP, BOOL, Change, EVERYWHERE, Entry, Fill, Kind, LAX_SECURE, LAX_SECURES, MapType, NUM, Prefix, SECURE, SECURES, STR, STRS, Schema,
-    StrType, PLAIN, any, is, key, map, normal, of, one_of, other, prefix, seq, strict_map, text,
+    ANY_MAP, BOOL, Change, EVERYWHERE, Entry, Fill, Kind, LAX_SECURE, LAX_SECURES, MapType, NUM,
+    PLAIN, Prefix, SECURE, SECURES, STR, STRS, Schema, StrType, any, is, key, map, normal, of,
+    one_of, other, prefix, seq, strict_map, text,
 };
 
 const fn addon(keys: &'static [&'static [Entry]]) -> MapType {
-    MapType { change: Change::Enable, ..strict_map(keys) }
+    MapType {
+        change: Change::Enable,
+        ..strict_map(keys)
+    }
 }
 
 const fn addon_with(main: &'static str, keys: &'static [&'static [Entry]]) -> Schema {
-    of(Kind::Map(MapType { prefix: prefix(main), ..addon(keys) }))
+    of(Kind::Map(MapType {
+        prefix: prefix(main),
+        ..addon(keys)
+    }))
 }
 
-static CHROME: Schema = text(StrType { values: &[is("stable"), is("beta")], downcase: true, ..PLAIN });
+static CHROME: Schema = text(StrType {
+    values: &[is("stable"), is("beta")],
+    downcase: true,
+    ..PLAIN
+});
 
 static APT_SOURCE_MAP: Schema = of(Kind::Map(MapType {
     prefix: prefix("name"),
-    ..strict_map(&[&[key("name", &STR), key("sourceline", &STR), key("key_url", &STR)]])
+    ..strict_map(&[&[
+        key("name", &STR),
+        key("sourceline", &STR),
+        key("key_url", &STR),
+    ]])
 }));
 static APT_SOURCE: Schema = any(&[normal(&APT_SOURCE_MAP), other(&STR)]);
 static APT_SOURCE_SEQ: Schema = seq(&APT_SOURCE);
-static APT_SOURCES: Schema = any(&[normal(&APT_SOURCE_SEQ), normal(&APT_SOURCE_MAP), other(&STR)]);
+static APT_SOURCES: Schema = any(&[
+    normal(&APT_SOURCE_SEQ),
+    normal(&APT_SOURCE_MAP),
+    other(&STR),
+]);
 static APT_CONFIG: Schema = map(&[&[key("retries", &BOOL)]]);
 static APT_MAP: Schema = addon_with(
     "packages",
@@ -41,8 +60,18 @@ static ARTIFACTS_MAP: Schema = of(Kind::Map(addon(&[&[
     key("enabled", &BOOL),
     key("bucket", &STR),
     key("endpoint", &STR),
-    key("key", &LAX_SECURE).or(&["aws_access_key_id", "aws_access_key", "access_key_id", "access_key"]),
-    key("secret", &SECURE).or(&["aws_secret_access_key", "aws_secret_key", "secret_access_key", "secret_key"]),
+    key("key", &LAX_SECURE).or(&[
+        "aws_access_key_id",
+        "aws_access_key",
+        "access_key_id",
+        "access_key",
+    ]),
+    key("secret", &SECURE).or(&[
+        "aws_secret_access_key",
+        "aws_secret_key",
+        "secret_access_key",
+        "secret_key",
+    ]),
     key("region", &STR).or(&["s3_region"]),
     key("paths", &STRS),
     key("branch", &STR),
@@ -76,7 +105,11 @@ static CODE_CLIMATE: Schema = any(&[normal(&CODE_CLIMATE_MAP), other(&SECURE), o
 static COVERITY_PROJECT_MAP: Schema = of(Kind::Map(MapType {
     prefix: prefix("name"),
     required: &["name"],
-    ..strict_map(&[&[key("name", &STR), key("version", &STR), key("description", &STR)]])
+    ..strict_map(&[&[
+        key("name", &STR),
+        key("version", &STR),
+        key("description", &STR),
+    ]])
 }));
 static COVERITY_PROJECT: Schema = any(&[normal(&COVERITY_PROJECT_MAP), other(&STR)]);
 static COVERITY_MAP: Schema = of(Kind::Map(addon(&[&[
@@ -102,8 +135,10 @@ static HOMEBREW_MAP: Schema = addon_with(
 );
 static HOMEBREW: Schema = any(&[normal(&HOMEBREW_MAP), other(&STRS), other(&BOOL)]);
 
-static PKG_MAP: Schema =
-    addon_with("packages", &[&[key("packages", &STRS).or(&["package"]), key("branch", &STR)]]);
+static PKG_MAP: Schema = addon_with(
+    "packages",
+    &[&[key("packages", &STRS).or(&["package"]), key("branch", &STR)]],
+);
 static PKG: Schema = any(&[normal(&PKG_MAP), other(&STRS), other(&BOOL)]);
 
 static SAUCE_MAP: Schema = of(Kind::Map(addon(&[&[
@@ -117,7 +152,10 @@ static SAUCE_MAP: Schema = of(Kind::Map(addon(&[&[
 static SAUCE: Schema = any(&[normal(&SAUCE_MAP), other(&BOOL)]);
 
 static SBOM_ON_MAP: Schema = of(Kind::Map(MapType {
-    prefix: Some(Prefix { key: "branch", only_text: true }),
+    prefix: Some(Prefix {
+        key: "branch",
+        only_text: true,
+    }),
     ..strict_map(&[&[
         key("branch", &BRANCHES).or(&["branch"]),
         key("condition", &STRS),
@@ -127,11 +165,22 @@ static SBOM_ON_MAP: Schema = of(Kind::Map(MapType {
 }));
 static SBOM_ON: Schema = any(&[normal(&SBOM_ON_MAP), normal(&BRANCHES)]);
 static SBOM_PHASE: Schema = Schema {
-    defaults: &[Fill { value: "after_success", support: EVERYWHERE }],
-    ..one_of(&[is("before_script"), is("script"), is("after_success"), is("after_failure")])
+    defaults: &[Fill {
+        value: "after_success",
+        support: EVERYWHERE,
+    }],
+    ..one_of(&[
+        is("before_script"),
+        is("script"),
+        is("after_success"),
+        is("after_failure"),
+    ])
 };
 static SBOM_FORMAT: Schema = Schema {
-    defaults: &[Fill { value: "cyclonedx-json", support: EVERYWHERE }],
+    defaults: &[Fill {
+        value: "cyclonedx-json",
+        support: EVERYWHERE,
+    }],
     ..one_of(&[is("cyclonedx-json"), is("cyclonedx-xml"), is("spdx-json")])
 };
 static SBOM_MAP: Schema = of(Kind::Map(addon(&[&[
@@ -145,7 +194,11 @@ static SBOM: Schema = any(&[normal(&SBOM_MAP), other(&BOOL)]);
 
 static SNAP_MAP: Schema = of(Kind::Map(MapType {
     prefix: prefix("name"),
-    ..strict_map(&[&[key("name", &STR), key("classic", &BOOL), key("channel", &STR)]])
+    ..strict_map(&[&[
+        key("name", &STR),
+        key("classic", &BOOL),
+        key("channel", &STR),
+    ]])
 }));
 static SNAP: Schema = any(&[normal(&SNAP_MAP), other(&STR)]);
 static SNAP_SEQ: Schema = seq(&SNAP);

@@ -3,13 +3,17 @@
 use super::job::OS;
 use super::languages::SINGLES;
 use super::{
-    ANY_MAP, BOOL, Choice, EVERYWHERE, Entry, Fill, Kind, LAX_SECURE, MapType, NUM, PLAIN, Prefix, SECURE, SECURES, STR, STR_MAP, STRS, Schema,
-    StrType, any, free_map, is, key, map, normal, of, one_of, other, seq, strict_map, text,
+    ANY_MAP, BOOL, Choice, EVERYWHERE, Entry, Fill, Kind, LAX_SECURE, MapType, NUM, PLAIN, Prefix,
+    SECURE, SECURES, STR, STR_MAP, STRS, Schema, StrType, any, free_map, is, key, map, normal, of,
+    one_of, other, seq, strict_map, text,
 };
 
 static BRANCHES: Schema = any(&[normal(&STRS), normal(&ANY_MAP)]);
 static CONDITIONS_MAP: Schema = of(Kind::Map(MapType {
-    prefix: Some(Prefix { key: "branch", only_text: true }),
+    prefix: Some(Prefix {
+        key: "branch",
+        only_text: true,
+    }),
     ..strict_map(&[
         &[
             key("os", &OS),
@@ -23,7 +27,11 @@ static CONDITIONS_MAP: Schema = of(Kind::Map(MapType {
     ])
 }));
 static CONDITIONS: Schema = any(&[normal(&CONDITIONS_MAP), other(&BRANCHES)]);
-static EDGE_MAP: Schema = map(&[&[key("enabled", &BOOL), key("source", &STR), key("branch", &STR)]]);
+static EDGE_MAP: Schema = map(&[&[
+    key("enabled", &BOOL),
+    key("source", &STR),
+    key("branch", &STR),
+]]);
 static EDGE: Schema = any(&[other(&BOOL), other(&EDGE_MAP)]);
 
 static NAMED: Schema = any(&[other(&STR_MAP), other(&STR)]);
@@ -58,16 +66,39 @@ macro_rules! providers {
     };
 }
 
-static PROVIDERS: Schema = of(Kind::Any { choices: CHOICES, detect: Some("provider") });
+static PROVIDERS: Schema = of(Kind::Any {
+    choices: CHOICES,
+    detect: Some("provider"),
+});
 static PROVIDER_SEQ: Schema = seq(&PROVIDERS);
 pub(super) static DEPLOYS: Schema = any(&[normal(&PROVIDER_SEQ), normal(&PROVIDERS)]);
 
-static CODEDEPLOY_REVISION_TYPE: Schema = text(StrType { values: &[is("s3"), is("github")], ignore_case: true, ..PLAIN });
-static CODEDEPLOY_FILE_EXISTS_BEHAVIOR: Schema = text(StrType { values: &[is("disallow"), is("overwrite"), is("retain")], ignore_case: true, ..PLAIN });
-static HEROKU_STRATEGY: Schema = Schema { defaults: &[Fill { value: "api", support: EVERYWHERE }], ..one_of(&[is("api"), is("git")]) };
+static CODEDEPLOY_REVISION_TYPE: Schema = text(StrType {
+    values: &[is("s3"), is("github")],
+    ignore_case: true,
+    ..PLAIN
+});
+static CODEDEPLOY_FILE_EXISTS_BEHAVIOR: Schema = text(StrType {
+    values: &[is("disallow"), is("overwrite"), is("retain")],
+    ignore_case: true,
+    ..PLAIN
+});
+static HEROKU_STRATEGY: Schema = Schema {
+    defaults: &[Fill {
+        value: "api",
+        support: EVERYWHERE,
+    }],
+    ..one_of(&[is("api"), is("git")])
+};
 static LAMBDA_TRACING_MODE: Schema = one_of(&[is("Active"), is("PassThrough")]);
 static NPM_ACCESS: Schema = one_of(&[is("public"), is("private")]);
-static PAGES_STRATEGY: Schema = Schema { defaults: &[Fill { value: "git", support: EVERYWHERE }], ..one_of(&[is("api"), is("git")]) };
+static PAGES_STRATEGY: Schema = Schema {
+    defaults: &[Fill {
+        value: "git",
+        support: EVERYWHERE,
+    }],
+    ..one_of(&[is("api"), is("git")])
+};
 
 providers! {
     anynines "anynines" [] {

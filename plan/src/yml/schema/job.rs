@@ -4,24 +4,38 @@ use super::addons::ADDONS;
 use super::deploy::DEPLOYS;
 use super::languages::SINGLES;
 use super::{
-    BOOL, Change, EVERYWHERE, Entry, EnumValue, Fill, Format, Kind, MapType, NUM, PLAIN, SECURE, STR, STRS, Schema, StrType, Support,
-    any, free_map, is, key, map, normal, of, one_of, other, prefix, seq, strict_map, text,
+    BOOL, Change, EVERYWHERE, Entry, EnumValue, Fill, Format, Kind, MapType, NUM, PLAIN, SECURE,
+    STR, STRS, Schema, StrType, Support, any, free_map, is, key, map, normal, of, one_of, other,
+    prefix, seq, strict_map, text,
 };
 
 const fn also(name: &'static str, aliases: &'static [&'static str]) -> EnumValue {
-    EnumValue { aliases, ..is(name) }
+    EnumValue {
+        aliases,
+        ..is(name)
+    }
 }
 
 const fn on_os(name: &'static str, os: &'static [&'static str]) -> EnumValue {
-    EnumValue { support: Support { os, ..EVERYWHERE }, ..is(name) }
+    EnumValue {
+        support: Support { os, ..EVERYWHERE },
+        ..is(name)
+    }
 }
 
 const fn stack_language(name: &'static str) -> EnumValue {
-    EnumValue { deprecated: Some("experimental stack language"), ..is(name) }
+    EnumValue {
+        deprecated: Some("experimental stack language"),
+        ..is(name)
+    }
 }
 
 const fn lower(values: &'static [EnumValue]) -> Schema {
-    text(StrType { values, downcase: true, ..PLAIN })
+    text(StrType {
+        values,
+        downcase: true,
+        ..PLAIN
+    })
 }
 
 const LANGUAGES: &[EnumValue] = &[
@@ -68,13 +82,28 @@ const LANGUAGES: &[EnumValue] = &[
     stack_language("__cookiecat__"),
 ];
 
-const NOT_OBJECTIVE_C: Support = Support { not_languages: &["objective-c"], ..EVERYWHERE };
+const NOT_OBJECTIVE_C: Support = Support {
+    not_languages: &["objective-c"],
+    ..EVERYWHERE
+};
 
 const OPERATING_SYSTEMS: &[EnumValue] = &[
-    EnumValue { aliases: &["ubuntu"], support: NOT_OBJECTIVE_C, ..is("linux") },
+    EnumValue {
+        aliases: &["ubuntu"],
+        support: NOT_OBJECTIVE_C,
+        ..is("linux")
+    },
     also("osx", &["mac", "macos", "macosx", "ios"]),
-    EnumValue { aliases: &["win"], support: NOT_OBJECTIVE_C, ..is("windows") },
-    EnumValue { aliases: &["bsd"], support: NOT_OBJECTIVE_C, ..is("freebsd") },
+    EnumValue {
+        aliases: &["win"],
+        support: NOT_OBJECTIVE_C,
+        ..is("windows")
+    },
+    EnumValue {
+        aliases: &["bsd"],
+        support: NOT_OBJECTIVE_C,
+        ..is("freebsd")
+    },
     is("linux-ppc64le"),
 ];
 
@@ -93,15 +122,36 @@ const DISTS: &[EnumValue] = &[
 static JOB_LANGUAGE: Schema = lower(LANGUAGES);
 pub(super) static LANGUAGE: Schema = Schema {
     defaults: &[
-        Fill { value: "ruby", support: Support { not_os: &["osx"], ..EVERYWHERE } },
-        Fill { value: "objective-c", support: Support { os: &["osx"], ..EVERYWHERE } },
+        Fill {
+            value: "ruby",
+            support: Support {
+                not_os: &["osx"],
+                ..EVERYWHERE
+            },
+        },
+        Fill {
+            value: "objective-c",
+            support: Support {
+                os: &["osx"],
+                ..EVERYWHERE
+            },
+        },
     ],
     ..lower(LANGUAGES)
 };
 static OS_DEFAULTED: Schema = Schema {
     defaults: &[
-        Fill { value: "linux", support: NOT_OBJECTIVE_C },
-        Fill { value: "osx", support: Support { languages: &["objective-c"], ..EVERYWHERE } },
+        Fill {
+            value: "linux",
+            support: NOT_OBJECTIVE_C,
+        },
+        Fill {
+            value: "osx",
+            support: Support {
+                languages: &["objective-c"],
+                ..EVERYWHERE
+            },
+        },
     ],
     ..lower(OPERATING_SYSTEMS)
 };
@@ -110,7 +160,13 @@ static OS_SEQ: Schema = seq(&OS_DEFAULTED);
 pub(super) static OSS: Schema = any(&[normal(&OS_SEQ), other(&OS_DEFAULTED)]);
 static JOB_DIST: Schema = lower(DISTS);
 pub(super) static DIST: Schema = Schema {
-    defaults: &[Fill { value: "focal", support: Support { os: &["linux", "linux-ppc64le"], ..EVERYWHERE } }],
+    defaults: &[Fill {
+        value: "focal",
+        support: Support {
+            os: &["linux", "linux-ppc64le"],
+            ..EVERYWHERE
+        },
+    }],
     ..lower(DISTS)
 };
 static ARCH: Schema = lower(&[
@@ -137,60 +193,114 @@ pub(super) static STACK: Schema = Schema {
     ])
 };
 pub(super) static SUDO: Schema = any(&[normal(&BOOL), other(&STR)]);
-pub(super) static VERSION: Schema = text(StrType { format: Some(Format::Version), ..PLAIN });
+pub(super) static VERSION: Schema = text(StrType {
+    format: Some(Format::Version),
+    ..PLAIN
+});
 pub(super) static CONDITION: Schema = text(PLAIN);
 pub(super) static CONDITIONS: Schema = one_of(&[is("v0"), is("v1")]);
 pub(super) static KEEP_NETRC: Schema = any(&[normal(&BOOL)]);
 
-static VM_SIZE: Schema =
-    one_of(&[is("medium"), is("large"), is("x-large"), is("2x-large"), is("gpu-medium"), is("gpu-xlarge")]);
-static VM_CREATE: Schema =
-    of(Kind::Map(MapType { unique_globally: true, ..strict_map(&[&[key("name", &STR)]]) }));
+static VM_SIZE: Schema = one_of(&[
+    is("medium"),
+    is("large"),
+    is("x-large"),
+    is("2x-large"),
+    is("gpu-medium"),
+    is("gpu-xlarge"),
+]);
+static VM_CREATE: Schema = of(Kind::Map(MapType {
+    unique_globally: true,
+    ..strict_map(&[&[key("name", &STR)]])
+}));
 static VM_NAMED: Schema = map(&[&[key("name", &STR)]]);
 static VM_USE: Schema = any(&[other(&VM_NAMED), other(&STR)]);
-pub(super) static VM: Schema = map(&[&[key("size", &VM_SIZE), key("create", &VM_CREATE), key("use", &VM_USE)]]);
+pub(super) static VM: Schema = map(&[&[
+    key("size", &VM_SIZE),
+    key("create", &VM_CREATE),
+    key("use", &VM_USE),
+]]);
 
 static KV_VERSION: Schema = Schema {
-    defaults: &[Fill { value: "kv2", support: EVERYWHERE }],
+    defaults: &[Fill {
+        value: "kv2",
+        support: EVERYWHERE,
+    }],
     ..lower(&[is("kv2"), is("kv1")])
 };
 static VAULT_KV: Schema = map(&[&[key("kv_api_ver", &KV_VERSION)]]);
-static VAULT_NAME: Schema =
-    of(Kind::Map(MapType { required: &["name"], ..strict_map(&[&[key("name", &STR)]]) }));
+static VAULT_NAME: Schema = of(Kind::Map(MapType {
+    required: &["name"],
+    ..strict_map(&[&[key("name", &STR)]])
+}));
 static VAULT_NAMESPACE_ITEM: Schema = any(&[other(&STR), other(&VAULT_NAME)]);
 static VAULT_NAMESPACE_SEQ: Schema = seq(&VAULT_NAMESPACE_ITEM);
-static VAULT_NAMESPACE: Schema = any(&[normal(&VAULT_NAMESPACE_SEQ), other(&STR), other(&VAULT_NAME)]);
+static VAULT_NAMESPACE: Schema = any(&[
+    normal(&VAULT_NAMESPACE_SEQ),
+    other(&STR),
+    other(&VAULT_NAME),
+]);
 static VAULT_NAMESPACED: Schema = map(&[&[key("namespace", &VAULT_NAMESPACE)]]);
 static VAULT_SECRET: Schema = any(&[other(&STR), other(&VAULT_KV), other(&VAULT_NAMESPACED)]);
 static VAULT_SECRET_SEQ: Schema = seq(&VAULT_SECRET);
-static VAULT_SECRETS: Schema =
-    any(&[normal(&VAULT_SECRET_SEQ), other(&STR), other(&VAULT_KV), other(&VAULT_NAMESPACED)]);
+static VAULT_SECRETS: Schema = any(&[
+    normal(&VAULT_SECRET_SEQ),
+    other(&STR),
+    other(&VAULT_KV),
+    other(&VAULT_NAMESPACED),
+]);
 pub(super) static VAULT: Schema = of(Kind::Map(MapType {
     required: &["api_url", "token"],
-    ..strict_map(&[&[key("api_url", &STR), key("token", &SECURE), key("secrets", &VAULT_SECRETS)]])
+    ..strict_map(&[&[
+        key("api_url", &STR),
+        key("token", &SECURE),
+        key("secrets", &VAULT_SECRETS),
+    ]])
 }));
 
-static IMPORT_SOURCE: Schema = text(StrType { vars: &["commit_message"], ..PLAIN });
-static IMPORT_MODE: Schema =
-    one_of(&[is("merge"), is("deep_merge"), is("deep_merge_append"), is("deep_merge_prepend")]);
+static IMPORT_SOURCE: Schema = text(StrType {
+    vars: &["commit_message"],
+    ..PLAIN
+});
+static IMPORT_MODE: Schema = one_of(&[
+    is("merge"),
+    is("deep_merge"),
+    is("deep_merge_append"),
+    is("deep_merge_prepend"),
+]);
 static IMPORT_MAP: Schema = of(Kind::Map(MapType {
     prefix: prefix("source"),
-    ..strict_map(&[&[key("source", &IMPORT_SOURCE), key("mode", &IMPORT_MODE), key("if", &CONDITION)]])
+    ..strict_map(&[&[
+        key("source", &IMPORT_SOURCE),
+        key("mode", &IMPORT_MODE),
+        key("if", &CONDITION),
+    ]])
 }));
 static IMPORT: Schema = any(&[normal(&IMPORT_MAP), other(&IMPORT_SOURCE)]);
 static IMPORT_SEQ: Schema = seq(&IMPORT);
 pub(super) static IMPORTS: Schema = any(&[normal(&IMPORT_SEQ), other(&IMPORT)]);
 
 static ENV_VALUE: Schema = any(&[other(&STR), other(&NUM), other(&BOOL), other(&SECURE)]);
-static ENV_MAP: Schema =
-    of(Kind::Map(MapType { refused: &["global", "jobs", "matrix"], ..free_map(Some(&ENV_VALUE)) }));
-static ENV_TEXT: Schema = text(StrType { format: Some(Format::EnvVar), ..PLAIN });
+static ENV_MAP: Schema = of(Kind::Map(MapType {
+    refused: &["global", "jobs", "matrix"],
+    ..free_map(Some(&ENV_VALUE))
+}));
+static ENV_TEXT: Schema = text(StrType {
+    format: Some(Format::EnvVar),
+    ..PLAIN
+});
 static ENV_VAR: Schema = any(&[normal(&ENV_MAP), normal(&SECURE), other(&ENV_TEXT)]);
-static ENV_SEQ: Schema = of(Kind::Seq { items: &ENV_VAR, env_vars: true });
+static ENV_SEQ: Schema = of(Kind::Seq {
+    items: &ENV_VAR,
+    env_vars: true,
+});
 static ENV_VARS: Schema = any(&[normal(&ENV_SEQ), other(&ENV_VAR)]);
 static ENV_PARTS: Schema = of(Kind::Map(MapType {
     prefix: prefix("jobs"),
-    ..strict_map(&[&[key("global", &ENV_VARS), key("jobs", &ENV_VARS).or(&["matrix"])]])
+    ..strict_map(&[&[
+        key("global", &ENV_VARS),
+        key("jobs", &ENV_VARS).or(&["matrix"]),
+    ]])
 }));
 pub(super) static ENV: Schema = any(&[normal(&ENV_PARTS), other(&ENV_VARS)]);
 
@@ -231,7 +341,9 @@ static CACHE: Schema = any(&[normal(&CACHE_MAP), normal(&NEVER)]);
 
 static GIT_STRATEGY: Schema = one_of(&[is("clone"), is("tarball")]);
 static GIT_DEPTH: Schema = any(&[other(&NUM), other(&BOOL)]);
-static CRLF_FLAG: Schema = of(Kind::Bool { values: &[true, false] });
+static CRLF_FLAG: Schema = of(Kind::Bool {
+    values: &[true, false],
+});
 static CRLF_INPUT: Schema = one_of(&[is("input")]);
 static CRLF: Schema = any(&[other(&CRLF_FLAG), other(&CRLF_INPUT)]);
 static GIT: Schema = map(&[&[

@@ -1,9 +1,14 @@
 //! Keys of single languages: lists at the root, single values in `jobs.*` and under `deploy.on`.
 
-use super::{ANY_MAP, BOOL, EVERYWHERE, Entry, STR, STRS, Schema, Support, any, key, map, normal, other, seq};
+use super::{
+    ANY_MAP, BOOL, EVERYWHERE, Entry, STR, STRS, Schema, Support, any, key, map, normal, other, seq,
+};
 
 const fn languages(languages: &'static [&'static str]) -> Support {
-    Support { languages, ..EVERYWHERE }
+    Support {
+        languages,
+        ..EVERYWHERE
+    }
 }
 
 static ANDROID: Schema = map(&[&[key("components", &STRS), key("licenses", &STRS)]]);
@@ -23,7 +28,9 @@ static VIRTUALENV: Schema = map(&[&[key("system_site_packages", &BOOL)]]);
 
 /// Language keys of the root.
 pub(super) const LISTS: &[Entry] = &[
-    key("jdk", &STRS).only(languages(&["android", "clojure", "groovy", "java", "ruby", "scala"])),
+    key("jdk", &STRS).only(languages(&[
+        "android", "clojure", "groovy", "java", "ruby", "scala",
+    ])),
     key("android", &ANDROID).only(languages(&["android"])),
     key("lein", &STR).only(languages(&["clojure"])),
     key("crystal", &STRS).only(languages(&["crystal"])),
@@ -37,7 +44,9 @@ pub(super) const LISTS: &[Entry] = &[
     key("elixir", &STRS).only(languages(&["elixir"])),
     key("otp_release", &STRS).only(languages(&["elixir", "erlang"])),
     key("elm", &STRS).only(languages(&["elm"])),
-    key("node_js", &STRS).or(&["node"]).only(languages(&["elm", "node_js"])),
+    key("node_js", &STRS)
+        .or(&["node"])
+        .only(languages(&["elm", "node_js"])),
     key("elm_format", &STR).only(languages(&["elm"])),
     key("elm_test", &STR).only(languages(&["elm"])),
     key("go", &STRS).only(languages(&["go"])),
@@ -58,7 +67,9 @@ pub(super) const LISTS: &[Entry] = &[
     key("perl6", &STRS).only(languages(&["perl6"])),
     key("composer_args", &STR).only(languages(&["php"])),
     key("python", &STRS).only(languages(&["python"])),
-    key("virtualenv", &VIRTUALENV).or(&["virtual_env"]).only(languages(&["python"])),
+    key("virtualenv", &VIRTUALENV)
+        .or(&["virtual_env"])
+        .only(languages(&["python"])),
     key("r", &STRS).only(languages(&["r"])),
     key("r_packages", &STRS).only(languages(&["r"])),
     key("r_binary_packages", &STRS).only(languages(&["r"])),
@@ -68,7 +79,9 @@ pub(super) const LISTS: &[Entry] = &[
     key("brew_packages", &STRS).only(languages(&["r"])),
     key("bioc", &STR).only(languages(&["r"])),
     key("bioc_check", &BOOL).only(languages(&["r"])),
-    key("bioc_required", &BOOL).or(&["use_bioc"]).only(languages(&["r"])),
+    key("bioc_required", &BOOL)
+        .or(&["use_bioc"])
+        .only(languages(&["r"])),
     key("bioc_use_devel", &BOOL).only(languages(&["r"])),
     key("cran", &STR).only(languages(&["r"])),
     key("disable_homebrew", &BOOL).only(languages(&["r"])),
@@ -81,8 +94,12 @@ pub(super) const LISTS: &[Entry] = &[
     key("warnings_are_errors", &BOOL).only(languages(&["r"])),
     key("remotes", &STR).only(languages(&["r"])),
     key("repos", &ANY_MAP).only(languages(&["r"])),
-    key("rvm", &STRS).or(&["ruby", "rbenv"]).only(languages(&["ruby", "objective-c"])),
-    key("gemfile", &STRS).or(&["gemfiles"]).only(languages(&["ruby", "objective-c"])),
+    key("rvm", &STRS)
+        .or(&["ruby", "rbenv"])
+        .only(languages(&["ruby", "objective-c"])),
+    key("gemfile", &STRS)
+        .or(&["gemfiles"])
+        .only(languages(&["ruby", "objective-c"])),
     key("bundler_args", &STR).only(languages(&["ruby", "objective-c"])),
     key("xcode_scheme", &STRS).only(languages(&["objective-c"])),
     key("xcode_sdk", &STRS).only(languages(&["objective-c"])),

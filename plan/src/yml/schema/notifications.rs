@@ -2,14 +2,24 @@
 
 use super::job::CONDITION;
 use super::{
-    BOOL, Change, Entry, EnumValue, Kind, LAX_SECURE, LAX_SECURE_SEQ, LAX_SECURES, MapType, PLAIN, SECURE, SECURES, Schema, StrType,
-    any, is, key, normal, of, one_of, other, prefix, seq, strict_map, text,
+    BOOL, Change, Entry, EnumValue, Kind, LAX_SECURE, LAX_SECURE_SEQ, LAX_SECURES, MapType, PLAIN,
+    SECURE, SECURES, Schema, StrType, any, is, key, normal, of, one_of, other, prefix, seq,
+    strict_map, text,
 };
 
 static FREQUENCY: Schema = one_of(&[
-    EnumValue { aliases: &["true"], ..is("always") },
-    EnumValue { aliases: &["false"], ..is("never") },
-    EnumValue { aliases: &["changed"], ..is("change") },
+    EnumValue {
+        aliases: &["true"],
+        ..is("always")
+    },
+    EnumValue {
+        aliases: &["false"],
+        ..is("never")
+    },
+    EnumValue {
+        aliases: &["changed"],
+        ..is("change")
+    },
 ]);
 
 static TEMPLATE: Schema = text(StrType {
@@ -48,21 +58,41 @@ const COMMON: &[Entry] = &[
 ];
 
 const fn channel(main: &'static str, keys: &'static [&'static [Entry]]) -> Schema {
-    of(Kind::Map(MapType { prefix: prefix(main), change: Change::Enable, ..strict_map(keys) }))
+    of(Kind::Map(MapType {
+        prefix: prefix(main),
+        change: Change::Enable,
+        ..strict_map(keys)
+    }))
 }
 
-static CAMPFIRE_MAP: Schema = channel("rooms", &[&[key("rooms", &SECURES), key("template", &TEMPLATES)], COMMON]);
+static CAMPFIRE_MAP: Schema = channel(
+    "rooms",
+    &[
+        &[key("rooms", &SECURES), key("template", &TEMPLATES)],
+        COMMON,
+    ],
+);
 static CAMPFIRE: Schema = any(&[normal(&CAMPFIRE_MAP), other(&SECURES), other(&BOOL)]);
 static CAMPFIRE_SEQ: Schema = seq(&CAMPFIRE);
 static CAMPFIRES: Schema = any(&[normal(&CAMPFIRE_SEQ), normal(&CAMPFIRE)]);
 
 static EMAIL_MAP: Schema = channel("recipients", &[&[key("recipients", &LAX_SECURES)], COMMON]);
-static EMAIL: Schema = any(&[normal(&EMAIL_MAP), normal(&LAX_SECURE_SEQ), other(&LAX_SECURE), other(&BOOL)]);
+static EMAIL: Schema = any(&[
+    normal(&EMAIL_MAP),
+    normal(&LAX_SECURE_SEQ),
+    other(&LAX_SECURE),
+    other(&BOOL),
+]);
 static EMAIL_SEQ: Schema = seq(&EMAIL);
 static EMAILS: Schema = any(&[normal(&EMAIL_SEQ), normal(&EMAIL)]);
 
-static FLOWDOCK_MAP: Schema =
-    channel("api_token", &[&[key("api_token", &SECURE), key("template", &TEMPLATES)], COMMON]);
+static FLOWDOCK_MAP: Schema = channel(
+    "api_token",
+    &[
+        &[key("api_token", &SECURE), key("template", &TEMPLATES)],
+        COMMON,
+    ],
+);
 static FLOWDOCK: Schema = any(&[normal(&FLOWDOCK_MAP), other(&SECURE), other(&BOOL)]);
 static FLOWDOCK_SEQ: Schema = seq(&FLOWDOCK);
 static FLOWDOCKS: Schema = any(&[normal(&FLOWDOCK_SEQ), normal(&FLOWDOCK)]);
@@ -101,13 +131,25 @@ static IRC_MAP: Schema = channel(
         COMMON,
     ],
 );
-static IRC: Schema = any(&[normal(&IRC_MAP), normal(&LAX_SECURE_SEQ), other(&LAX_SECURE), other(&BOOL)]);
+static IRC: Schema = any(&[
+    normal(&IRC_MAP),
+    normal(&LAX_SECURE_SEQ),
+    other(&LAX_SECURE),
+    other(&BOOL),
+]);
 static IRC_SEQ: Schema = seq(&IRC);
 static IRCS: Schema = any(&[normal(&IRC_SEQ), normal(&IRC)]);
 
 static PUSHOVER_MAP: Schema = of(Kind::Map(MapType {
     change: Change::Enable,
-    ..strict_map(&[&[key("api_key", &SECURES), key("users", &SECURES), key("template", &TEMPLATES)], COMMON])
+    ..strict_map(&[
+        &[
+            key("api_key", &SECURES),
+            key("users", &SECURES),
+            key("template", &TEMPLATES),
+        ],
+        COMMON,
+    ])
 }));
 static PUSHOVER: Schema = any(&[normal(&PUSHOVER_MAP), other(&BOOL)]);
 static PUSHOVER_SEQ: Schema = seq(&PUSHOVER);
@@ -115,7 +157,14 @@ static PUSHOVERS: Schema = any(&[normal(&PUSHOVER_SEQ), normal(&PUSHOVER)]);
 
 static SLACK_MAP: Schema = channel(
     "rooms",
-    &[&[key("rooms", &SECURES), key("template", &TEMPLATES), key("on_pull_requests", &BOOL)], COMMON],
+    &[
+        &[
+            key("rooms", &SECURES),
+            key("template", &TEMPLATES),
+            key("on_pull_requests", &BOOL),
+        ],
+        COMMON,
+    ],
 );
 static SLACK: Schema = any(&[normal(&SLACK_MAP), other(&SECURES), other(&BOOL)]);
 static SLACK_SEQ: Schema = seq(&SLACK);
@@ -140,8 +189,13 @@ static WEBHOOK_MAP: Schema = channel(
         COMMON,
     ],
 );
-static WEBHOOK: Schema =
-    any(&[normal(&WEBHOOK_MAP), normal(&URL_SEQ), other(&URL_MAP), other(&LAX_SECURE), other(&BOOL)]);
+static WEBHOOK: Schema = any(&[
+    normal(&WEBHOOK_MAP),
+    normal(&URL_SEQ),
+    other(&URL_MAP),
+    other(&LAX_SECURE),
+    other(&BOOL),
+]);
 static WEBHOOK_SEQ: Schema = seq(&WEBHOOK);
 static WEBHOOKS: Schema = any(&[normal(&WEBHOOK_SEQ), normal(&WEBHOOK)]);
 
@@ -161,4 +215,8 @@ static NOTIFICATIONS_MAP: Schema = of(Kind::Map(MapType {
         key("on_failure", &FREQUENCY),
     ]])
 }));
-pub(super) static NOTIFICATIONS: Schema = any(&[normal(&NOTIFICATIONS_MAP), normal(&EMAIL_SEQ), normal(&EMAIL)]);
+pub(super) static NOTIFICATIONS: Schema = any(&[
+    normal(&NOTIFICATIONS_MAP),
+    normal(&EMAIL_SEQ),
+    normal(&EMAIL),
+]);

@@ -1,15 +1,25 @@
 //! The root of a file.
 
 use super::job::{
-    ARCHS, CONDITIONS, DIST, ENV, IMPORTS, JOB, JOBS, KEEP_NETRC, LANGUAGE, OSS, STACK, STAGES, SUDO, VAULT, VERSION, VM,
+    ARCHS, CONDITIONS, DIST, ENV, IMPORTS, JOB, JOBS, KEEP_NETRC, LANGUAGE, OSS, STACK, STAGES,
+    SUDO, VAULT, VERSION, VM,
 };
 use super::languages::LISTS;
 use super::notifications::NOTIFICATIONS;
 use super::{BOOL, EVERYWHERE, Entry, STR, STRS, Schema, Support, key, map};
 
-const LINUX: Support = Support { os: &["linux"], ..EVERYWHERE };
-const OSX: Support = Support { os: &["osx"], ..EVERYWHERE };
-const C: Support = Support { languages: &["c", "cpp"], ..EVERYWHERE };
+const LINUX: Support = Support {
+    os: &["linux"],
+    ..EVERYWHERE
+};
+const OSX: Support = Support {
+    os: &["osx"],
+    ..EVERYWHERE
+};
+const C: Support = Support {
+    languages: &["c", "cpp"],
+    ..EVERYWHERE
+};
 
 /// The whole language.
 pub(in crate::yml) static ROOT: Schema = map(&[ROOT_KEYS, LISTS, JOB]);

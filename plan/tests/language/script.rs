@@ -1,14 +1,12 @@
 //! Generated scripts are run for real, by bash, in a temporary home.
-#![expect(clippy::disallowed_methods, reason = "tests run programs and read files")]
-#![allow(missing_docs)]
-
-mod common;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use assay_plan::{Build, EventKind, Map, expand, lint};
 use proptest::prelude::*;
+
+use crate::nouns;
 
 struct Ran {
     code: Option<i32>,
@@ -18,13 +16,21 @@ struct Ran {
 /// The first job of a configuration.
 fn first_job(yaml: &str) -> Map {
     let config = lint(yaml.as_bytes()).unwrap().config;
-    expand(&config, &Map::new()).jobs.into_iter().next().unwrap()
+    expand(&config, &Map::new())
+        .jobs
+        .into_iter()
+        .next()
+        .unwrap()
 }
 
 fn run_build(build: &Build, yaml: &str, files: &[(&str, &str)]) -> Ran {
     let home = tempfile::tempdir().unwrap();
     let home_text = home.path().to_str().unwrap();
-    let plan = common::plan(build, first_job(yaml), &[("FROM_OUTSIDE".to_owned(), "it's $HOME".to_owned())]);
+    let plan = nouns::plan(
+        build,
+        first_job(yaml),
+        &[("FROM_OUTSIDE".to_owned(), "it's $HOME".to_owned())],
+    );
     let work = Path::new(&plan.build_dir.replace("/home/travis", home_text)).to_owned();
     std::fs::create_dir_all(&work).unwrap();
     for (name, content) in files {
@@ -35,33 +41,50 @@ fn run_build(build: &Build, yaml: &str, files: &[(&str, &str)]) -> Ran {
     let output = Command::new("bash")
         .arg(&script)
         .env_clear()
-        .envs(plan.env.iter().map(|(name, value)| (name, value.replace("/home/travis", home_text))))
+        .envs(
+            plan.env
+                .iter()
+                .map(|(name, value)| (name, value.replace("/home/travis", home_text))),
+        )
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let mut log = String::from_utf8_lossy(&output.stdout).into_owned();
     log.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ran { code: output.status.code(), log }
+    Ran {
+        code: output.status.code(),
+        log,
+    }
 }
 
 fn run(yaml: &str) -> Ran {
-    run_build(&common::build(), yaml, &[])
+    run_build(&nouns::build(), yaml, &[])
 }
 
 #[test]
 fn a_passing_script_ends_with_0() {
     let ran = run("language: generic\nscript: echo hello");
     assert_eq!(ran.code, Some(0), "{}", ran.log);
-    for part in ["$ echo hello\nhello\n", "The command \"echo hello\" exited with 0.", "\nDone. Your build exited with 0.\n"] {
+    for part in [
+        "$ echo hello\nhello\n",
+        "The command \"echo hello\" exited with 0.",
+        "\nDone. Your build exited with 0.\n",
+    ] {
         assert!(ran.log.contains(part), "{part:?} in {}", ran.log);
     }
 }
 
 #[test]
 fn a_failing_script_runs_on_and_ends_with_1() {
-    let ran = run("language: generic\nscript: [false, echo second]\nafter_success: echo good\nafter_failure: echo bad\nafter_script: echo last");
+    let ran = run(
+        "language: generic\nscript: [false, echo second]\nafter_success: echo good\nafter_failure: echo bad\nafter_script: echo last",
+    );
     assert_eq!(ran.code, Some(1), "{}", ran.log);
-    assert!(ran.log.contains("\nsecond\n") && ran.log.contains("\nbad\n") && ran.log.contains("\nlast\n"));
+    assert!(
+        ran.log.contains("\nsecond\n")
+            && ran.log.contains("\nbad\n")
+            && ran.log.contains("\nlast\n")
+    );
     assert!(!ran.log.contains("\ngood\n"));
     assert!(ran.log.contains("The command \"false\" exited with 1."));
 }
@@ -69,18 +92,32 @@ fn a_failing_script_runs_on_and_ends_with_1() {
 #[test]
 fn a_failing_command_before_the_script_stops_everything() {
     for phase in ["before_install", "install", "before_script"] {
-        let yaml = format!("language: generic\n{phase}: [\"false\", echo next]\nscript: echo script\nafter_failure: echo bad\nafter_script: echo last");
+        let yaml = format!(
+            "language: generic\n{phase}: [\"false\", echo next]\nscript: echo script\nafter_failure: echo bad\nafter_script: echo last"
+        );
         let ran = run(&yaml);
         assert_eq!(ran.code, Some(2), "{phase}: {}", ran.log);
-        assert!(ran.log.contains(&format!("The command \"false\" failed and exited with 1 during {phase}.")), "{}", ran.log);
+        assert!(
+            ran.log.contains(&format!(
+                "The command \"false\" failed and exited with 1 during {phase}."
+            )),
+            "{}",
+            ran.log
+        );
         assert!(ran.log.contains("\nYour build has been stopped.\n"));
-        assert!(["\nnext\n", "\nscript\n", "\nbad\n", "\nlast\n"].iter().all(|text| !ran.log.contains(text)));
+        assert!(
+            ["\nnext\n", "\nscript\n", "\nbad\n", "\nlast\n"]
+                .iter()
+                .all(|text| !ran.log.contains(text))
+        );
     }
 }
 
 #[test]
 fn failures_after_the_script_change_nothing() {
-    let ran = run("language: generic\nscript: 'true'\nbefore_cache: 'false'\nafter_success: ['false', echo on]\nafter_script: 'false'");
+    let ran = run(
+        "language: generic\nscript: 'true'\nbefore_cache: 'false'\nafter_success: ['false', echo on]\nafter_script: 'false'",
+    );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     assert!(ran.log.contains("\non\n"));
 }
@@ -88,24 +125,65 @@ fn failures_after_the_script_change_nothing() {
 #[test]
 fn exit_ends_the_job_with_its_code() {
     assert_eq!(run("language: generic\nscript: exit 7").code, Some(7));
-    assert_eq!(run("language: generic\ninstall: exit 0\nscript: 'false'").code, Some(0));
-    assert_eq!(run("language: generic\nscript: travis_terminate 3").code, Some(3));
+    assert_eq!(
+        run("language: generic\ninstall: exit 0\nscript: 'false'").code,
+        Some(0)
+    );
+    assert_eq!(
+        run("language: generic\nscript: travis_terminate 3").code,
+        Some(3)
+    );
 }
 
 #[test]
 fn phases_share_one_shell() {
-    let ran = run("language: generic\nbefore_script: [cd /, X=5, 'f() { echo f$X; }']\nscript: ['f', pwd]");
+    let ran = run(
+        "language: generic\nbefore_script: [cd /, X=5, 'f() { echo f$X; }']\nscript: ['f', pwd]",
+    );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     assert!(ran.log.contains("\nf5\n") && ran.log.contains("\n/\n"));
+}
+
+#[test]
+fn strict_shells_run_too() {
+    let ran = run("language: generic\nbefore_script: set -eu\nscript: ['true', echo on]\nafter_script: echo last");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("\non\n") && ran.log.contains("\nlast\n"), "{}", ran.log);
+    let ran = run("language: generic\nbefore_script: set -e\nscript: ['false', echo on]");
+    assert_eq!(ran.code, Some(1), "{}", ran.log);
+    assert!(!ran.log.contains("\non\n"), "{}", ran.log);
+}
+
+#[test]
+fn background_programs_do_not_hold_the_job() {
+    let start = std::time::Instant::now();
+    let ran = run("language: generic\nscript: sleep 300 &");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(start.elapsed().as_secs() < 60);
+}
+
+#[test]
+fn an_empty_script_of_a_language_without_one_passes() {
+    let ran = run("language: generic");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
 }
 
 #[test]
 fn skip_skips_and_true_runs_true() {
     let ran = run("language: ruby\ninstall: skip\nscript: skip");
     assert_eq!(ran.code, Some(0), "{}", ran.log);
-    assert!(ran.log.contains("Skipping the install step, as specified in the configuration."));
-    assert_eq!(run("language: generic\ninstall: true\nscript: 'true'").code, Some(0));
-    assert_eq!(run("language: generic\ninstall: false\nscript: 'true'").code, Some(2));
+    assert!(
+        ran.log
+            .contains("Skipping the install step, as specified in the configuration.")
+    );
+    assert_eq!(
+        run("language: generic\ninstall: true\nscript: 'true'").code,
+        Some(0)
+    );
+    assert_eq!(
+        run("language: generic\ninstall: false\nscript: 'true'").code,
+        Some(2)
+    );
 }
 
 #[test]
@@ -135,7 +213,11 @@ fn folds_and_times_are_marked() {
 fn retry_tries_three_times() {
     let ran = run("language: generic\nscript: travis_retry false");
     assert_eq!(ran.code, Some(1), "{}", ran.log);
-    for part in ["The command \"false\" failed. Retrying, 2 of 3.", "Retrying, 3 of 3.", "The command \"false\" failed 3 times."] {
+    for part in [
+        "The command \"false\" failed. Retrying, 2 of 3.",
+        "Retrying, 3 of 3.",
+        "The command \"false\" failed 3 times.",
+    ] {
         assert!(ran.log.contains(part), "{part}: {}", ran.log);
     }
     let ran = run("language: generic\nscript: travis_retry eval '((++n == 2))'");
@@ -153,7 +235,9 @@ fn wait_shows_the_log_and_the_code() {
 
 #[test]
 fn variables_are_exported_unescaped() {
-    let ran = run("language: generic\nenv: A='x y' B=$A-z\nscript: ['echo \"[$A][$B]\"', 'bash -c ''echo child $B''']");
+    let ran = run(
+        "language: generic\nenv: A='x y' B=$A-z\nscript: ['echo \"[$A][$B]\"', 'bash -c ''echo child $B''']",
+    );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     assert!(ran.log.contains("$ export A='x y'\n"), "{}", ran.log);
     assert!(ran.log.contains("[x y][x y-z]") && ran.log.contains("child x y-z"));
@@ -168,11 +252,15 @@ fn variables_from_outside_are_data() {
 #[test]
 fn names_and_messages_are_data() {
     let hostile = "$(touch pwned)`touch pwned`';touch pwned;'\"\n\nEOF\n\\";
-    let mut build = common::build();
+    let mut build = nouns::build();
     build.branch = hostile.to_owned();
     build.commit.message = hostile.to_owned();
     build.stages = vec![hostile.to_owned()];
-    let ran = run_build(&build, "language: generic\nscript: ['test ! -e pwned', 'test \"$TRAVIS_COMMIT_MESSAGE\" = \"$TRAVIS_BRANCH\"']", &[]);
+    let ran = run_build(
+        &build,
+        "language: generic\nscript: ['test ! -e pwned', 'test \"$TRAVIS_COMMIT_MESSAGE\" = \"$TRAVIS_BRANCH\"']",
+        &[],
+    );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
 }
 
@@ -194,7 +282,11 @@ fn travis_variables_are_set() {
         "TRAVIS_STAGE=script",
         "TRAVIS_TEST_RESULT=",
     ] {
-        assert!(ran.log.lines().any(|line| line.ends_with(part)), "{part}: {}", ran.log);
+        assert!(
+            ran.log.lines().any(|line| line.ends_with(part)),
+            "{part}: {}",
+            ran.log
+        );
     }
 }
 
@@ -202,16 +294,26 @@ fn travis_variables_are_set() {
 fn a_version_that_is_not_there_errors_the_job() {
     let ran = run("language: python\npython: '2.1'\nscript: 'true'");
     assert_eq!(ran.code, Some(2), "{}", ran.log);
-    assert!(ran.log.contains("Python 2.1 is not installed on this machine."), "{}", ran.log);
+    assert!(
+        ran.log
+            .contains("Python 2.1 is not installed on this machine."),
+        "{}",
+        ran.log
+    );
     let ran = run("language: c\ncompiler: quitecc\nscript: 'true'");
     assert_eq!(ran.code, Some(2), "{}", ran.log);
-    assert!(ran.log.contains("compiler quitecc is not installed on this machine."), "{}", ran.log);
+    assert!(
+        ran.log
+            .contains("compiler quitecc is not installed on this machine."),
+        "{}",
+        ran.log
+    );
 }
 
 #[test]
 fn without_a_language_nothing_is_set_up() {
     let linted = lint(b"script: 'true'").unwrap();
-    let mut build = common::build();
+    let mut build = nouns::build();
     build.messages = linted.messages;
     let ran = run_build(&build, "script: 'true'", &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.log);
@@ -220,13 +322,17 @@ fn without_a_language_nothing_is_set_up() {
 
 #[test]
 fn python_has_no_default_script() {
-    let ran = run_build(&common::build(), "language: python\ninstall: skip", &[]);
+    let ran = run_build(&nouns::build(), "language: python\ninstall: skip", &[]);
     assert_eq!(ran.code, Some(1), "{}", ran.log);
 }
 
 #[test]
 fn a_makefile_is_the_default_of_go() {
-    let ran = run_build(&common::build(), "language: go\n", &[("Makefile", "all:\n\t@echo made\n")]);
+    let ran = run_build(
+        &nouns::build(),
+        "language: go\n",
+        &[("Makefile", "all:\n\t@echo made\n")],
+    );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     assert!(ran.log.contains("\nmade\n"), "{}", ran.log);
 }
@@ -236,10 +342,20 @@ fn deploy_by_script_runs_only_where_it_may() {
     let deploy = "language: generic\nscript: 'true'\nbefore_deploy: echo before\nafter_deploy: echo after\ndeploy:\n  provider: script\n  script: echo deployed; false\n  on: {branch: BRANCH}\n";
     let ran = run(&deploy.replace("BRANCH", "main"));
     assert_eq!(ran.code, Some(2), "{}", ran.log);
-    assert!(ran.log.contains("\nbefore\n") && ran.log.contains("\ndeployed\n") && ran.log.contains("failed to deploy"));
+    assert!(
+        ran.log.contains("\nbefore\n")
+            && ran.log.contains("\ndeployed\n")
+            && ran.log.contains("failed to deploy")
+    );
     let ran = run(&deploy.replace("BRANCH", "other"));
     assert_eq!(ran.code, Some(0), "{}", ran.log);
-    assert!(ran.log.contains("Skipping a deployment with the script provider because this branch is not permitted"), "{}", ran.log);
+    assert!(
+        ran.log.contains(
+            "Skipping a deployment with the script provider because this branch is not permitted"
+        ),
+        "{}",
+        ran.log
+    );
     let ran = run(&deploy.replace("BRANCH", "main").replace("; false", ""));
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     assert!(ran.log.contains("\nafter\n"));
@@ -247,18 +363,30 @@ fn deploy_by_script_runs_only_where_it_may() {
 
 #[test]
 fn secrets_are_left_out_and_said() {
-    let config = first_job("language: generic\nenv:\n  global:\n  - secure: YWJj\n  - A: {secure: YWJj}\nscript: 'true'");
-    let plan = common::plan(&common::build(), config, &[]);
-    assert!(plan.notes.iter().any(|note| note.contains("encrypted variables") && note.contains('A')), "{:?}", plan.notes);
+    let config = first_job(
+        "language: generic\nenv:\n  global:\n  - secure: YWJj\n  - A: {secure: YWJj}\nscript: 'true'",
+    );
+    let plan = nouns::plan(&nouns::build(), config, &[]);
+    assert!(
+        plan.notes
+            .iter()
+            .any(|note| note.contains("encrypted variables") && note.contains('A')),
+        "{:?}",
+        plan.notes
+    );
     assert!(!plan.script.contains("YWJj"));
 }
 
 #[test]
 fn events_have_names() {
-    let mut build = common::build();
+    let mut build = nouns::build();
     build.event = EventKind::Cron;
     build.tag = Some("v1".to_owned());
-    let ran = run_build(&build, "language: generic\nscript: echo \"$TRAVIS_EVENT_TYPE $TRAVIS_TAG\"", &[]);
+    let ran = run_build(
+        &build,
+        "language: generic\nscript: echo \"$TRAVIS_EVENT_TYPE $TRAVIS_TAG\"",
+        &[],
+    );
     assert!(ran.log.contains("\ncron v1\n"), "{}", ran.log);
 }
 
@@ -266,7 +394,13 @@ fn is_bash(script: &str) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script.sh");
     std::fs::write(&path, script).unwrap();
-    Command::new("bash").arg("-n").arg(&path).stderr(Stdio::null()).status().unwrap().success()
+    Command::new("bash")
+        .arg("-n")
+        .arg(&path)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
 }
 
 proptest! {
@@ -285,10 +419,10 @@ proptest! {
             "services": [text],
         });
         let config: Map = serde_json::from_value(value).unwrap();
-        let mut build = common::build();
+        let mut build = nouns::build();
         build.branch = text.clone();
         build.commit.message = text.clone();
-        let plan = common::plan(&build, config, &[("X".to_owned(), text)]);
+        let plan = nouns::plan(&build, config, &[("X".to_owned(), text)]);
         prop_assert!(is_bash(&plan.script));
     }
 }

@@ -69,7 +69,9 @@ const JOB_KEYS: [&str; 43] = [
 ];
 
 fn corpus(test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("ASSAY_CORPUS").map(PathBuf::from).filter(|folder| folder.is_dir());
+    let folder = std::env::var_os("ASSAY_CORPUS")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_dir());
     if folder.is_none() {
         println!("{test}: skipped, ASSAY_CORPUS names no folder");
     }
@@ -85,16 +87,26 @@ fn to_json(value: &impl serde::Serialize) -> Json {
 }
 
 fn canonical(jobs: &[Map], with_phases: bool) -> String {
-    let jobs: Vec<Json> = jobs.iter().map(|job| canonical_job(job, with_phases)).collect();
+    let jobs: Vec<Json> = jobs
+        .iter()
+        .map(|job| canonical_job(job, with_phases))
+        .collect();
     let text = serde_json::to_string(&jobs).expect("JSON");
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn canonical_job(job: &Map, with_phases: bool) -> Json {
     let mut out = serde_json::Map::new();
-    for key in JOB_KEYS.iter().filter(|key| !matches!(**key, "env" | "allow_failure")) {
+    for key in JOB_KEYS
+        .iter()
+        .filter(|key| !matches!(**key, "env" | "allow_failure"))
+    {
         if let Some(value) = job.get(key).filter(|value| !matches!(value, Value::Null)) {
-            let empty = matches!(value, Value::Seq(items) if items.is_empty()) || value.as_map().is_some_and(Map::is_empty);
+            let empty = matches!(value, Value::Seq(items) if items.is_empty())
+                || value.as_map().is_some_and(Map::is_empty);
             if !empty {
                 out.insert((*key).to_owned(), to_json(value));
             }
@@ -185,7 +197,13 @@ impl Count {
     }
 
     fn print(&self, what: &str) {
-        println!("{what:<12} {:>4} of {:>4}  {:6.2} %  {}", self.agreed, self.all, self.percent(), self.differing.join(" "));
+        println!(
+            "{what:<12} {:>4} of {:>4}  {:6.2} %  {}",
+            self.agreed,
+            self.all,
+            self.percent(),
+            self.differing.join(" ")
+        );
     }
 }
 
@@ -206,9 +224,12 @@ fn filtered_config(config: &Map, data: &Map) -> Json {
 fn show_difference(path: &str, ours: &Json, wanted: &Json) {
     match (ours, wanted) {
         (Json::Object(ours), Json::Object(wanted)) => {
-            let keys: std::collections::BTreeSet<&String> = ours.keys().chain(wanted.keys()).collect();
+            let keys: std::collections::BTreeSet<&String> =
+                ours.keys().chain(wanted.keys()).collect();
             for key in keys {
-                let part = |map: &serde_json::Map<String, Json>| map.get(key).cloned().unwrap_or(Json::Null);
+                let part = |map: &serde_json::Map<String, Json>| {
+                    map.get(key).cloned().unwrap_or(Json::Null)
+                };
                 show_difference(&format!("{path}.{key}"), &part(ours), &part(wanted));
             }
         }
@@ -224,11 +245,19 @@ fn show_difference(path: &str, ours: &Json, wanted: &Json) {
 
 #[test]
 fn agrees_with_the_official_parser() {
-    let Some(folder) = corpus("agrees_with_the_official_parser") else { return };
-    let [mut config, mut matrix, mut full, mut stages, mut messages] = std::array::from_fn(|_| Count::default());
+    let Some(folder) = corpus("agrees_with_the_official_parser") else {
+        return;
+    };
+    let [mut config, mut matrix, mut full, mut stages, mut messages] =
+        std::array::from_fn(|_| Count::default());
     for path in cases(&folder) {
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let expected = std::fs::read(path.with_extension("expected.json")).expect("each case has its expectation");
+        let name = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let expected = std::fs::read(path.with_extension("expected.json"))
+            .expect("each case has its expectation");
         let expected: Json = serde_json::from_slice(&expected).expect("JSON");
         let linted = lint(&std::fs::read(&path).expect("a case can be read"));
         let Ok(linted) = linted else {
@@ -243,16 +272,33 @@ fn agrees_with_the_official_parser() {
         let said: Vec<Json> = linted
             .messages
             .iter()
-            .map(|message| format!("{}:{}:{}", message.level.name(), message.key, message.code).into())
+            .map(|message| {
+                format!("{}:{}:{}", message.level.name(), message.key, message.code).into()
+            })
             .collect();
         if !messages.add(Some(&said) == expected["messages"].as_array(), &name) {
-            println!("{name}: said {}\n{name}: want {}", Json::Array(said), expected["messages"]);
+            println!(
+                "{name}: said {}\n{name}: want {}",
+                Json::Array(said),
+                expected["messages"]
+            );
         }
-        for (place, run) in expected["runs"].as_array().expect("runs").iter().enumerate() {
+        for (place, run) in expected["runs"]
+            .as_array()
+            .expect("runs")
+            .iter()
+            .enumerate()
+        {
             let run_name = format!("{name}/{place}");
             let expansion = expand(&linted.config, &to_map(&run["data"]));
-            matrix.add(run["matrix_sha256"] == canonical(&expansion.jobs, false), &run_name);
-            full.add(run["full_sha256"] == canonical(&expansion.jobs, true), &run_name);
+            matrix.add(
+                run["matrix_sha256"] == canonical(&expansion.jobs, false),
+                &run_name,
+            );
+            full.add(
+                run["full_sha256"] == canonical(&expansion.jobs, true),
+                &run_name,
+            );
             stages.add(to_json(&expansion.stages) == run["stages"], &run_name);
         }
     }
@@ -261,15 +307,34 @@ fn agrees_with_the_official_parser() {
     full.print("full");
     stages.print("stages");
     messages.print("messages");
-    let targets = [(&config, 99.0), (&matrix, 100.0), (&full, 100.0), (&stages, 100.0), (&messages, 97.0)];
-    assert!(targets.iter().all(|(count, target)| count.percent() >= *target), "agreement is below its target");
+    let targets = [
+        (&config, 99.0),
+        (&matrix, 100.0),
+        (&full, 100.0),
+        (&stages, 100.0),
+        (&messages, 97.0),
+    ];
+    assert!(
+        targets
+            .iter()
+            .all(|(count, target)| count.percent() >= *target),
+        "agreement is below its target"
+    );
 }
 
 #[test]
 fn conditions_agree() {
-    let Some(folder) = corpus("conditions_agree") else { return };
-    let places = [folder.join("conditions.jsonl"), folder.join("../conditions.jsonl")];
-    let Some(lines) = places.iter().find_map(|path| std::fs::read_to_string(path).ok()) else {
+    let Some(folder) = corpus("conditions_agree") else {
+        return;
+    };
+    let places = [
+        folder.join("conditions.jsonl"),
+        folder.join("../conditions.jsonl"),
+    ];
+    let Some(lines) = places
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+    else {
         println!("conditions_agree: skipped, no conditions.jsonl");
         return;
     };
@@ -285,7 +350,10 @@ fn conditions_agree() {
             _ => false,
         };
         if !agreed {
-            println!("{id}: {expr:?} is {result:?}, wanted {} {}", case["result"], case["error"]);
+            println!(
+                "{id}: {expr:?} is {result:?}, wanted {} {}",
+                case["result"], case["error"]
+            );
         }
         count.add(agreed, id);
     }

@@ -1,8 +1,9 @@
 //! Nouns for tests, made short.
 
 use assay_plan::{
-    Build, Commit, CommitId, Event, EventKind, Job, JobContext, JobId, JobNumber, JobPlan, Map, Person, RefName, RepoId,
-    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Visibility, plan_job,
+    Build, Commit, CommitId, Event, EventKind, Job, JobContext, JobId, JobNumber, JobPlan, Map,
+    Person, RefName, RepoId, Repository, Request, RequestId, RequestState, Slug, Source, State,
+    Time, Visibility, plan_job,
 };
 
 /// A private repository, acme/widget.
@@ -22,7 +23,10 @@ pub(crate) fn repository() -> Repository {
 
 /// A commit with this message.
 pub(crate) fn commit(message: &str) -> Commit {
-    let alice = Person { name: "Alice".to_owned(), email: "alice@example.org".to_owned() };
+    let alice = Person {
+        name: "Alice".to_owned(),
+        email: "alice@example.org".to_owned(),
+    };
     Commit {
         id: CommitId::parse(&"a1".repeat(20)).unwrap(),
         message: message.to_owned(),

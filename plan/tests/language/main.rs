@@ -1,0 +1,16 @@
+//! The language and the job script, tried from outside: cases, real files, hostile bytes, scripts that are run.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read files, run programs and look at the clock"
+)]
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod nouns;
+#[cfg(test)]
+mod robust;
+#[cfg(test)]
+mod script;

@@ -1,0 +1,223 @@
+//! Whatever bytes come: an answer, in bounded time and memory, without a panic.
+
+use std::time::{Duration, Instant};
+
+use assay_plan::{ConfigFile, Decision, EventKind, Map, decide, eval_condition, expand, lint};
+use proptest::prelude::*;
+
+use crate::nouns;
+
+/// Generous: a debug build on a busy machine; a quadratic step would take hours.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn try_out(bytes: &[u8]) {
+    let start = Instant::now();
+    let request = nouns::request(EventKind::Push, "refs/heads/main");
+    let decision = decide(
+        &nouns::repository(),
+        &request,
+        &nouns::commit("x"),
+        ConfigFile::Bytes(bytes),
+    );
+    if let Decision::Accept(blueprint) = decision {
+        assert!(!blueprint.jobs.is_empty() && blueprint.jobs.len() <= assay_plan::MAX_JOBS);
+    }
+    if let Ok(linted) = lint(bytes) {
+        expand(&linted.config, &Map::new());
+    }
+    let start_of_input = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+    assert!(
+        start.elapsed() < LIMIT,
+        "{:?} for {start_of_input}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn bombs_are_refused() {
+    let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
+    for (name, before) in ('b'..='k').zip('a'..) {
+        bomb.push_str(&format!("{name}: &{name} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n"));
+    }
+    assert!(lint(bomb.as_bytes()).is_err());
+    try_out(bomb.as_bytes());
+    let long = "x".repeat(100_000);
+    let many = ["*a"; 1_000].join(", ");
+    assert!(lint(format!("a: &a {long}\nb: [{many}]\n").as_bytes()).is_err());
+}
+
+#[test]
+fn a_value_that_holds_itself_is_refused() {
+    for text in ["a: &a [*a]", "a: &a {b: *a}", "&a {<<: *a, b: 1}"] {
+        try_out(text.as_bytes());
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    for (open, close) in [
+        ("[", "]"),
+        ("{a: ", "}"),
+        ("- ", ""),
+        ("a:\n ", ""),
+        ("? ", ""),
+        ("!!str ", ""),
+        ("&a ", ""),
+        ("((((", ""),
+    ] {
+        for count in [100, 1_000, 200_000] {
+            try_out(format!("x: {}{}", open.repeat(count), close.repeat(count)).as_bytes());
+            try_out(open.repeat(count).as_bytes());
+        }
+    }
+    let indented: String = (0..1_200)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+        .collect();
+    try_out(indented.as_bytes());
+}
+
+#[test]
+fn large_files_are_bounded() {
+    let keys: String = (0..30_000)
+        .map(|number| format!("key{number}: 1\n"))
+        .collect();
+    try_out(keys.as_bytes());
+    let list = |key: &str| {
+        format!(
+            "{key}:\n{}",
+            (0..8_000)
+                .map(|number| format!("- X={number}\n"))
+                .collect::<String>()
+        )
+    };
+    for key in [
+        "script",
+        "env",
+        "os",
+        "rvm",
+        "jobs",
+        "stages",
+        "notifications",
+        "deploy",
+        "branches",
+        "cache",
+        "addons",
+        "unknown",
+    ] {
+        try_out(list(key).as_bytes());
+    }
+    let include: String = (0..4_000)
+        .map(|number| format!("  - if: branch =~ (a+)+b{number}\n"))
+        .collect();
+    try_out(
+        format!("jobs:\n  include:\n{include}  exclude:\n{include}  allow_failures:\n{include}")
+            .as_bytes(),
+    );
+    let axes: String = ["rvm", "gemfile", "env"]
+        .iter()
+        .map(|key| {
+            format!(
+                "{key}: [{}]\n",
+                (0..500)
+                    .map(|number| format!("\"v={number}\""))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        })
+        .collect();
+    try_out(axes.as_bytes());
+    let root = "x".repeat(500_000);
+    try_out(
+        format!(
+            "script: {root}\nrvm: [{}]",
+            (0..3_000)
+                .map(|n| format!("'{n}'"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+        .as_bytes(),
+    );
+    let keys: String = (0..5_000)
+        .map(|number| format!("langage{number}: &a{number} *a{}\n", number / 2))
+        .collect();
+    try_out(keys.as_bytes());
+}
+
+#[test]
+fn conditions_are_bounded() {
+    let start = Instant::now();
+    let texts = [
+        "(".repeat(100_000),
+        "not ".repeat(100_000),
+        "a = a and ".repeat(50_000),
+        "concat(".repeat(100_000),
+        format!("{} =~ (a+)+$", "a".repeat(50_000)),
+        format!("branch =~ {}", "(a|".repeat(20_000)),
+        format!("'{}", "x".repeat(100_000)),
+    ];
+    for text in texts {
+        let _ = eval_condition(&text, &Map::new());
+    }
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+}
+
+#[test]
+fn odd_files_have_answers() {
+    for bytes in [
+        b"".as_slice(),
+        b"\xff\xfe",
+        b"\0\0\0",
+        b"---\n...\n---\n",
+        b"\t",
+        b"%YAML 9.9\n",
+        b"- a",
+        b"x",
+        b"a: b: c",
+        b"*a",
+        b"? [a]\n: b",
+    ] {
+        try_out(bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        try_out(&bytes);
+    }
+
+    #[test]
+    fn anything_like_yaml(text in "(language|env|jobs|matrix|include|exclude|script|os|if|stages|name|deploy|on|secure|cache|<<|[a-z]{1,3}|[0-9.]{1,4}|: |- |\\[|\\]|\\{|\\}|, |\\n|  |'|\"|&a |\\*a|!x |\\||>|#|~|true|\\$|=){0,80}") {
+        try_out(text.as_bytes());
+    }
+
+    #[test]
+    fn any_configuration(value in configurations()) {
+        try_out(serde_json::to_string(&value).unwrap().as_bytes());
+    }
+
+    #[test]
+    fn any_condition(text in "(and|or|not|in|is|present|blank|=|=~|!~|!=|\\(|\\)|,|branch|tag|env|concat|'|\"|/|[a-z$^.*]{1,4}| ){0,40}") {
+        let _ = eval_condition(&text, &Map::new());
+    }
+}
+
+/// Trees with known keys in the wrong places.
+fn configurations() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i32>().prop_map(Into::into),
+        "(linux|osx|ruby|always|A=1 B=2|\\$X|skip|test|[a-z ]{0,8})".prop_map(Into::into),
+    ];
+    let key = "(language|os|dist|env|global|jobs|matrix|include|exclude|allow_failures|script|install|stages|stage|if|deploy|provider|on|branch|secure|cache|addons|apt|notifications|email|slack|rvm|python|git|depth|branches|only|vault|import|sudo|services|[a-z_]{1,6})";
+    leaf.prop_recursive(5, 60, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::Array),
+            proptest::collection::vec((key, inner), 0..6)
+                .prop_map(|entries| serde_json::Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}

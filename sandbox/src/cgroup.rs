@@ -12,6 +12,14 @@ pub(crate) mod base;
 /// What the names of all groups begin with.
 const NAME: &str = "assay-";
 
+/// Name of the group of a run, or its beginning.
+fn name(id: &str) -> String {
+    match id.starts_with(NAME) {
+        true => id.to_owned(),
+        false => format!("{NAME}{id}"),
+    }
+}
+
 /// A group that limits something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Group {
@@ -68,7 +76,7 @@ impl Groups {
 
     /// Makes one group, or takes it if it was made for another controller of the same hierarchy.
     fn group(&mut self, parent: &Path, id: &str) -> Option<PathBuf> {
-        let path = parent.join(format!("{NAME}{id}"));
+        let path = parent.join(name(id));
         if self.paths.contains(&path) {
             return Some(path);
         }
@@ -268,7 +276,7 @@ fn number(path: &Path, file: &str) -> u64 {
 
 /// Kills and removes the groups of runs whose id begins with `prefix`.
 pub(crate) fn clean_up(base: &Base, prefix: &str) {
-    let begin = format!("{NAME}{prefix}");
+    let begin = name(prefix);
     for parent in base.places.iter().map(|place| &place.parent) {
         let Ok(entries) = std::fs::read_dir(parent) else {
             continue;

@@ -265,7 +265,7 @@ fn ignores_signals(world: &World) -> Tried {
 }
 
 fn zombies(world: &World) -> Tried {
-    let script = "i=0; while [ $i -lt 200 ]; do (sleep 0 & exec sleep 0) & i=$((i+1)); done; wait; wait; \
+    let script = "i=0; while [ $i -lt 200 ]; do (sleep 0 & exec sleep 0) & i=$((i+1)); done; wait; wait; exec 2>/dev/null; \
                   n=0; while [ $(ls -d /proc/[0-9]* | wc -l) -gt 5 ] && [ $n -lt 200 ]; do n=$((n+1)); done; ls -d /proc/[0-9]* | wc -l";
     let mut many = spec(script);
     many.limits.processes = 1000;
@@ -489,7 +489,7 @@ fn whole_output(world: &World) -> Tried {
 
 fn dropped(world: &World) -> Tried {
     let mark = format!("7{}", std::process::id());
-    let pids = world
+    let watched = world
         .runtime
         .block_on(async {
             let job = spec(&format!(
@@ -502,11 +502,10 @@ fn dropped(world: &World) -> Tried {
                     break;
                 }
             }
-            Ok(processes_with(&mark))
+            Ok(watch(&processes_with(&mark)))
         })
         .map_err(|error: RunError| error.to_string())?;
-    let watched = watch(&pids);
-    expect(watched.len() >= 2, &pids)?;
+    expect(watched.len() >= 2, &watched)?;
     wait_for_end(&watched)
 }
 

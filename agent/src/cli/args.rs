@@ -147,6 +147,9 @@ pub(crate) struct Up {
 
 /// Run the daemon as its configuration says
 ///
+/// Once it takes work, one line on standard output says where it listens, and systemd is told (Type=notify). It writes
+/// its own log to standard error.
+///
 /// Ends on SIGTERM or Ctrl-C: running jobs get a moment to finish (shutdown.grace) and are put back into the queue
 /// otherwise.
 #[derive(Debug, Args)]

@@ -32,7 +32,13 @@ pub(crate) fn serve(args: args::Serve, global: &Global, screen: &Screen) -> Outc
         repositories: Vec::new(),
         install_hooks: false,
     };
-    run(options, |address, _| screen.line(&format!("ready: {address}")))
+    run(options, |address, _| {
+        if screen.json {
+            screen.json(&json!({ "address": address }))
+        } else {
+            screen.line(&format!("ready: {address}"))
+        }
+    })
 }
 
 /// `assay up`

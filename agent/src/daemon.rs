@@ -28,8 +28,8 @@ use tokio::task::JoinHandle;
 pub(crate) use demo::demo;
 pub(crate) use run::run;
 
-use crate::config::{AccessMode, Config};
 use self::core::{Core, Mailbox, Message};
+use crate::config::{AccessMode, Config};
 use hands::Hands;
 use intake::Intake;
 use runner::Runner;
@@ -53,13 +53,22 @@ pub(crate) enum DaemonError {
     #[error("cannot open the state folder {path}: {source}")]
     Store { path: PathBuf, source: StoreError },
     #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("cannot make the socket {path}: {source}")]
-    Socket { path: PathBuf, source: std::io::Error },
+    Socket {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot serve {path}: {source}")]
     Repository { path: PathBuf, source: CommandError },
     #[error("cannot install the hook in {path}: {source}")]
-    Hook { path: PathBuf, source: assay_hooks::HookError },
+    Hook {
+        path: PathBuf,
+        source: assay_hooks::HookError,
+    },
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("cannot start a thread: {0}")]
@@ -85,19 +94,38 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts everything. When this returns, pushes are taken in and the API answers.
     pub(crate) async fn start(options: Options) -> Result<Daemon, DaemonError> {
-        let Options { state, config, repositories, install_hooks } = options;
+        let Options {
+            state,
+            config,
+            repositories,
+            install_hooks,
+        } = options;
         let store = open(&state).await?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|source| DaemonError::Listen { address: config.listen, source })?;
+        let listener =
+            TcpListener::bind(config.listen)
+                .await
+                .map_err(|source| DaemonError::Listen {
+                    address: config.listen,
+                    source,
+                })?;
         let bound = listener.local_addr().unwrap_or(config.listen);
-        let tls = config.tls.as_ref().map(|tls| Tls::load(tls.cert.clone(), tls.key.clone())).transpose()?;
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|tls| Tls::load(tls.cert.clone(), tls.key.clone()))
+            .transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let address = config.web.clone().unwrap_or_else(|| format!("{scheme}://{bound}"));
+        let address = config
+            .web
+            .clone()
+            .unwrap_or_else(|| format!("{scheme}://{bound}"));
         let run = state.join("run");
         let (control, hook) = (run.join("assay.sock"), run.join("hook.sock"));
         let socket = |path: &Path, mode| {
-            intake::bind(path, mode).map_err(|source| DaemonError::Socket { path: path.to_owned(), source })
+            intake::bind(path, mode).map_err(|source| DaemonError::Socket {
+                path: path.to_owned(),
+                source,
+            })
         };
         let (control_listener, hook_listener) = (socket(&control, 0o600)?, socket(&hook, 0o666)?);
 
@@ -105,23 +133,41 @@ impl Daemon {
         assay_sandbox::clean_up(&prefix);
         let (mailbox, inbox) = Mailbox::new();
         let runner = Runner::new(store.clone(), &config, address.clone(), prefix, launcher());
-        let hands = Arc::new(Hands::new(store.clone(), mailbox.clone(), runner));
+        let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let core = start_core(&store, &hands, &state, &config, inbox).await?;
         let burst = config.reconcile.limit;
-        let intake =
-            Arc::new(Intake::new(store.clone(), mailbox.clone(), Arc::clone(&hands), address.clone(), burst));
+        let intake = Arc::new(Intake::new(
+            store.clone(),
+            mailbox.clone(),
+            Arc::clone(&hands),
+            address.clone(),
+            burst,
+        ));
         let (commands, obeyed) = mpsc::channel(64);
         let api = Api::new(store, commands, api_settings(&config, &address, &state));
         let (shutdown, ending) = watch::channel(false);
 
-        register(&intake, &config, repositories, install_hooks.then_some(hook.as_path())).await?;
+        register(
+            &intake,
+            &config,
+            repositories,
+            install_hooks.then_some(hook.as_path()),
+        )
+        .await?;
         let intakes = vec![
             tokio::spawn(Arc::clone(&intake).serve(hook_listener)),
             tokio::spawn(commands::obey(obeyed, Arc::clone(&intake))),
-            tokio::spawn(look_on_a_timer(intake, config.reconcile.interval.duration())),
+            tokio::spawn(look_on_a_timer(
+                intake,
+                config.reconcile.interval.duration(),
+            )),
         ];
         let servers = vec![
-            tokio::spawn(assay_api::serve_control(control_listener, api.clone(), ending.clone())),
+            tokio::spawn(assay_api::serve_control(
+                control_listener,
+                api.clone(),
+                ending.clone(),
+            )),
             tokio::spawn(assay_api::serve(listener, tls, api.clone(), ending)),
         ];
         tracing::info!(address, state = %state.display(), "ready");
@@ -146,7 +192,11 @@ impl Daemon {
 
     /// A one-time link that opens the pages.
     pub(crate) fn link(&self) -> String {
-        format!("{}{}", self.address, self.api.one_time_link().unwrap_or_default())
+        format!(
+            "{}{}",
+            self.address,
+            self.api.one_time_link().unwrap_or_default()
+        )
     }
 
     /// Serves until SIGTERM, SIGINT or SIGHUP, then ends in order.
@@ -193,8 +243,10 @@ async fn open(state: &Path) -> Result<Store, DaemonError> {
     let path = state.to_owned();
     let opened = tokio::task::spawn_blocking(move || Store::open(&path)).await;
     let result = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    let (store, Opened { notes }) =
-        result.map_err(|source| DaemonError::Store { path: state.to_owned(), source })?;
+    let (store, Opened { notes }) = result.map_err(|source| DaemonError::Store {
+        path: state.to_owned(),
+        source,
+    })?;
     for note in notes {
         tracing::warn!(note, "state folder");
     }
@@ -208,7 +260,8 @@ async fn start_core(
     config: &Config,
     inbox: mpsc::UnboundedReceiver<Message>,
 ) -> Result<std::thread::JoinHandle<()>, DaemonError> {
-    let run_limit = i64::try_from((config.limits.time.duration() + config.limits.grace.duration()).as_millis());
+    let run_limit =
+        i64::try_from((config.limits.time.duration() + config.limits.grace.duration()).as_millis());
     let settings = Settings {
         workers: config.jobs,
         burst: config.reconcile.limit,
@@ -220,8 +273,14 @@ async fn start_core(
     let restored = tokio::task::spawn_blocking(move || Core::restore(store, hands, settings)).await;
     let core = restored
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-        .map_err(|source| DaemonError::Store { path: state.to_owned(), source })?;
-    std::thread::Builder::new().name("core".to_owned()).spawn(move || core.work(inbox)).map_err(DaemonError::Thread)
+        .map_err(|source| DaemonError::Store {
+            path: state.to_owned(),
+            source,
+        })?;
+    std::thread::Builder::new()
+        .name("core".to_owned())
+        .spawn(move || core.work(inbox))
+        .map_err(DaemonError::Thread)
 }
 
 /// Registers the repositories of the configuration and of the command line that aren't yet, and installs hooks.
@@ -247,17 +306,24 @@ async fn register(
     });
     for wanted in configured.chain(given) {
         let path = wanted.path.clone();
-        let known = commands::git_dir(&path).is_ok_and(|dir| intake.hands.repository_at(&dir).is_some());
+        let known =
+            commands::git_dir(&path).is_ok_and(|dir| intake.hands.repository_at(&dir).is_some());
         if !known {
             let added = commands::add(intake, wanted).await;
             added.map_err(|source| DaemonError::Repository { path, source })?;
         }
     }
-    let Some(socket) = hook_socket else { return Ok(()) };
+    let Some(socket) = hook_socket else {
+        return Ok(());
+    };
     for path in paths {
         let dir = commands::git_dir(&path).unwrap_or_else(|_| path.clone());
-        let options = assay_hooks::InstallOptions { program: program(), socket: socket.to_owned() };
-        assay_hooks::install(&dir, &options).map_err(|source| DaemonError::Hook { path, source })?;
+        let options = assay_hooks::InstallOptions {
+            program: program(),
+            socket: socket.to_owned(),
+        };
+        assay_hooks::install(&dir, &options)
+            .map_err(|source| DaemonError::Hook { path, source })?;
     }
     Ok(())
 }
@@ -292,14 +358,21 @@ pub(crate) fn program() -> PathBuf {
 
 /// How sandboxes are launched: this very program, even when its file has been replaced meanwhile.
 pub(crate) fn launcher() -> Launcher {
-    Launcher { program: PathBuf::from("/proc/self/exe"), args: vec![crate::LAUNCH.to_owned()] }
+    Launcher {
+        program: PathBuf::from("/proc/self/exe"),
+        args: vec![crate::LAUNCH.to_owned()],
+    }
 }
 
 /// Prefix of this daemon's sandboxes, so that a new daemon finds what a dead one left, and nobody else's.
 fn run_prefix(state: &Path) -> String {
     let path = state.canonicalize().unwrap_or_else(|_| state.to_owned());
-    let hash = path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     format!("assay-{hash:016x}-")
 }

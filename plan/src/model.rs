@@ -81,7 +81,9 @@ impl Slug {
                 && part.len() <= 100
                 && part != "."
                 && part != ".."
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         };
         match text.split_once('/') {
             Some((owner, name)) if good(owner) && good(name) => Ok(Slug(text.to_owned())),
@@ -162,8 +164,14 @@ impl RefName {
             && !text.contains("//")
             && !text.contains("@{")
             && !text.bytes().any(bad_byte)
-            && !text.split('/').any(|part| part.starts_with('.') || part.ends_with(".lock"));
-        if good { Ok(RefName(text.to_owned())) } else { Err(NameError::Ref(text.to_owned())) }
+            && !text
+                .split('/')
+                .any(|part| part.starts_with('.') || part.ends_with(".lock"));
+        if good {
+            Ok(RefName(text.to_owned()))
+        } else {
+            Err(NameError::Ref(text.to_owned()))
+        }
     }
 
     /// The whole name.
@@ -260,7 +268,10 @@ impl State {
 
     /// Passed, failed, errored or canceled.
     pub fn is_final(self) -> bool {
-        matches!(self, State::Passed | State::Failed | State::Errored | State::Canceled)
+        matches!(
+            self,
+            State::Passed | State::Failed | State::Errored | State::Canceled
+        )
     }
 }
 
@@ -335,9 +346,14 @@ impl EventKind {
 
     /// Reads a name made by [`EventKind::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [EventKind::Push, EventKind::PullRequest, EventKind::Api, EventKind::Cron]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        [
+            EventKind::Push,
+            EventKind::PullRequest,
+            EventKind::Api,
+            EventKind::Cron,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
     }
 }
 
@@ -411,9 +427,13 @@ impl RequestState {
 
     /// Reads a name made by [`RequestState::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [RequestState::Pending, RequestState::Accepted, RequestState::Rejected]
-            .into_iter()
-            .find(|state| state.name() == name)
+        [
+            RequestState::Pending,
+            RequestState::Accepted,
+            RequestState::Rejected,
+        ]
+        .into_iter()
+        .find(|state| state.name() == name)
     }
 }
 
@@ -440,7 +460,9 @@ impl Request {
     /// Short name of the branch; for a tag the tag's name (as in `TRAVIS_BRANCH`).
     pub fn branch(&self) -> &str {
         let name = &self.event.ref_name;
-        name.branch().or_else(|| name.tag()).unwrap_or_else(|| name.as_str())
+        name.branch()
+            .or_else(|| name.tag())
+            .unwrap_or_else(|| name.as_str())
     }
 
     /// The tag's name, when a tag was pushed.
@@ -546,7 +568,9 @@ impl Verdict {
             Verdict::Exit(0) => State::Passed,
             Verdict::Exit(1) => State::Failed,
             Verdict::Canceled => State::Canceled,
-            Verdict::Exit(_) | Verdict::Limit(_) | Verdict::Broken(_) | Verdict::Lost(_) => State::Errored,
+            Verdict::Exit(_) | Verdict::Limit(_) | Verdict::Broken(_) | Verdict::Lost(_) => {
+                State::Errored
+            }
         }
     }
 }

@@ -115,7 +115,10 @@ fn a_lost_database_is_rebuilt_from_the_journal() {
     std::fs::remove_dir_all(server.state().join("db")).unwrap();
     server.run();
     let after = server.newest_build("team/app");
-    assert_eq!((&after["build"], &after["jobs"]), (&before["build"], &before["jobs"]));
+    assert_eq!(
+        (&after["build"], &after["jobs"]),
+        (&before["build"], &before["jobs"])
+    );
     server.stop();
     let output = server.try_cli(&["fsck"]);
     assert!(

@@ -52,10 +52,7 @@ fn a_line_is_seen_on_the_page_by_the_command_line_and_in_the_push_before_the_job
         "and the job still runs"
     );
 
-    git(
-        &repo.clone,
-        &["push", "--quiet", "origin", "signal"],
-    );
+    git(&repo.clone, &["push", "--quiet", "origin", "signal"]);
     assert!(pushed.any(|line| line.contains("signal seen")));
     assert!(followed.any(|line| line.contains("signal seen")));
     assert!(push.wait().unwrap().success());

@@ -18,7 +18,14 @@ script:
   - echo change >>run.sh && git -c user.name=J -c user.email=j@x commit -qam inside && git log -1 --format=%s
 ";
     let repo = Repo::new(dir.path(), "team/app", &[("run.sh", "#!/bin/sh\n")]);
-    assert!(Command::new("chmod").arg("+x").arg(repo.clone.join("run.sh")).status().unwrap().success());
+    assert!(
+        Command::new("chmod")
+            .arg("+x")
+            .arg(repo.clone.join("run.sh"))
+            .status()
+            .unwrap()
+            .success()
+    );
     std::os::unix::fs::symlink("run.sh", repo.clone.join("link")).unwrap();
     repo.commit("second", &[]);
     git(&repo.clone, &["tag", "-a", "v1.0", "-m", "one"]);
@@ -111,9 +118,7 @@ fn a_submodule_comes_from_a_repository_that_shares_with_this_one_and_from_no_str
     let dir = tempfile::tempdir().unwrap();
     let library = Repo::new(dir.path(), "team/library", &[("lib.txt", "shared words\n")]);
     let app = Repo::new(dir.path(), "team/app", &[]);
-    for repo in [&library] {
-        assert!(repo.push(&["origin", "main"]).status.success());
-    }
+    assert!(library.push(&["origin", "main"]).status.success());
     let library_path = library.bare.to_str().unwrap();
     git(
         &app.clone,

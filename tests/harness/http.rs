@@ -20,7 +20,6 @@ impl Answer {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
     }
-
 }
 
 /// Sends a request and reads the answer to its end. HTTP/1.0, so that no body comes in chunks.
@@ -36,7 +35,6 @@ pub(crate) fn request(
     reader.read_to_end(&mut bytes).expect("the answer ends");
     Answer {
         status,
-        headers,
         body: String::from_utf8_lossy(&bytes).into_owned(),
     }
 }

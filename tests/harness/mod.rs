@@ -5,7 +5,6 @@ mod http;
 mod repo;
 mod server;
 
-
 pub(crate) use repo::{Repo, git, git_command};
 pub(crate) use server::{ASSAY, Server};
 

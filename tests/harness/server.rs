@@ -233,6 +233,7 @@ impl Server {
 }
 
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "a failed case shows the daemon's log")]
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {

@@ -33,8 +33,20 @@ async fn do_one(command: Command, intake: &Intake) {
             tracing::info!(?target, by, "restart");
             let _ = reply.send(restart(intake, target, by).await);
         }
-        Command::AddRepository { path, slug, visibility, build, reply } => {
-            let wanted = Wanted { path: PathBuf::from(path), slug, visibility, share: Vec::new(), build };
+        Command::AddRepository {
+            path,
+            slug,
+            visibility,
+            build,
+            reply,
+        } => {
+            let wanted = Wanted {
+                path: PathBuf::from(path),
+                slug,
+                visibility,
+                share: Vec::new(),
+                build,
+            };
             let _ = reply.send(add(intake, wanted).await);
         }
         Command::RemoveRepository { id, reply } => {
@@ -44,7 +56,12 @@ async fn do_one(command: Command, intake: &Intake) {
             let _ = reply.send(update(intake, id, patch).await);
         }
         Command::Reconcile { repo, reply } => {
-            for one in intake.hands.repositories().into_iter().filter(|one| repo.is_none_or(|id| id == one.id)) {
+            for one in intake
+                .hands
+                .repositories()
+                .into_iter()
+                .filter(|one| repo.is_none_or(|id| id == one.id))
+            {
                 intake.look_with_spool(&one).await;
             }
             let _ = reply.send(Ok(()));
@@ -53,7 +70,11 @@ async fn do_one(command: Command, intake: &Intake) {
 }
 
 async fn cancel(intake: &Intake, target: Target) -> Result<(), CommandError> {
-    match intake.mailbox.ask(|reply| Message::Ask(Input::Cancel(target), reply)).await {
+    match intake
+        .mailbox
+        .ask(|reply| Message::Ask(Input::Cancel(target), reply))
+        .await
+    {
         Some(Ok(())) => Ok(()),
         Some(Err(Refused::NotFound)) => Err(CommandError::NotFound),
         Some(Err(_)) => Err(CommandError::CantCancel),
@@ -76,7 +97,11 @@ async fn restart(intake: &Intake, target: Target, by: String) -> Result<(), Comm
         Ok(Some(Box::new((build, jobs))))
     })
     .await?;
-    match intake.mailbox.ask(|reply| Message::Ask(Input::Restart { target, by, stored }, reply)).await {
+    match intake
+        .mailbox
+        .ask(|reply| Message::Ask(Input::Restart { target, by, stored }, reply))
+        .await
+    {
         Some(Ok(())) => Ok(()),
         Some(Err(Refused::NotFound)) => Err(CommandError::NotFound),
         Some(Err(refused)) => Err(CommandError::CantRestart(refused.to_string())),
@@ -99,7 +124,12 @@ pub(super) async fn add(intake: &Intake, wanted: Wanted) -> Result<Repository, C
     let refuse = |text: String| Err(CommandError::Refused(text));
     let path = match git_dir(&wanted.path) {
         Ok(path) => path,
-        Err(error) => return refuse(format!("cannot find a repository at {}: {error}", wanted.path.display())),
+        Err(error) => {
+            return refuse(format!(
+                "cannot find a repository at {}: {error}",
+                wanted.path.display()
+            ));
+        }
     };
     let Some(text) = path.to_str().map(str::to_owned) else {
         return refuse(format!("the path {} is not text (UTF-8)", path.display()));
@@ -113,18 +143,32 @@ pub(super) async fn add(intake: &Intake, wanted: Wanted) -> Result<Repository, C
             return refuse(format!("{slug} is registered already"));
         }
         if other.source == Source::Path(text.clone()) {
-            return refuse(format!("{} is registered already, as {}", path.display(), other.slug));
+            return refuse(format!(
+                "{} is registered already, as {}",
+                path.display(),
+                other.slug
+            ));
         }
     }
     let (store, source) = (intake.store.clone(), Source::Path(text.clone()));
-    let refs: Result<SourceRefs, GitError> = tokio::task::spawn_blocking(move || store.git().refs(&source))
-        .await
-        .map_err(|_| CommandError::Unavailable)?;
+    let refs: Result<SourceRefs, GitError> =
+        tokio::task::spawn_blocking(move || store.git().refs(&source))
+            .await
+            .map_err(|_| CommandError::Unavailable)?;
     let refs = match refs {
         Ok(refs) => refs,
-        Err(error) => return refuse(format!("cannot read the repository at {}: {error}", path.display())),
+        Err(error) => {
+            return refuse(format!(
+                "cannot read the repository at {}: {error}",
+                path.display()
+            ));
+        }
     };
-    let build = if wanted.build { first_event(&refs)? } else { None };
+    let build = if wanted.build {
+        first_event(&refs)?
+    } else {
+        None
+    };
     let repository = Repository {
         id: RepoId(0),
         slug,
@@ -136,8 +180,16 @@ pub(super) async fn add(intake: &Intake, wanted: Wanted) -> Result<Repository, C
         share: wanted.share,
         created_at: clock::now(),
     };
-    let new = NewRepository { repository, refs: refs.refs, build };
-    match intake.mailbox.ask(|reply| Message::Add(Box::new(new), reply)).await {
+    let new = NewRepository {
+        repository,
+        refs: refs.refs,
+        build,
+    };
+    match intake
+        .mailbox
+        .ask(|reply| Message::Add(Box::new(new), reply))
+        .await
+    {
         Some(result) => result.map_err(failed),
         None => Err(CommandError::Unavailable),
     }
@@ -160,12 +212,19 @@ fn first_event(refs: &SourceRefs) -> Result<Option<Event>, CommandError> {
             delivery: None,
             refuse: None,
         })),
-        _ => Err(CommandError::Refused("the repository's default branch has no commit to build".to_owned())),
+        _ => Err(CommandError::Refused(
+            "the repository's default branch has no commit to build".to_owned(),
+        )),
     }
 }
 
 async fn remove(intake: &Intake, id: RepoId) -> Result<(), CommandError> {
-    if !intake.hands.repositories().iter().any(|repository| repository.id == id) {
+    if !intake
+        .hands
+        .repositories()
+        .iter()
+        .any(|repository| repository.id == id)
+    {
         return Err(CommandError::NotFound);
     }
     match intake.mailbox.ask(|reply| Message::Remove(id, reply)).await {
@@ -174,15 +233,27 @@ async fn remove(intake: &Intake, id: RepoId) -> Result<(), CommandError> {
     }
 }
 
-async fn update(intake: &Intake, id: RepoId, patch: RepositoryPatch) -> Result<Repository, CommandError> {
-    let mut repository =
-        intake.hands.repositories().into_iter().find(|one| one.id == id).ok_or(CommandError::NotFound)?;
+async fn update(
+    intake: &Intake,
+    id: RepoId,
+    patch: RepositoryPatch,
+) -> Result<Repository, CommandError> {
+    let mut repository = intake
+        .hands
+        .repositories()
+        .into_iter()
+        .find(|one| one.id == id)
+        .ok_or(CommandError::NotFound)?;
     repository.active = patch.active.unwrap_or(repository.active);
     repository.visibility = patch.visibility.unwrap_or(repository.visibility);
     repository.share = patch.share.unwrap_or(repository.share);
     repository.description = patch.description.unwrap_or(repository.description);
     let changed = Box::new(repository.clone());
-    match intake.mailbox.ask(|reply| Message::Update(changed, reply)).await {
+    match intake
+        .mailbox
+        .ask(|reply| Message::Update(changed, reply))
+        .await
+    {
         Some(result) => result.map(|()| repository).map_err(failed),
         None => Err(CommandError::Unavailable),
     }
@@ -205,17 +276,32 @@ async fn blocking<T: Send + 'static>(
 pub(super) fn git_dir(path: &Path) -> std::io::Result<PathBuf> {
     let path = path.canonicalize()?;
     let inner = path.join(".git");
-    let found = [path, inner].into_iter().find(|dir| dir.join("objects").is_dir() && dir.join("refs").is_dir());
-    let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no objects and refs folders there");
+    let found = [path, inner]
+        .into_iter()
+        .find(|dir| dir.join("objects").is_dir() && dir.join("refs").is_dir());
+    let missing = || {
+        std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "no objects and refs folders there",
+        )
+    };
     found.ok_or_else(missing)?.canonicalize()
 }
 
 /// `owner/name` from the last two parts of a repository's path, `.git` taken off.
 pub(super) fn slug_of(path: &Path) -> Result<Slug, String> {
-    let path = if path.file_name().is_some_and(|name| name == ".git") { path.parent().unwrap_or(path) } else { path };
-    let part = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let path = if path.file_name().is_some_and(|name| name == ".git") {
+        path.parent().unwrap_or(path)
+    } else {
+        path
+    };
+    let part = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
     let name = part(path).unwrap_or_default();
     let owner = path.parent().and_then(part).unwrap_or_default();
     let text = format!("{owner}/{}", name.strip_suffix(".git").unwrap_or(&name));
-    Slug::parse(&text).map_err(|_| format!("{text} cannot be a slug: give one as OWNER/NAME (--slug)"))
+    Slug::parse(&text)
+        .map_err(|_| format!("{text} cannot be a slug: give one as OWNER/NAME (--slug)"))
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_plan::{
-    CommitId, Effect, Engine, Event, Input, Observed, Record, RefName, Refused, RepoId, Repository, Request, Time,
+    CommitId, Effect, Engine, Event, Input, Observed, Record, RefName, Refused, RepoId, Repository,
+    Request, Time,
 };
 use assay_store::{Change, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -27,7 +28,10 @@ pub(super) enum Message {
     /// One look at a repository; answered with the requests it made.
     Observe(Observed, oneshot::Sender<Vec<Request>>),
     /// A new repository; its id is given here. With an event, its ref is built at once.
-    Add(Box<NewRepository>, oneshot::Sender<Result<Repository, StoreError>>),
+    Add(
+        Box<NewRepository>,
+        oneshot::Sender<Result<Repository, StoreError>>,
+    ),
     /// A repository's record changed.
     Update(Box<Repository>, oneshot::Sender<Result<(), StoreError>>),
     /// A repository is to be forgotten.
@@ -65,7 +69,10 @@ impl Mailbox {
     }
 
     /// Sends a message made from a reply channel and waits for the reply; `None` when the core has ended.
-    pub(super) async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+    pub(super) async fn ask<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
         self.0.send(message(sender)).ok()?;
         receiver.await.ok()
@@ -81,7 +88,11 @@ pub(super) struct Core {
 
 impl Core {
     /// Puts the engine back as it was, from the store.
-    pub(super) fn restore(store: Store, hands: Arc<Hands>, settings: assay_plan::Settings) -> Result<Self, StoreError> {
+    pub(super) fn restore(
+        store: Store,
+        hands: Arc<Hands>,
+        settings: assay_plan::Settings,
+    ) -> Result<Self, StoreError> {
         let mut handled = BTreeMap::new();
         for repository in store.repositories()? {
             handled.insert(repository.id, store.handled(repository.id)?);
@@ -95,7 +106,11 @@ impl Core {
             unfinished.requests,
             unfinished.builds,
         );
-        let mut core = Core { engine, store, hands };
+        let mut core = Core {
+            engine,
+            store,
+            hands,
+        };
         core.perform(effects);
         Ok(core)
     }
@@ -152,11 +167,15 @@ impl Core {
     fn add(&mut self, new: NewRepository) -> Result<Repository, StoreError> {
         let mut repository = new.repository;
         repository.id = self.engine.next_repo();
-        self.store.commit(vec![Change::Repository(repository.clone())])?;
+        self.store
+            .commit(vec![Change::Repository(repository.clone())])?;
         let _ = self.step(Input::Added(repository.id, new.refs));
         self.hands.repositories_changed(&self.store);
         if let Some(event) = new.build {
-            let _ = self.step(Input::Asked(Event { repo: repository.id, ..event }));
+            let _ = self.step(Input::Asked(Event {
+                repo: repository.id,
+                ..event
+            }));
         }
         Ok(repository)
     }

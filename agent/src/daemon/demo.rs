@@ -12,8 +12,8 @@ use crate::cli::args::{Demo, Global};
 use crate::cli::client::Client;
 use crate::cli::output::{Cell, Screen, Table};
 use crate::config::Config;
-use crate::runtime;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::runtime;
 
 /// The sample's configuration: a matrix of three jobs of which one may fail, and a second stage.
 const SAMPLE: &str = include_str!("demo/travis.yml");
@@ -31,17 +31,38 @@ pub(crate) fn demo(args: &Demo, global: &Global, screen: &Screen) -> Outcome {
     let bare = scratch.path().join("git/demo/hallmark.git");
     let clone = scratch.path().join("hallmark");
 
-    screen.line(&format!("Everything of this demo lives in {} and goes with it.\n", scratch.path().display()))?;
-    git(scratch.path(), &["init", "--quiet", "--bare", "--initial-branch=main", &bare.to_string_lossy()])?;
+    screen.line(&format!(
+        "Everything of this demo lives in {} and goes with it.\n",
+        scratch.path().display()
+    ))?;
+    git(
+        scratch.path(),
+        &[
+            "init",
+            "--quiet",
+            "--bare",
+            "--initial-branch=main",
+            &bare.to_string_lossy(),
+        ],
+    )?;
     screen.line("1. A bare repository, as a Git server has it:  git/demo/hallmark.git")?;
 
     let runtime = runtime()?;
     let mut config = Config::default();
     config.listen.set_port(0);
-    let options =
-        Options { state: state.clone(), config, repositories: vec![bare.clone()], install_hooks: true };
-    let daemon = runtime.block_on(Daemon::start(options)).map_err(|error| crate::cli::daemon_failure(&error))?;
-    screen.line(&format!("2. Its post-receive hook, and the daemon:      {}", daemon.address()))?;
+    let options = Options {
+        state: state.clone(),
+        config,
+        repositories: vec![bare.clone()],
+        install_hooks: true,
+    };
+    let daemon = runtime
+        .block_on(Daemon::start(options))
+        .map_err(|error| crate::cli::daemon_failure(&error))?;
+    screen.line(&format!(
+        "2. Its post-receive hook, and the daemon:      {}",
+        daemon.address()
+    ))?;
 
     make_clone(scratch.path(), &bare, &clone)?;
     screen.line("3. A clone with a .travis.yml of three jobs and a second stage.\n")?;
@@ -55,7 +76,9 @@ pub(crate) fn demo(args: &Demo, global: &Global, screen: &Screen) -> Outcome {
         Err(Failure::new(Exit::Internal, "git push failed"))
     };
     let ended = if keep && result.is_ok() {
-        runtime.block_on(daemon.run_until_shutdown()).map_err(|error| crate::cli::daemon_failure(&error))
+        runtime
+            .block_on(daemon.run_until_shutdown())
+            .map_err(|error| crate::cli::daemon_failure(&error))
     } else {
         runtime.block_on(daemon.shut_down());
         Ok(())
@@ -64,11 +87,24 @@ pub(crate) fn demo(args: &Demo, global: &Global, screen: &Screen) -> Outcome {
 }
 
 fn make_clone(scratch: &Path, bare: &Path, clone: &Path) -> Result<(), Failure> {
-    git(scratch, &["clone", "--quiet", &bare.to_string_lossy(), &clone.to_string_lossy()])?;
-    let files = [(".travis.yml", SAMPLE), ("Makefile", SAMPLE_MAKEFILE), ("touchstone.sh", SAMPLE_SOURCE)];
+    git(
+        scratch,
+        &[
+            "clone",
+            "--quiet",
+            &bare.to_string_lossy(),
+            &clone.to_string_lossy(),
+        ],
+    )?;
+    let files = [
+        (".travis.yml", SAMPLE),
+        ("Makefile", SAMPLE_MAKEFILE),
+        ("touchstone.sh", SAMPLE_SOURCE),
+    ];
     for (name, text) in files {
-        std::fs::write(clone.join(name), text)
-            .map_err(|error| Failure::new(Exit::Internal, format!("cannot write {name}")).because(&error))?;
+        std::fs::write(clone.join(name), text).map_err(|error| {
+            Failure::new(Exit::Internal, format!("cannot write {name}")).because(&error)
+        })?;
     }
     git(clone, &["checkout", "--quiet", "-B", "main"])?;
     git(clone, &["add", "."])?;
@@ -77,17 +113,29 @@ fn make_clone(scratch: &Path, bare: &Path, clone: &Path) -> Result<(), Failure> 
 
 /// Reads the result back through the API, as any Travis client would, and compares it with what must come out.
 fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep: bool) -> Outcome {
-    let local = Global { state: Some(state.to_owned()), server: None, token: None, ..global.clone() };
+    let local = Global {
+        state: Some(state.to_owned()),
+        server: None,
+        token: None,
+        ..global.clone()
+    };
     let client = Client::new(&local)?;
     let list = client.get("/repos/demo/hallmark/builds", &[])?;
     let id = list["builds"][0]["id"].as_u64().ok_or_else(|| {
-        Failure::new(Exit::BuildFailed, "the push made no build (its page says why)")
+        Failure::new(
+            Exit::BuildFailed,
+            "the push made no build (its page says why)",
+        )
     })?;
     let answer = client.get(&format!("/builds/{id}"), &[])?;
     let jobs = answer["jobs"].as_array().cloned().unwrap_or_default();
     let mut table = Table::new(&["JOB", "STAGE", "STATE", "ENV"]);
     for job in &jobs {
-        let allowed = if job["allow_failure"] == Value::Bool(true) { " (allowed)" } else { "" };
+        let allowed = if job["allow_failure"] == Value::Bool(true) {
+            " (allowed)"
+        } else {
+            ""
+        };
         let state = job["state"].as_str().unwrap_or_default();
         let mut cell = screen.state(state);
         cell.push(allowed);
@@ -101,36 +149,64 @@ fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep:
     }
     screen.line("\nThe same from the API (GET /builds/ID):\n")?;
     screen.table(&table)?;
-    let verdict = answer["build"]["state"].as_str().unwrap_or_default().to_owned();
-    screen.line(&format!("\nBuild {}: {verdict}", answer["build"]["number"].as_str().unwrap_or_default()))?;
+    let verdict = answer["build"]["state"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    screen.line(&format!(
+        "\nBuild {}: {verdict}",
+        answer["build"]["number"].as_str().unwrap_or_default()
+    ))?;
 
     let body = json!({"user": "demo", "admin": true});
     let token = client.ask(reqwest::Method::POST, "/assay/tokens", Some(&body))?;
-    screen.line(&format!("\nAPI:    {}/repos/demo/hallmark/builds", daemon.address()))?;
-    screen.line(&format!("Token:  {}", token["token"].as_str().unwrap_or_default()))?;
+    screen.line(&format!(
+        "\nAPI:    {}/repos/demo/hallmark/builds",
+        daemon.address()
+    ))?;
+    screen.line(&format!(
+        "Token:  {}",
+        token["token"].as_str().unwrap_or_default()
+    ))?;
     screen.line(&format!("Pages:  {}  (opens once)", daemon.link()))?;
     if keep {
         screen.line("\nThe daemon stays up until Ctrl-C.")?;
     }
-    let states: Vec<&str> = jobs.iter().filter_map(|job| job["state"].as_str()).collect();
+    let states: Vec<&str> = jobs
+        .iter()
+        .filter_map(|job| job["state"].as_str())
+        .collect();
     if verdict == "passed" && states == EXPECTED {
         return Ok(Exit::Ok);
     }
     for check in assay_sandbox::doctor() {
         if check.state == assay_sandbox::CheckState::Missing {
-            screen.say(&format!("this host can't run jobs: {}: {}", check.name, check.detail));
+            screen.say(&format!(
+                "this host can't run jobs: {}: {}",
+                check.name, check.detail
+            ));
         }
     }
-    let text = format!("the demo came out otherwise than it must: {verdict}, jobs {}", states.join(", "));
+    let text = format!(
+        "the demo came out otherwise than it must: {verdict}, jobs {}",
+        states.join(", ")
+    );
     Err(Failure::new(Exit::BuildFailed, text))
 }
 
 fn git(dir: &Path, args: &[&str]) -> Result<(), Failure> {
-    let output = git_command(dir, args).stderr(Stdio::piped()).output().map_err(|error| no_git(&error))?;
+    let output = git_command(dir, args)
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|error| no_git(&error))?;
     if output.status.success() {
         return Ok(());
     }
-    let text = format!("git {} failed: {}", args.first().unwrap_or(&""), String::from_utf8_lossy(&output.stderr).trim());
+    let text = format!(
+        "git {} failed: {}",
+        args.first().unwrap_or(&""),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     Err(Failure::new(Exit::Internal, text))
 }
 
@@ -143,13 +219,19 @@ fn git_command(dir: &Path, args: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
     for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "Touchstone").env(format!("GIT_{role}_EMAIL"), "touchstone@example.org");
+        command
+            .env(format!("GIT_{role}_NAME"), "Touchstone")
+            .env(format!("GIT_{role}_EMAIL"), "touchstone@example.org");
     }
     command
 }
 
 fn no_git(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Internal, "cannot run git").because(error).hint("install git and try again")
+    Failure::new(Exit::Internal, "cannot run git")
+        .because(error)
+        .hint("install git and try again")
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use assay_plan::{
-    Build, ConfigFile, Decision, Input, Job, JobId, RepoId, Repository, Request, Source, Time, decide,
+    Build, ConfigFile, Decision, Input, Job, JobId, RepoId, Repository, Request, Source, Time,
+    decide,
 };
 use assay_store::{FileAt, Store};
 use tokio::runtime::Handle;
@@ -41,7 +42,6 @@ struct Running {
 
 /// Performs effects. Shared by the core and the daemon.
 pub(super) struct Hands {
-    store: Store,
     mailbox: Mailbox,
     runtime: Handle,
     runner: Arc<Runner>,
@@ -52,9 +52,8 @@ pub(super) struct Hands {
 }
 
 impl Hands {
-    pub(super) fn new(store: Store, mailbox: Mailbox, runner: Runner) -> Self {
+    pub(super) fn new(store: &Store, mailbox: Mailbox, runner: Runner) -> Self {
         let hands = Hands {
-            store: store.clone(),
             mailbox,
             runtime: Handle::current(),
             runner: Arc::new(runner),
@@ -63,7 +62,7 @@ impl Hands {
             alarm: Mutex::default(),
             by_path: Mutex::default(),
         };
-        hands.repositories_changed(&store);
+        hands.repositories_changed(store);
         hands
     }
 
@@ -96,10 +95,16 @@ impl Hands {
         let (runner, mailbox) = (Arc::clone(&self.runner), self.mailbox.clone());
         let id = request.id;
         self.runtime.spawn(async move {
-            let input = tokio::task::spawn_blocking(move || read(&runner.store, &runner.local, &request)).await;
+            let input =
+                tokio::task::spawn_blocking(move || read(&runner.store, &runner.local, &request))
+                    .await;
             mailbox.tell(input.unwrap_or_else(|_| {
                 tracing::error!(request = %id, "reading the commit ended in a panic");
-                rejected(id, None, "reading its commit failed inside assay; this is a bug".to_owned())
+                rejected(
+                    id,
+                    None,
+                    "reading its commit failed inside assay; this is a bug".to_owned(),
+                )
             }));
         });
     }
@@ -109,26 +114,49 @@ impl Hands {
         let (stop, stopped) = watch::channel(Stop::No);
         let (id, attempt) = (job.id, job.attempt);
         let slot = self.take_slot();
-        let (mailbox, runner, slots) = (self.mailbox.clone(), Arc::clone(&self.runner), Arc::clone(&self.slots));
+        let (mailbox, runner, slots) = (
+            self.mailbox.clone(),
+            Arc::clone(&self.runner),
+            Arc::clone(&self.slots),
+        );
         let entries = Arc::clone(&self.running);
         // The entry must be there before the task can end, so the lock is held until both are.
         let mut running = lock(&self.running);
         let task = self.runtime.spawn(async move {
-            let run = tokio::spawn(runner::run(runner, mailbox.clone(), build, job, slot, stopped));
+            let run = tokio::spawn(runner::run(
+                runner,
+                mailbox.clone(),
+                build,
+                job,
+                slot,
+                stopped,
+            ));
             let verdict = run.await.unwrap_or_else(|_| {
                 tracing::error!(job = %id, "the runner ended in a panic");
-                assay_plan::Verdict::Broken("running it failed inside assay; this is a bug".to_owned())
+                assay_plan::Verdict::Broken(
+                    "running it failed inside assay; this is a bug".to_owned(),
+                )
             });
             lock(&slots).remove(&slot);
             lock(&entries).remove(&id);
             mailbox.tell(Input::Finished(id, attempt, verdict));
         });
-        running.insert(id, Running { attempt, stop, task: Some(task) });
+        running.insert(
+            id,
+            Running {
+                attempt,
+                stop,
+                task: Some(task),
+            },
+        );
     }
 
     /// Stops a run, if this attempt is still going on.
     pub(super) fn kill(&self, job: JobId, attempt: u32) {
-        if let Some(running) = lock(&self.running).get(&job).filter(|running| running.attempt == attempt) {
+        if let Some(running) = lock(&self.running)
+            .get(&job)
+            .filter(|running| running.attempt == attempt)
+        {
             let _ = running.stop.send(Stop::Canceled);
         }
     }
@@ -145,7 +173,10 @@ impl Hands {
                 go
             });
         }
-        running.values_mut().filter_map(|run| run.task.take()).collect()
+        running
+            .values_mut()
+            .filter_map(|run| run.task.take())
+            .collect()
     }
 
     /// Whether any run is going on.
@@ -179,8 +210,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn rejected(id: assay_plan::RequestId, commit: Option<assay_plan::Commit>, reason: String) -> Input {
-    Input::Decided(id, commit, Decision::Reject { reason, messages: Vec::new() })
+fn rejected(
+    id: assay_plan::RequestId,
+    commit: Option<assay_plan::Commit>,
+    reason: String,
+) -> Input {
+    Input::Decided(
+        id,
+        commit,
+        Decision::Reject {
+            reason,
+            messages: Vec::new(),
+        },
+    )
 }
 
 /// Blocking: copies what is missing of the commit, reads its `.travis.yml`, decides.
@@ -188,7 +230,13 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
     let repo: RepoId = request.event.repo;
     let repository = match store.repository(repo) {
         Ok(Some(repository)) => repository,
-        Ok(None) => return rejected(request.id, None, "its repository is no longer registered".to_owned()),
+        Ok(None) => {
+            return rejected(
+                request.id,
+                None,
+                "its repository is no longer registered".to_owned(),
+            );
+        }
         Err(error) => {
             tracing::error!(request = %request.id, %error, "cannot read the repository's record");
             return Input::Unread(request.id);
@@ -199,15 +247,22 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
     };
     let commit = match store.git().fetch(&repository, tip) {
         Ok(commit) => commit,
-        Err(error) if error.is_final() => return rejected(request.id, None, format!("cannot read its commit: {error}")),
+        Err(error) if error.is_final() => {
+            return rejected(request.id, None, format!("cannot read its commit: {error}"));
+        }
         Err(error) => {
             tracing::warn!(request = %request.id, %error, "cannot read the commit now; it is tried again");
             return Input::Unread(request.id);
         }
     };
     let file = match &local.tree {
-        Some(tree) => tree.file(CONFIG, CONFIG_LIMIT).map_err(|error| error.to_string()),
-        None => store.git().file(&repository, &commit.id, CONFIG, CONFIG_LIMIT).map_err(|error| error.to_string()),
+        Some(tree) => tree
+            .file(CONFIG, CONFIG_LIMIT)
+            .map_err(|error| error.to_string()),
+        None => store
+            .git()
+            .file(&repository, &commit.id, CONFIG, CONFIG_LIMIT)
+            .map_err(|error| error.to_string()),
     };
     let file = match file {
         Ok(file) => file,
@@ -231,14 +286,22 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
 
 /// Leaves only one job, counted from 1; its stage doesn't matter then.
 fn keep_one(decision: &mut Decision, job: u32) {
-    let Decision::Accept(blueprint) = decision else { return };
+    let Decision::Accept(blueprint) = decision else {
+        return;
+    };
     let there = blueprint.jobs.len();
-    let wanted = usize::try_from(job).ok().and_then(|job| job.checked_sub(1)).and_then(|at| blueprint.jobs.get(at));
+    let wanted = usize::try_from(job)
+        .ok()
+        .and_then(|job| job.checked_sub(1))
+        .and_then(|at| blueprint.jobs.get(at));
     match wanted.cloned() {
         Some(row) => blueprint.jobs = vec![row],
         None => {
             let reason = format!("there is no job {job}; the file makes {there}");
-            *decision = Decision::Reject { reason, messages: Vec::new() };
+            *decision = Decision::Reject {
+                reason,
+                messages: Vec::new(),
+            };
         }
     }
 }

@@ -17,7 +17,9 @@ pub(crate) fn dist() -> Option<&'static str> {
     static DIST: OnceLock<Option<String>> = OnceLock::new();
     let read = || {
         let text = std::fs::read_to_string("/etc/os-release").ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
         Some(line.trim_matches('"').to_owned())
     };
     DIST.get_or_init(read).as_deref()

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use assay_hooks::{Accepted, Answer, Hint, MAX_LINE, Refusal};
-use assay_plan::{CommitId, Delivery, Observed, RefName, RepoId, Repository, Request, Source, Time, Update};
+use assay_hooks::{Accepted, Answer, Hint, MAX_LINE, RefUpdate, Refusal};
+use assay_plan::{
+    CommitId, Delivery, Observed, RefName, RepoId, Repository, Request, Source, Time, Update,
+};
 use assay_store::{GitError, Store, StoreError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -20,6 +22,9 @@ use super::waiting;
 
 /// How long a hook may take to say what it has to say.
 const HINT_TIME: Duration = Duration::from_secs(5);
+
+/// How far back an earlier look's request is searched for.
+const EARLIER: usize = 50;
 
 /// Hooks served at once; waiting ones included.
 const CONNECTIONS: usize = 512;
@@ -47,35 +52,71 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(store: Store, mailbox: Mailbox, hands: Arc<Hands>, web: String, burst: usize) -> Self {
-        Intake { store, mailbox, hands, web, burst, locks: Mutex::default() }
+    pub(super) fn new(
+        store: Store,
+        mailbox: Mailbox,
+        hands: Arc<Hands>,
+        web: String,
+        burst: usize,
+    ) -> Self {
+        Intake {
+            store,
+            mailbox,
+            hands,
+            web,
+            burst,
+            locks: Mutex::default(),
+        }
     }
 
     /// Compares a repository's refs with the values last handled, deliveries first; returns the requests made.
-    pub(super) async fn look(&self, repo: &Repository, deliveries: Vec<Delivery>) -> Result<Vec<Request>, LookError> {
+    pub(super) async fn look(
+        &self,
+        repo: &Repository,
+        deliveries: Vec<Delivery>,
+    ) -> Result<Vec<Request>, LookError> {
         let one_at_a_time = {
             let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(locks.entry(repo.id).or_default())
         };
         let _guard = one_at_a_time.lock().await;
         let (store, repository, burst) = (self.store.clone(), repo.clone(), self.burst);
-        let seen = tokio::task::spawn_blocking(move || observe(&store, &repository, deliveries, burst));
+        let seen =
+            tokio::task::spawn_blocking(move || observe(&store, &repository, deliveries, burst));
         let (observed, head) = seen.await.map_err(|_| LookError::Ending)??;
         if head.is_some() && head != repo.default_branch {
             self.set_default_branch(repo, head).await;
         }
-        self.mailbox.ask(|reply| Message::Observe(observed, reply)).await.ok_or(LookError::Ending)
+        self.mailbox
+            .ask(|reply| Message::Observe(observed, reply))
+            .await
+            .ok_or(LookError::Ending)
     }
 
     async fn set_default_branch(&self, repo: &Repository, head: Option<String>) {
-        let Some(mut now) = self.hands.repositories().into_iter().find(|other| other.id == repo.id) else { return };
+        let Some(mut now) = self
+            .hands
+            .repositories()
+            .into_iter()
+            .find(|other| other.id == repo.id)
+        else {
+            return;
+        };
         now.default_branch = head;
-        let _ = self.mailbox.ask(|reply| Message::Update(Box::new(now), reply)).await;
+        let _ = self
+            .mailbox
+            .ask(|reply| Message::Update(Box::new(now), reply))
+            .await;
     }
 
     /// Looks at every repository and its spool. Failures are the operator's to see, and stop nothing.
     pub(super) async fn look_at_all(&self) {
-        for repo in self.hands.repositories().into_iter().filter(|repo| repo.active) {
+        for repo in self
+            .hands
+            .repositories()
+            .into_iter()
+            .filter(|repo| repo.active)
+        {
             self.look_with_spool(&repo).await;
         }
     }
@@ -104,7 +145,9 @@ impl Intake {
                 }
             }
             Err(LookError::Ending) => {}
-            Err(error) => tracing::warn!(repository = %repo.slug, %error, "cannot look at a repository"),
+            Err(error) => {
+                tracing::warn!(repository = %repo.slug, %error, "cannot look at a repository")
+            }
         }
     }
 
@@ -112,7 +155,9 @@ impl Intake {
     pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) {
         let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let intake = Arc::clone(&self);
@@ -142,8 +187,14 @@ impl Intake {
             return Ok(());
         }
         let accepted = match Hint::decode(&line) {
-            Ok(hint) => self.take(&hint, peer.uid(), peer.gid()).await.map(|answer| (hint, answer)),
-            Err(error) => Err(refusal(format!("this daemon does not understand the hook: {error}"), false)),
+            Ok(hint) => self
+                .take(&hint, peer.uid(), peer.gid())
+                .await
+                .map(|answer| (hint, answer)),
+            Err(error) => Err(refusal(
+                format!("this daemon does not understand the hook: {error}"),
+                false,
+            )),
         };
         match accepted {
             Ok((hint, (entries, requests))) => {
@@ -158,26 +209,49 @@ impl Intake {
     }
 
     /// Takes one hint; returns what becomes of each of its refs.
-    async fn take(&self, hint: &Hint, uid: u32, gid: u32) -> Result<(Vec<Accepted>, Vec<Request>), Refusal> {
+    async fn take(
+        &self,
+        hint: &Hint,
+        uid: u32,
+        gid: u32,
+    ) -> Result<(Vec<Accepted>, Vec<Request>), Refusal> {
         let path = PathBuf::from(&hint.repository);
         let Some(repo) = self.hands.repository_at(&path) else {
-            return Err(refusal(format!("{} is not registered (assay repo add PATH)", path.display()), false));
+            return Err(refusal(
+                format!("{} is not registered (assay repo add PATH)", path.display()),
+                false,
+            ));
         };
         if !repo.active {
-            return Err(refusal(format!("builds of {} are switched off", repo.slug), false));
+            return Err(refusal(
+                format!("builds of {} are switched off", repo.slug),
+                false,
+            ));
         }
         if !allowed(path, uid, gid).await {
-            return Err(refusal(format!("uid {uid} cannot write {}, so it is not heard", hint.repository), false));
+            return Err(refusal(
+                format!(
+                    "uid {uid} cannot write {}, so it is not heard",
+                    hint.repository
+                ),
+                false,
+            ));
         }
-        let made = self.look(&repo, vec![delivery(hint)]).await.map_err(|error| {
-            tracing::warn!(repository = %repo.slug, %error, "cannot look at a repository");
-            refusal(format!("cannot look at the repository now: {error}"), true)
-        })?;
+        let made = self
+            .look(&repo, vec![delivery(hint)])
+            .await
+            .map_err(|error| {
+                tracing::warn!(repository = %repo.slug, %error, "cannot look at a repository");
+                refusal(format!("cannot look at the repository now: {error}"), true)
+            })?;
         let (store, web, hint, id) = (self.store.clone(), self.web.clone(), hint.clone(), repo.id);
-        let described = move || describe(&store, &web, &repo, &hint, made);
+        let described = move || describe(&store, &web, &repo, &hint, &made);
         tokio::task::spawn_blocking(described).await.map_err(|_| {
             tracing::error!(repository = %id, "answering a hook ended in a panic");
-            refusal("answering failed inside assay; this is a bug".to_owned(), false)
+            refusal(
+                "answering failed inside assay; this is a bug".to_owned(),
+                false,
+            )
         })
     }
 }
@@ -195,7 +269,8 @@ pub(super) fn encode(answer: &Answer) -> Vec<u8> {
 
 async fn allowed(path: PathBuf, uid: u32, gid: u32) -> bool {
     let check = move || {
-        assay_hooks::may_write(&path, uid, gid, &[]) || assay_hooks::may_write(&path, uid, gid, &assay_hooks::groups_of(uid))
+        assay_hooks::may_write(&path, uid, gid, &[])
+            || assay_hooks::may_write(&path, uid, gid, &assay_hooks::groups_of(uid))
     };
     tokio::task::spawn_blocking(check).await.unwrap_or(false)
 }
@@ -206,7 +281,11 @@ fn delivery(hint: &Hint) -> Delivery {
     let updates = hint.updates.iter().filter_map(|update| {
         let ref_name = RefName::parse(&update.ref_name).ok()?;
         let ours = ref_name.branch().is_some() || ref_name.tag().is_some();
-        ours.then(|| Update { before: value(&update.old), after: value(&update.new), ref_name })
+        ours.then(|| Update {
+            before: value(&update.old),
+            after: value(&update.new),
+            ref_name,
+        })
     });
     Delivery {
         id: hint.delivery.clone(),
@@ -235,8 +314,12 @@ fn observe(
         tracing::warn!(repository = %repo.slug, name, reason, "a ref cannot be built");
     }
     let handled = store.handled(repo.id)?;
-    let moved: Vec<&CommitId> =
-        found.refs.iter().filter(|(name, value)| handled.get(*name) != Some(*value)).map(|(_, value)| value).collect();
+    let moved: Vec<&CommitId> = found
+        .refs
+        .iter()
+        .filter(|(name, value)| handled.get(*name) != Some(*value))
+        .map(|(_, value)| value)
+        .collect();
     let mut times: BTreeMap<CommitId, Time> = BTreeMap::new();
     if moved.len() > burst {
         for value in moved {
@@ -245,7 +328,15 @@ fn observe(
             }
         }
     }
-    Ok((Observed { repo: repo.id, refs: found.refs, times, deliveries: fresh }, found.head))
+    Ok((
+        Observed {
+            repo: repo.id,
+            refs: found.refs,
+            times,
+            deliveries: fresh,
+        },
+        found.head,
+    ))
 }
 
 /// Blocking: what becomes of each ref of a hint. A request may have been made by an earlier look, when the timer was
@@ -255,31 +346,55 @@ fn describe(
     web: &str,
     repo: &Repository,
     hint: &Hint,
-    made: Vec<Request>,
+    made: &[Request],
 ) -> (Vec<Accepted>, Vec<Request>) {
-    let earlier = store.requests(repo.id, None, made.len() + 50).unwrap_or_default();
+    let mut earlier = None;
     let mut entries = Vec::new();
     let mut chosen = Vec::new();
     for update in &hint.updates {
-        let after = |request: &Request| request.event.after.as_ref().map_or_else(|| "0", |id| id.as_str()).to_owned();
-        let fits = |request: &&Request| {
-            request.event.ref_name.as_str() == update.ref_name
-                && (after(request) == update.new || (request.event.after.is_none() && !update.new.bytes().any(|b| b != b'0')))
-        };
-        let found = made.iter().rfind(fits).or_else(|| earlier.iter().find(fits));
-        entries.push(entry(web, repo, &update.ref_name, found));
-        chosen.extend(found.cloned());
+        let found = made
+            .iter()
+            .rfind(|request| is_about(request, update))
+            .cloned()
+            .or_else(|| {
+                let list = earlier.get_or_insert_with(|| {
+                    store.requests(repo.id, None, EARLIER).unwrap_or_default()
+                });
+                list.iter()
+                    .find(|request| is_about(request, update))
+                    .cloned()
+            });
+        entries.push(entry(web, repo, &update.ref_name, found.as_ref()));
+        chosen.extend(found);
     }
     (entries, chosen)
 }
 
+/// Whether a request was made of this line.
+fn is_about(request: &Request, update: &RefUpdate) -> bool {
+    let same_value = match &request.event.after {
+        Some(after) => after.as_str() == update.new,
+        None => update.new.bytes().all(|digit| digit == b'0'),
+    };
+    same_value && request.event.ref_name.as_str() == update.ref_name
+}
+
 fn entry(web: &str, repo: &Repository, ref_name: &str, request: Option<&Request>) -> Accepted {
     let (url, note) = match request {
-        Some(request) if request.state == assay_plan::RequestState::Rejected => (None, request.reason.clone()),
+        Some(request) if request.state == assay_plan::RequestState::Rejected => {
+            (None, request.reason.clone())
+        }
         Some(request) => (Some(build_url(web, repo, request)), None),
-        None => (None, Some("neither a branch nor a tag that is built".to_owned())),
+        None => (
+            None,
+            Some("neither a branch nor a tag that is built".to_owned()),
+        ),
     };
-    Accepted { ref_name: ref_name.to_owned(), url, note }
+    Accepted {
+        ref_name: ref_name.to_owned(),
+        url,
+        note,
+    }
 }
 
 /// Address of a request's build: known before the build is.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use assay_plan::{
-    Build, CommitId, Event, EventKind, Job, RefName, RepoId, Repository, RequestState, Settings, Slug, Source,
-    State, Visibility,
+    Build, CommitId, Event, EventKind, Job, RefName, RepoId, Repository, RequestState, Settings,
+    Slug, Source, State, Visibility,
 };
 use assay_store::{Changed, Store};
 
@@ -17,10 +17,10 @@ use super::worktree::{WorkTree, WorkTreeError};
 use super::{commands, launcher};
 use crate::cli::args::{Global, Run};
 use crate::cli::output::Screen;
-use crate::runtime;
 use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::runtime;
 
 /// Runs the jobs of a working tree; the exit code is the verdict.
 pub(crate) fn run(args: &Run, _global: &Global, screen: &Screen) -> Outcome {
@@ -36,28 +36,51 @@ fn unreadable(error: &WorkTreeError) -> Failure {
     let hint = match error {
         WorkTreeError::NoGit(_) => "install git and try again",
         WorkTreeError::Git { .. } => "name a Git work tree with --dir",
-        WorkTreeError::Unborn { .. } => "commit once; later changes need not be committed to be run",
+        WorkTreeError::Unborn { .. } => {
+            "commit once; later changes need not be committed to be run"
+        }
     };
-    Failure::new(Exit::Usage, "cannot read the work tree").because(error).hint(hint)
+    Failure::new(Exit::Usage, "cannot read the work tree")
+        .because(error)
+        .hint(hint)
 }
 
 async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> Outcome {
-    let internal = |what: &str, error: &dyn std::error::Error| Failure::new(Exit::Internal, what).because(error);
+    let internal = |what: &str, error: &dyn std::error::Error| {
+        Failure::new(Exit::Internal, what).because(error)
+    };
     let source = Source::Path(tree.git_dir().to_string_lossy().into_owned());
-    let slug = commands::slug_of(tree.root()).or_else(|_| Slug::parse("local/tree").map_err(|e| e.to_string()));
+    let slug = commands::slug_of(tree.root())
+        .or_else(|_| Slug::parse("local/tree").map_err(|e| e.to_string()));
     let slug = slug.map_err(|text| Failure::new(Exit::Usage, text))?;
-    let (store, _) =
-        Store::open(&scratch.path().join("state")).map_err(|error| internal("cannot make a state folder", &error))?;
-    let refs = store.git().refs(&source).map_err(|error| internal("cannot read the repository", &error))?;
+    let (store, _) = Store::open(&scratch.path().join("state"))
+        .map_err(|error| internal("cannot make a state folder", &error))?;
+    let refs = store
+        .git()
+        .refs(&source)
+        .map_err(|error| internal("cannot read the repository", &error))?;
     let head = tree.head().clone();
 
     let config = Config::default();
     let (mailbox, inbox) = Mailbox::new();
     let prefix = format!("assay-run-{}-", std::process::id());
-    let mut runner = Runner::new(store.clone(), &config, "http://localhost".to_owned(), prefix, launcher());
-    runner.local = Local { tree: Some(tree), job: args.job, env: args.env.clone() };
-    let hands = Arc::new(Hands::new(store.clone(), mailbox.clone(), runner));
-    let settings = Settings { workers: config.jobs, ..Settings::default() };
+    let mut runner = Runner::new(
+        store.clone(),
+        &config,
+        "http://localhost".to_owned(),
+        prefix,
+        launcher(),
+    );
+    runner.local = Local {
+        tree: Some(tree),
+        job: args.job,
+        env: args.env.clone(),
+    };
+    let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
+    let settings = Settings {
+        workers: config.jobs,
+        ..Settings::default()
+    };
     let core = Core::restore(store.clone(), Arc::clone(&hands), settings)
         .map_err(|error| internal("cannot start the engine", &error))?;
     let thread = std::thread::spawn(move || core.work(inbox));
@@ -75,8 +98,14 @@ async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> O
         share: Vec::new(),
         created_at: clock::now(),
     };
-    let new = NewRepository { repository, refs: refs.refs, build: Some(event) };
-    let added = mailbox.ask(|reply| Message::Add(Box::new(new), reply)).await;
+    let new = NewRepository {
+        repository,
+        refs: refs.refs,
+        build: Some(event),
+    };
+    let added = mailbox
+        .ask(|reply| Message::Add(Box::new(new), reply))
+        .await;
     let added = added.ok_or_else(|| Failure::new(Exit::Internal, "the engine has ended"))?;
     let repository = added.map_err(|error| internal("cannot write to the state folder", &error))?;
 
@@ -96,8 +125,8 @@ async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> O
 
 fn event_of(head: &CommitId, branch: Option<&str>) -> Result<Event, Failure> {
     let name = format!("refs/heads/{}", branch.unwrap_or("detached"));
-    let ref_name =
-        RefName::parse(&name).map_err(|error| Failure::new(Exit::Usage, "cannot use the branch").because(&error))?;
+    let ref_name = RefName::parse(&name)
+        .map_err(|error| Failure::new(Exit::Usage, "cannot use the branch").because(&error))?;
     Ok(Event {
         repo: RepoId(0),
         kind: EventKind::Push,
@@ -119,7 +148,9 @@ async fn show(
     changes: &mut tokio::sync::broadcast::Receiver<Changed>,
 ) -> Outcome {
     let build = decided(screen, store, repository, changes).await?;
-    let failed = |error: assay_store::StoreError| Failure::new(Exit::Internal, "cannot read the state").because(&error);
+    let failed = |error: assay_store::StoreError| {
+        Failure::new(Exit::Internal, "cannot read the state").because(&error)
+    };
     let jobs = store.jobs(&build).map_err(failed)?;
     let several = jobs.len() > 1;
     for job in &jobs {
@@ -132,7 +163,10 @@ async fn show(
         }
     }
     let build = loop {
-        let now = store.build(build.id).map_err(failed)?.unwrap_or_else(|| build.clone());
+        let now = store
+            .build(build.id)
+            .map_err(failed)?
+            .unwrap_or_else(|| build.clone());
         let jobs = store.jobs(&now).map_err(failed)?;
         if now.state.is_final() && jobs.iter().all(|job| job.state.is_final()) {
             break now;
@@ -142,11 +176,20 @@ async fn show(
     if several {
         for job in store.jobs(&build).map_err(failed)? {
             let allowed = if job.allow_failure { " (allowed)" } else { "" };
-            screen.say(&format!("job {}: {}{allowed} {}", job.number.job, job.state, summary(&job)));
+            screen.say(&format!(
+                "job {}: {}{allowed} {}",
+                job.number.job,
+                job.state,
+                summary(&job)
+            ));
         }
     }
     screen.whisper(&format!("build: {}", build.state));
-    Ok(if build.state == State::Passed { Exit::Ok } else { Exit::BuildFailed })
+    Ok(if build.state == State::Passed {
+        Exit::Ok
+    } else {
+        Exit::BuildFailed
+    })
 }
 
 /// Waits until the request is decided; says what there is to say of the file.
@@ -156,20 +199,34 @@ async fn decided(
     repository: &Repository,
     changes: &mut tokio::sync::broadcast::Receiver<Changed>,
 ) -> Result<Build, Failure> {
-    let failed = |error: assay_store::StoreError| Failure::new(Exit::Internal, "cannot read the state").because(&error);
+    let failed = |error: assay_store::StoreError| {
+        Failure::new(Exit::Internal, "cannot read the state").because(&error)
+    };
     loop {
-        let request = store.requests(repository.id, None, 1).map_err(failed)?.into_iter().next();
+        let request = store
+            .requests(repository.id, None, 1)
+            .map_err(failed)?
+            .into_iter()
+            .next();
         if let Some(request) = request {
             match request.state {
                 RequestState::Pending => {}
                 RequestState::Rejected => {
                     let reason = request.reason.unwrap_or_default();
-                    return Err(Failure::new(Exit::BuildFailed, format!("there is nothing to run: {reason}")));
+                    return Err(Failure::new(
+                        Exit::BuildFailed,
+                        format!("there is nothing to run: {reason}"),
+                    ));
                 }
                 RequestState::Accepted => {
                     let build = store.build(request.id).map_err(failed)?;
-                    let build = build.ok_or_else(|| Failure::new(Exit::Internal, "the build is not there"))?;
-                    for message in build.messages.iter().filter(|message| message.level > assay_plan::Level::Info) {
+                    let build = build
+                        .ok_or_else(|| Failure::new(Exit::Internal, "the build is not there"))?;
+                    for message in build
+                        .messages
+                        .iter()
+                        .filter(|message| message.level > assay_plan::Level::Info)
+                    {
                         screen.whisper(&crate::cli::describe(message));
                     }
                     return Ok(build);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Verdict, plan_job};
-use assay_sandbox::{Bind, Image, Launcher, Limits, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter};
+use assay_sandbox::{
+    Bind, Image, Launcher, Limits, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
+};
 use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -59,7 +61,13 @@ pub(super) struct Local {
 }
 
 impl Runner {
-    pub(super) fn new(store: Store, config: &Config, web: String, prefix: String, launcher: Launcher) -> Self {
+    pub(super) fn new(
+        store: Store,
+        config: &Config,
+        web: String,
+        prefix: String,
+        launcher: Launcher,
+    ) -> Self {
         let resource = |required: &Required| match required {
             Required::Memory => Resource::Memory,
             Required::Processes => Resource::Processes,
@@ -104,13 +112,25 @@ pub(super) async fn run(
     stopped: watch::Receiver<Stop>,
 ) -> Verdict {
     let log = match runner.store.logs().write(job.repo, job.id) {
-        Ok(log) => Log { writer: log, gathered: Vec::new(), since: None },
+        Ok(log) => Log {
+            writer: log,
+            gathered: Vec::new(),
+            since: None,
+        },
         Err(error) => {
             tracing::error!(job = %job.id, %error, "cannot open the log");
             return Verdict::Broken(format!("its log cannot be written: {error}"));
         }
     };
-    let mut attempt = Attempt { runner, mailbox, build, job, slot, log, stopped };
+    let mut attempt = Attempt {
+        runner,
+        mailbox,
+        build,
+        job,
+        slot,
+        log,
+        stopped,
+    };
     let verdict = match attempt.go().await {
         Ok(verdict) => verdict,
         Err(broken) => {
@@ -140,7 +160,10 @@ impl Attempt {
     /// `Err` is a set-up failure, in words for the author.
     async fn go(&mut self) -> Result<Verdict, String> {
         if self.job.interrupted {
-            let line = format!("attempt {}: the run before this one was cut off when the daemon ended", self.job.attempt);
+            let line = format!(
+                "attempt {}: the run before this one was cut off when the daemon ended",
+                self.job.attempt
+            );
             self.log.say(&format!("\x1b[33;1m{line}\x1b[0m"));
         }
         let repository = self
@@ -156,12 +179,18 @@ impl Attempt {
         }
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
         let spec = spec(&self.runner, &self.job, self.slot, &plan, &source);
-        let (run, tree) = Run::start(&self.runner.launcher, spec).await.map_err(|error| no_sandbox(&error))?;
+        let (run, tree) = Run::start(&self.runner.launcher, spec)
+            .await
+            .map_err(|error| no_sandbox(&error))?;
         let canceler = run.canceler();
         let runner = Arc::clone(&self.runner);
-        let feeding = tokio::task::spawn_blocking(move || feed(tree, &source, &plan, runner.local.tree.as_ref()));
+        let feeding = tokio::task::spawn_blocking(move || {
+            feed(tree, &source, &plan, runner.local.tree.as_ref())
+        });
         let (outcome, result) = self.follow(run, &canceler).await;
-        let fed = feeding.await.unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
+        let fed = feeding
+            .await
+            .unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
         let stop = *self.stopped.borrow();
         match (stop, fed, outcome) {
             (Stop::Shutdown, _, _) => Ok(Verdict::Lost("the daemon was told to end".to_owned())),
@@ -244,12 +273,13 @@ impl Attempt {
                  wrong with the build itself.",
                 go_duration(limits.silence)
             )),
-            Outcome::Time => {
-                limit("The job exceeded the maximum time limit for jobs, and has been terminated.".to_owned())
-            }
-            Outcome::Output => {
-                limit("The job exceeded the maximum log length, and has been terminated.".to_owned())
-            }
+            Outcome::Time => limit(
+                "The job exceeded the maximum time limit for jobs, and has been terminated."
+                    .to_owned(),
+            ),
+            Outcome::Output => limit(
+                "The job exceeded the maximum log length, and has been terminated.".to_owned(),
+            ),
             Outcome::Memory => limit(format!(
                 "The job exceeded its memory limit of {} MiB (files it writes count too), and has been terminated.",
                 limits.memory >> 20
@@ -296,12 +326,16 @@ fn no_sandbox(error: &RunError) -> String {
 /// A job whose `os` or `arch` this host hasn't ends at once.
 fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
     if plan.os != "linux" {
-        return Err(format!("This job asks for os {}; the only one here is linux.", plan.os));
+        return Err(format!(
+            "This job asks for os {}; the only one here is linux.",
+            plan.os
+        ));
     }
     match &plan.arch {
-        Some(arch) if arch != host::arch() => {
-            Err(format!("This job asks for arch {arch}; the only one here is {}.", host::arch()))
-        }
+        Some(arch) if arch != host::arch() => Err(format!(
+            "This job asks for arch {arch}; the only one here is {}.",
+            host::arch()
+        )),
         _ => Ok(()),
     }
 }
@@ -314,15 +348,29 @@ struct Source {
     objects: Vec<(PathBuf, String)>,
 }
 
-async fn prepare(runner: &Runner, build: &Build, repository: Repository, plan: &JobPlan) -> Result<Source, String> {
+async fn prepare(
+    runner: &Runner,
+    build: &Build,
+    repository: Repository,
+    plan: &JobPlan,
+) -> Result<Source, String> {
     let store = runner.store.clone();
     if !plan.git.clone {
-        return Ok(Source { store, repository, checkout: None, objects: Vec::new() });
+        return Ok(Source {
+            store,
+            repository,
+            checkout: None,
+            objects: Vec::new(),
+        });
     }
-    let name = build.tag.as_ref().map_or_else(|| format!("refs/heads/{}", build.branch), |tag| format!("refs/tags/{tag}"));
+    let name = build.tag.as_ref().map_or_else(
+        || format!("refs/heads/{}", build.branch),
+        |tag| format!("refs/tags/{tag}"),
+    );
     let checkout = Checkout {
         commit: build.commit.id.clone(),
-        ref_name: assay_plan::RefName::parse(&name).map_err(|error| format!("The ref cannot be checked out: {error}"))?,
+        ref_name: assay_plan::RefName::parse(&name)
+            .map_err(|error| format!("The ref cannot be checked out: {error}"))?,
         depth: plan.git.depth,
         submodules: plan.git.submodules,
         lfs_pointers: plan.git.lfs_skip_smudge,
@@ -333,14 +381,24 @@ async fn prepare(runner: &Runner, build: &Build, repository: Repository, plan: &
     };
     tokio::task::spawn_blocking(move || {
         let objects = objects(store.git(), &repository, &checkout)?;
-        Ok(Source { store, repository, checkout: Some(checkout), objects })
+        Ok(Source {
+            store,
+            repository,
+            checkout: Some(checkout),
+            objects,
+        })
     })
     .await
     .unwrap_or_else(|_| Err("Looking for the source failed inside assay.".to_owned()))
 }
 
-fn objects(git: &Git, repository: &Repository, checkout: &Checkout) -> Result<Vec<(PathBuf, String)>, String> {
-    git.needs(repository, checkout).map_err(|error| format!("The source cannot be laid out: {error}"))
+fn objects(
+    git: &Git,
+    repository: &Repository,
+    checkout: &Checkout,
+) -> Result<Vec<(PathBuf, String)>, String> {
+    git.needs(repository, checkout)
+        .map_err(|error| format!("The source cannot be laid out: {error}"))
 }
 
 fn origin(repository: &Repository) -> String {
@@ -360,8 +418,17 @@ fn spec(runner: &Runner, job: &Job, slot: u32, plan: &JobPlan, source: &Source) 
         cwd: plan.build_dir.clone(),
         home: HOME.to_owned(),
         user: "travis".to_owned(),
-        image: Image::Host { folders: runner.folders.clone() },
-        binds: source.objects.iter().map(|(from, to)| Bind { source: from.clone(), target: to.clone() }).collect(),
+        image: Image::Host {
+            folders: runner.folders.clone(),
+        },
+        binds: source
+            .objects
+            .iter()
+            .map(|(from, to)| Bind {
+                source: from.clone(),
+                target: to.clone(),
+            })
+            .collect(),
         limits,
         slot,
         uid_base: runner.uid_base,
@@ -371,12 +438,22 @@ fn spec(runner: &Runner, job: &Job, slot: u32, plan: &JobPlan, source: &Source) 
 }
 
 /// Blocking: writes the script and the work tree into the sandbox; the job starts when this is done.
-fn feed(mut tree: TreeWriter, source: &Source, plan: &JobPlan, over: Option<&WorkTree>) -> Result<(), String> {
-    let broke = |error: std::io::Error| format!("The sandbox ended while its files were written: {error}");
-    let mtime = source.checkout.as_ref().map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
+fn feed(
+    mut tree: TreeWriter,
+    source: &Source,
+    plan: &JobPlan,
+    over: Option<&WorkTree>,
+) -> Result<(), String> {
+    let broke =
+        |error: std::io::Error| format!("The sandbox ended while its files were written: {error}");
+    let mtime = source
+        .checkout
+        .as_ref()
+        .map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
     tree.set_mtime(mtime).map_err(broke)?;
     let script = format!("{HOME}/build.sh");
-    tree.file(script.as_bytes(), true, plan.script.as_bytes()).map_err(broke)?;
+    tree.file(script.as_bytes(), true, plan.script.as_bytes())
+        .map_err(broke)?;
     if let Some(checkout) = &source.checkout {
         let hidden = |path: &[u8]| over.is_some_and(|over| over.hides(path));
         let mut sink = |item: TreeItem<'_>| match item {
@@ -389,7 +466,8 @@ fn feed(mut tree: TreeWriter, source: &Source, plan: &JobPlan, over: Option<&Wor
             .lay_out(&source.repository, checkout, &mut sink)
             .map_err(|error| format!("The source cannot be laid out: {error}"))?;
         if let Some(over) = over {
-            over.lay_over(&mut |item| write(&mut tree, item)).map_err(broke)?;
+            over.lay_over(&mut |item| write(&mut tree, item))
+                .map_err(broke)?;
         }
     }
     tree.finish().map_err(broke)
@@ -397,7 +475,11 @@ fn feed(mut tree: TreeWriter, source: &Source, plan: &JobPlan, over: Option<&Wor
 
 fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {
     match item {
-        TreeItem::File { path, executable, content } => tree.file(path, executable, content),
+        TreeItem::File {
+            path,
+            executable,
+            content,
+        } => tree.file(path, executable, content),
         TreeItem::Link { path, target } => tree.link(path, target),
         TreeItem::Folder { path } => tree.folder(path),
     }

@@ -21,7 +21,10 @@ impl Scratch {
                 Err(error) => return Err(Failure::new(Exit::Internal, text).because(&error)),
             }
         }
-        Err(Failure::new(Exit::Internal, format!("{text}: all names are taken")))
+        Err(Failure::new(
+            Exit::Internal,
+            format!("{text}: all names are taken"),
+        ))
     }
 
     pub(super) fn path(&self) -> &Path {

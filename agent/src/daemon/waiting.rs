@@ -24,7 +24,12 @@ pub(super) async fn stream(
     let (sender, mut answers) = mpsc::channel(WAITING);
     let mut followers = JoinSet::new();
     for request in requests {
-        followers.spawn(follow_request(store.clone(), web.to_owned(), request, sender.clone()));
+        followers.spawn(follow_request(
+            store.clone(),
+            web.to_owned(),
+            request,
+            sender.clone(),
+        ));
     }
     drop(sender);
     while let Some(answer) = answers.recv().await {
@@ -35,7 +40,11 @@ pub(super) async fn stream(
         ends.extend(end.ok().flatten());
     }
     // Travis' order of seriousness: errored, failed, canceled, passed.
-    let rank = |end: &End| ["errored", "failed", "canceled", "rejected", "passed"].iter().position(|name| *name == end.verdict);
+    let rank = |end: &End| {
+        ["errored", "failed", "canceled", "rejected", "passed"]
+            .iter()
+            .position(|name| *name == end.verdict)
+    };
     ends.sort_by_key(rank);
     if let Some(end) = ends.into_iter().next() {
         write.write_all(&encode(&Answer::End(end))).await?;
@@ -43,7 +52,12 @@ pub(super) async fn stream(
     Ok(())
 }
 
-async fn follow_request(store: Store, web: String, request: Request, out: mpsc::Sender<Answer>) -> Option<End> {
+async fn follow_request(
+    store: Store,
+    web: String,
+    request: Request,
+    out: mpsc::Sender<Answer>,
+) -> Option<End> {
     let mut changes = store.watch();
     let id = request.id;
     let repo = store_call(&store, move |store| store.repository(request.event.repo)).await??;
@@ -51,12 +65,22 @@ async fn follow_request(store: Store, web: String, request: Request, out: mpsc::
     loop {
         let now = store_call(&store, move |store| store.request(id)).await??;
         match now.state {
-            RequestState::Pending => wait(&mut changes, |change| *change == Changed::Request(id)).await?,
+            RequestState::Pending => {
+                wait(&mut changes, |change| *change == Changed::Request(id)).await?
+            }
             RequestState::Accepted => break,
             RequestState::Rejected => {
                 let text = format!("no build: {}\r\n", now.reason.unwrap_or_default());
-                out.send(Answer::Log(LogText { job: String::new(), text })).await.ok()?;
-                return Some(End { verdict: "rejected".to_owned(), url });
+                out.send(Answer::Log(LogText {
+                    job: String::new(),
+                    text,
+                }))
+                .await
+                .ok()?;
+                return Some(End {
+                    verdict: "rejected".to_owned(),
+                    url,
+                });
             }
         }
     }
@@ -64,17 +88,35 @@ async fn follow_request(store: Store, web: String, request: Request, out: mpsc::
     let mut logs = JoinSet::new();
     let all = build.clone();
     for job in store_call(&store, move |store| store.jobs(&all)).await? {
-        logs.spawn(follow_log(store.clone(), repo.id, job.id, job.number.to_string(), out.clone()));
+        logs.spawn(follow_log(
+            store.clone(),
+            repo.id,
+            job.id,
+            job.number.to_string(),
+            out.clone(),
+        ));
     }
     let end = follow_states(&store, build, &mut changes, &out).await?;
     while logs.join_next().await.is_some() {}
-    Some(End { verdict: end.to_string(), url })
+    Some(End {
+        verdict: end.to_string(),
+        url,
+    })
 }
 
-async fn follow_log(store: Store, repo: RepoId, job: JobId, number: String, out: mpsc::Sender<Answer>) {
+async fn follow_log(
+    store: Store,
+    repo: RepoId,
+    job: JobId,
+    number: String,
+    out: mpsc::Sender<Answer>,
+) {
     let mut feed = store.logs().follow(repo, job, 0);
     while let Some(part) = feed.next().await {
-        let text = LogText { job: number.clone(), text: part.content };
+        let text = LogText {
+            job: number.clone(),
+            text: part.content,
+        };
         if out.send(Answer::Log(text)).await.is_err() {
             return;
         }
@@ -93,7 +135,9 @@ async fn follow_states(
     let mut told: std::collections::BTreeMap<JobId, State> = std::collections::BTreeMap::new();
     loop {
         let (now, states) = store_call(store, move |store| {
-            let Some(build) = store.build(id)? else { return Ok(None) };
+            let Some(build) = store.build(id)? else {
+                return Ok(None);
+            };
             let jobs = store.jobs(&build)?;
             Ok(Some((build, jobs)))
         })
@@ -101,12 +145,20 @@ async fn follow_states(
         for job in &states {
             let news = told.insert(job.id, job.state) != Some(job.state);
             if news && !matches!(job.state, State::Created | State::Queued | State::Received) {
-                let state = StateOf { job: Some(job.number.to_string()), build: None, state: job.state.to_string() };
+                let state = StateOf {
+                    job: Some(job.number.to_string()),
+                    build: None,
+                    state: job.state.to_string(),
+                };
                 out.send(Answer::State(state)).await.ok()?;
             }
         }
         if now.state.is_final() && states.iter().all(|job| job.state.is_final()) {
-            let state = StateOf { job: None, build: Some(now.number.to_string()), state: now.state.to_string() };
+            let state = StateOf {
+                job: None,
+                build: Some(now.number.to_string()),
+                state: now.state.to_string(),
+            };
             out.send(Answer::State(state)).await.ok()?;
             return Some(now.state);
         }
@@ -139,6 +191,10 @@ async fn store_call<T: Send + 'static>(
     call: impl FnOnce(&Store) -> Result<T, assay_store::StoreError> + Send + 'static,
 ) -> Option<T> {
     let store = store.clone();
-    let result = tokio::task::spawn_blocking(move || call(&store)).await.ok()?;
-    result.inspect_err(|error| tracing::error!(%error, "cannot read for a waiting push")).ok()
+    let result = tokio::task::spawn_blocking(move || call(&store))
+        .await
+        .ok()?;
+    result
+        .inspect_err(|error| tracing::error!(%error, "cannot read for a waiting push"))
+        .ok()
 }

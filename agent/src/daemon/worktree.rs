@@ -17,7 +17,11 @@ pub(crate) enum WorkTreeError {
     #[error("cannot run git: {0}")]
     NoGit(#[source] io::Error),
     #[error("git {command} in {dir}: {text}")]
-    Git { command: &'static str, dir: PathBuf, text: String },
+    Git {
+        command: &'static str,
+        dir: PathBuf,
+        text: String,
+    },
     #[error("{dir} has no commit yet")]
     Unborn { dir: PathBuf },
 }
@@ -39,17 +43,57 @@ impl WorkTree {
     pub(crate) fn read(dir: &Path) -> Result<Self, WorkTreeError> {
         let path = |bytes: Vec<u8>| PathBuf::from(OsStr::from_bytes(bytes.trim_ascii_end()));
         let root = path(git(dir, "rev-parse", &["rev-parse", "--show-toplevel"])?);
-        let git_dir = path(git(&root, "rev-parse", &["rev-parse", "--absolute-git-dir"])?);
-        let head = git(&root, "rev-parse", &["rev-parse", "--quiet", "--verify", "HEAD^{commit}"]);
-        let head = head.ok().and_then(|id| CommitId::parse(String::from_utf8_lossy(&id).trim()).ok());
-        let Some(head) = head else { return Err(WorkTreeError::Unborn { dir: root }) };
-        let changed = git(&root, "diff", &["diff", "--no-ext-diff", "--ignore-submodules", "--name-only", "--no-renames", "-z", "HEAD"])?;
-        let untracked = git(&root, "ls-files", &["ls-files", "-z", "--others", "--exclude-standard"])?;
-        let names = |bytes: &[u8]| -> Vec<Vec<u8>> {
-            bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+        let git_dir = path(git(
+            &root,
+            "rev-parse",
+            &["rev-parse", "--absolute-git-dir"],
+        )?);
+        let head = git(
+            &root,
+            "rev-parse",
+            &["rev-parse", "--quiet", "--verify", "HEAD^{commit}"],
+        );
+        let head = head
+            .ok()
+            .and_then(|id| CommitId::parse(String::from_utf8_lossy(&id).trim()).ok());
+        let Some(head) = head else {
+            return Err(WorkTreeError::Unborn { dir: root });
         };
-        let changed = names(&changed).into_iter().chain(names(&untracked)).collect();
-        Ok(WorkTree { root, git_dir, head, changed })
+        let changed = git(
+            &root,
+            "diff",
+            &[
+                "diff",
+                "--no-ext-diff",
+                "--ignore-submodules",
+                "--name-only",
+                "--no-renames",
+                "-z",
+                "HEAD",
+            ],
+        )?;
+        let untracked = git(
+            &root,
+            "ls-files",
+            &["ls-files", "-z", "--others", "--exclude-standard"],
+        )?;
+        let names = |bytes: &[u8]| -> Vec<Vec<u8>> {
+            bytes
+                .split(|byte| *byte == 0)
+                .filter(|name| !name.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect()
+        };
+        let changed = names(&changed)
+            .into_iter()
+            .chain(names(&untracked))
+            .collect();
+        Ok(WorkTree {
+            root,
+            git_dir,
+            head,
+            changed,
+        })
     }
 
     /// Folder of the working tree.
@@ -85,7 +129,10 @@ impl WorkTree {
     }
 
     /// Gives the changed and new files to `sink`.
-    pub(crate) fn lay_over(&self, sink: &mut dyn FnMut(TreeItem<'_>) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn lay_over(
+        &self,
+        sink: &mut dyn FnMut(TreeItem<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         for name in &self.changed {
             let path = self.root.join(OsStr::from_bytes(name));
             let meta = match path.symlink_metadata() {
@@ -95,11 +142,18 @@ impl WorkTree {
             };
             if meta.is_symlink() {
                 let target = std::fs::read_link(&path)?;
-                sink(TreeItem::Link { path: name, target: target.as_os_str().as_bytes() })?;
+                sink(TreeItem::Link {
+                    path: name,
+                    target: target.as_os_str().as_bytes(),
+                })?;
             } else if meta.is_file() {
                 let content = std::fs::read(&path)?;
                 let executable = meta.permissions().mode() & 0o100 != 0;
-                sink(TreeItem::File { path: name, executable, content: &content })?;
+                sink(TreeItem::File {
+                    path: name,
+                    executable,
+                    content: &content,
+                })?;
             }
         }
         Ok(())
@@ -107,10 +161,18 @@ impl WorkTree {
 }
 
 fn git(dir: &Path, command: &'static str, args: &[&str]) -> Result<Vec<u8>, WorkTreeError> {
-    let output = Command::new("git").args(args).current_dir(dir).output().map_err(WorkTreeError::NoGit)?;
+    let output = Command::new("git")
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .map_err(WorkTreeError::NoGit)?;
     if output.status.success() {
         return Ok(output.stdout);
     }
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(WorkTreeError::Git { command, dir: dir.to_owned(), text })
+    Err(WorkTreeError::Git {
+        command,
+        dir: dir.to_owned(),
+        text,
+    })
 }

@@ -25,6 +25,7 @@ struct Status<'a> {
     jobs: Queue,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
+    journal_flushes: u64,
 }
 
 #[derive(Serialize)]
@@ -77,6 +78,7 @@ pub(super) fn status(cx: &Cx<'_>, uptime: Duration) -> Result<Reply, Fail> {
         workers: cx.settings.workers,
         jobs,
         state,
+        journal_flushes: cx.store.flushes(),
     })
 }
 

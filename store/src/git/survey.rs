@@ -14,17 +14,24 @@ impl Git {
     pub fn commit_time(&self, source: &Source, value: &CommitId) -> Result<Option<Time>, GitError> {
         let Source::Path(path) = source;
         let objects = SourceRepository::open(Path::new(path))?.objects()?;
-        let Some(peeled) = objects.peel(objects.id(value)?)? else { return Ok(None) };
+        let Some(peeled) = objects.peel(objects.id(value)?)? else {
+            return Ok(None);
+        };
         Ok(Some(objects.describe(peeled.commit)?.committed_at))
     }
 
     /// The object folders that a work tree will need: (host folder, path inside the sandbox), the repository's own
     /// first. Fetches the submodules that will be laid out; refuses what [`Git::lay_out`] would refuse of them.
-    pub fn needs(&self, repository: &Repository, checkout: &Checkout) -> Result<Vec<(PathBuf, String)>, GitError> {
+    pub fn needs(
+        &self,
+        repository: &Repository,
+        checkout: &Checkout,
+    ) -> Result<Vec<(PathBuf, String)>, GitError> {
         let mut needed = vec![(self.objects(repository), checkout.objects_at.clone())];
         let objects = self.mirror(repository)?.objects()?;
         let commit = objects.id(&checkout.commit)?;
-        let modules = checkout.submodules && file::read(&objects, commit, ".gitmodules", 0)? != FileAt::Missing;
+        let modules = checkout.submodules
+            && file::read(&objects, commit, ".gitmodules", 0)? != FileAt::Missing;
         if modules {
             let mut nowhere = |_: super::TreeItem<'_>| Ok(());
             let mut layout = Layout {
@@ -53,7 +60,10 @@ impl GitError {
             | GitError::Lfs { .. }
             | GitError::Submodule { .. }
             | GitError::TooLarge { .. } => true,
-            GitError::Repository { .. } | GitError::Mirror(_) | GitError::Store(_) | GitError::Sink(_) => false,
+            GitError::Repository { .. }
+            | GitError::Mirror(_)
+            | GitError::Store(_)
+            | GitError::Sink(_) => false,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// What the daemon moves itself into when its own group must become a parent (version 2 allows processes only in leaves).
-const LEAF: &str = "assay-daemon";
+/// No run's group can have this name.
+const LEAF: &str = "assay.daemon";
 
 /// Controllers that carry limits.
 pub(crate) const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];

@@ -89,6 +89,7 @@ pub(crate) struct Daemon {
     shutdown: watch::Sender<bool>,
     intakes: Vec<JoinHandle<()>>,
     servers: Vec<JoinHandle<()>>,
+    warm: JoinHandle<assay_sandbox::Warm>,
 }
 
 impl Daemon {
@@ -131,6 +132,7 @@ impl Daemon {
 
         let prefix = run_prefix(&state);
         assay_sandbox::clean_up(&prefix);
+        let warm = keep_warm(&prefix, config.jobs);
         let (mailbox, inbox) = Mailbox::new();
         let runner = Runner::new(store.clone(), &config, address.clone(), prefix, launcher());
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
@@ -182,6 +184,7 @@ impl Daemon {
             shutdown,
             intakes,
             servers,
+            warm,
         })
     }
 
@@ -233,6 +236,7 @@ impl Daemon {
         for server in self.servers {
             let _ = tokio::time::timeout(Duration::from_secs(5), server).await;
         }
+        drop(self.warm.await);
         let _ = self.mailbox.ask(Message::Stop).await;
         let core = self.core;
         let _ = tokio::task::spawn_blocking(move || core.join()).await;
@@ -362,6 +366,12 @@ pub(crate) fn launcher() -> Launcher {
         program: PathBuf::from("/proc/self/exe"),
         args: vec![crate::LAUNCH.to_owned()],
     }
+}
+
+/// Keeps a launcher waiting for each job that may run at once, so that sandboxes start sooner; nobody waits for it.
+fn keep_warm(prefix: &str, jobs: usize) -> JoinHandle<assay_sandbox::Warm> {
+    let prefix = prefix.to_owned();
+    tokio::task::spawn_blocking(move || assay_sandbox::keep_warm(&launcher(), &prefix, jobs))
 }
 
 /// Prefix of this daemon's sandboxes, so that a new daemon finds what a dead one left, and nobody else's.

@@ -146,9 +146,15 @@ fn phases_share_one_shell() {
 
 #[test]
 fn strict_shells_run_too() {
-    let ran = run("language: generic\nbefore_script: set -eu\nscript: ['true', echo on]\nafter_script: echo last");
+    let ran = run(
+        "language: generic\nbefore_script: set -eu\nscript: ['true', echo on]\nafter_script: echo last",
+    );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
-    assert!(ran.log.contains("\non\n") && ran.log.contains("\nlast\n"), "{}", ran.log);
+    assert!(
+        ran.log.contains("\non\n") && ran.log.contains("\nlast\n"),
+        "{}",
+        ran.log
+    );
     let ran = run("language: generic\nbefore_script: set -e\nscript: ['false', echo on]");
     assert_eq!(ran.code, Some(1), "{}", ran.log);
     assert!(!ran.log.contains("\non\n"), "{}", ran.log);

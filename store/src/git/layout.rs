@@ -13,6 +13,7 @@ use super::error::GitError;
 use super::index::Index;
 use super::mirrors::Mirror;
 use super::objects::Objects;
+use super::pack::Order;
 use super::submodule::{self, Submodule};
 use super::tree::{self, Entry};
 use super::{Git, Source};
@@ -39,7 +40,8 @@ pub struct Checkout {
     pub objects_at: String,
     /// Address to write down as the remote `origin`.
     pub origin: String,
-    /// Modification time that all files will have, seconds since the epoch.
+    /// Modification time that all files and links will have, seconds since the epoch. Where the index itself gets a
+    /// later one, Git need not read the files again to know that they are unchanged.
     pub mtime: i64,
 }
 
@@ -287,18 +289,23 @@ impl Layout<'_> {
         let mut index = Index::new(objects.hash, self.checkout.mtime);
         let mut content = Vec::new();
         let mut path = place.prefix.clone();
-        for entry in entries {
+        // Folders first; what is in them then in the order of the packs, where an object stands near the one it is a
+        // delta of.
+        let (folders, mut rest): (Vec<_>, Vec<_>) = entries
+            .iter()
+            .partition(|entry| matches!(entry.kind, EntryKind::Tree | EntryKind::Commit));
+        let order = Order::read(mirror);
+        rest.sort_by_cached_key(|entry| order.place(&entry.id));
+        for entry in folders.into_iter().chain(rest) {
             path.truncate(place.prefix.len());
             path.extend_from_slice(&entry.path);
             content.clear();
-            if !matches!(entry.kind, EntryKind::Tree | EntryKind::Commit) {
-                self.read(place, mirror, objects, entry.id, &mut content)?;
-            }
             match entry.kind {
                 EntryKind::Tree | EntryKind::Commit => {
                     self.put(TreeItem::Folder { path: &path })?
                 }
                 EntryKind::Link => {
+                    self.read(place, mirror, objects, entry.id, &mut content)?;
                     check_target(place, entry, &content)?;
                     self.put(TreeItem::Link {
                         path: &path,
@@ -306,6 +313,7 @@ impl Layout<'_> {
                     })?;
                 }
                 EntryKind::Blob | EntryKind::BlobExecutable => {
+                    self.read(place, mirror, objects, entry.id, &mut content)?;
                     if refuse_lfs && is_lfs_pointer(&content) {
                         return Err(GitError::Lfs {
                             path: path.to_str_lossy().into_owned(),
@@ -319,12 +327,7 @@ impl Layout<'_> {
                     })?;
                 }
             }
-            let size = if entry.kind == EntryKind::Commit {
-                0
-            } else {
-                content.len()
-            };
-            index.add(entry.path.as_bstr(), entry.kind, entry.id, size);
+            index.add(entry.path.as_bstr(), entry.kind, entry.id, content.len());
         }
         let bytes = index.into_bytes();
         let bytes = bytes.map_err(|what| GitError::Repository {

@@ -200,7 +200,15 @@ impl Git {
         let lock = self.shared.mirrors.lock(&path);
         let _guard = guard(&lock);
         let mirror = Mirror::make(path, source.hash)?;
-        fetch::fetch(source, &mirror, tip, whole)?;
+        match fetch::fetch(source, &mirror, tip, whole) {
+            // Repacked while it was read: what is missing now stands somewhere else.
+            Err(GitError::Missing { path, .. } | GitError::Damaged { path, .. })
+                if path == source.path =>
+            {
+                fetch::fetch(source, &mirror, tip, whole)?;
+            }
+            other => other?,
+        }
         Ok(mirror)
     }
 

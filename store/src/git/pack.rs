@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io::{self, BufRead, Read};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
@@ -117,6 +118,35 @@ fn remove_leftovers(dir: &std::path::Path) {
             // If it stays, it only takes room.
             let _ = fs::remove_file(entry.path());
         }
+    }
+}
+
+/// Where objects stand in the packs of a mirror.
+pub(super) struct Order {
+    indices: Vec<gix_pack::index::File>,
+}
+
+impl Order {
+    /// Opens the indices; one that can't be read just helps nobody.
+    pub(super) fn read(mirror: &Mirror) -> Order {
+        let dir = mirror.objects_dir().join("pack");
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let indices = paths.filter(|path| path.extension().is_some_and(|end| end == "idx"));
+        let open = |path: PathBuf| gix_pack::index::File::at(path, mirror.hash).ok();
+        Order {
+            indices: indices.filter_map(open).collect(),
+        }
+    }
+
+    /// Pack and offset; nothing for an object that is in none.
+    pub(super) fn place(&self, id: &gix::oid) -> Option<(usize, u64)> {
+        let find = |(pack, index): (usize, &gix_pack::index::File)| {
+            index
+                .lookup(id)
+                .map(|entry| (pack, index.pack_offset_at_index(entry)))
+        };
+        self.indices.iter().enumerate().find_map(find)
     }
 }
 

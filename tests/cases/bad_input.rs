@@ -109,7 +109,9 @@ fn a_secret_that_cannot_be_read_yet_is_left_out_and_said() {
     assert!(repo.push_and_wait().contains("passed"));
     let build = server.newest_build("team/secret");
     assert!(
-        server.log_of(&build["jobs"][0]).contains("encrypted variables"),
+        server
+            .log_of(&build["jobs"][0])
+            .contains("encrypted variables"),
         "one line says what was left out"
     );
 }

@@ -1,5 +1,6 @@
 //! Git: reading source repositories, keeping mirrors, laying out work trees. Never by running a program.
 
+mod borrowed;
 mod dot_git;
 mod error;
 mod fetch;

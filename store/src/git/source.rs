@@ -11,6 +11,7 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 use gix::hash::Kind as Hash;
 
+use super::borrowed;
 use super::error::{GitError, chain};
 use super::objects::Objects;
 
@@ -53,9 +54,14 @@ impl SourceRepository {
         })
     }
 
-    /// Its objects, alternates included.
+    /// Its objects, alternates included as far as they may be borrowed.
     pub(super) fn objects(&self) -> Result<Objects, GitError> {
-        Objects::open(&self.path, &self.common.join("objects"), self.hash)
+        let dir = self.common.join("objects");
+        borrowed::check(&dir).map_err(|what| GitError::Repository {
+            path: self.path.clone(),
+            what,
+        })?;
+        Objects::open(&self.path, &dir, self.hash)
     }
 
     /// Its refs.

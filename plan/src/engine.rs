@@ -65,6 +65,8 @@ pub struct Settings {
     pub kill_limit: i64,
     /// Milliseconds until a request that could not be read is tried again.
     pub read_again: i64,
+    /// Milliseconds after which a request that still can't be read is rejected with the reason.
+    pub read_limit: i64,
 }
 
 impl Default for Settings {
@@ -76,6 +78,7 @@ impl Default for Settings {
             run_limit: 24 * 3_600_000,
             kill_limit: 60_000,
             read_again: 10_000,
+            read_limit: 3_600_000,
         }
     }
 }
@@ -130,8 +133,8 @@ pub enum Input {
     Asked(Event),
     /// A request's commit and file were read and decided about.
     Decided(RequestId, Option<Commit>, Decision),
-    /// A request's commit could not be read for a reason that may pass.
-    Unread(RequestId),
+    /// A request's commit could not be read, for this reason, which may pass.
+    Unread(RequestId, String),
     /// A job's sandbox runs the job's script.
     Started(JobId, u32),
     /// A job's run is over, its sandbox gone.
@@ -310,11 +313,7 @@ impl Engine {
             Input::Decided(id, commit, decision) => {
                 self.decided(now, id, commit, decision, &mut out)
             }
-            Input::Unread(id) => {
-                if self.pending.contains_key(&id) {
-                    self.reread.insert(id, now.plus(self.settings.read_again));
-                }
-            }
+            Input::Unread(id, reason) => self.unread(now, id, reason, &mut out),
             Input::Started(job, attempt) => self.started(now, job, attempt, &mut out),
             Input::Finished(job, attempt, verdict) => {
                 self.finished(now, job, attempt, &verdict, &mut out)
@@ -393,6 +392,19 @@ impl Engine {
                 request.messages = messages;
                 reject(request, reason, out);
             }
+        }
+    }
+
+    /// Puts a request off, or gives it up when it has been tried for long enough.
+    fn unread(&mut self, now: Time, id: RequestId, reason: String, out: &mut Out) {
+        let Some(request) = self.pending.get(&id) else {
+            return;
+        };
+        if now < request.created_at.plus(self.settings.read_limit) {
+            self.reread.insert(id, now.plus(self.settings.read_again));
+        } else if let Some(request) = self.pending.remove(&id) {
+            self.reread.remove(&id);
+            reject(request, reason, out);
         }
     }
 

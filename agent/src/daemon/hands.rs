@@ -239,7 +239,7 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
         }
         Err(error) => {
             tracing::error!(request = %request.id, %error, "cannot read the repository's record");
-            return Input::Unread(request.id);
+            return Input::Unread(request.id, format!("cannot read its commit: {error}"));
         }
     };
     let Some(tip) = &request.event.after else {
@@ -252,7 +252,7 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
         }
         Err(error) => {
             tracing::warn!(request = %request.id, %error, "cannot read the commit now; it is tried again");
-            return Input::Unread(request.id);
+            return Input::Unread(request.id, format!("cannot read its commit: {error}"));
         }
     };
     let file = match &local.tree {
@@ -268,7 +268,7 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
         Ok(file) => file,
         Err(error) => {
             tracing::warn!(request = %request.id, error, "cannot read .travis.yml now; it is tried again");
-            return Input::Unread(request.id);
+            return Input::Unread(request.id, format!("cannot read its commit: {error}"));
         }
     };
     let file = match &file {

@@ -590,10 +590,28 @@ fn a_request_that_cannot_be_read_now_is_read_later() {
     let mut world = World::new(1);
     world.observe(&[("main", 1)], vec![]);
     world.reading.clear();
-    world.step(Input::Unread(RequestId(1))).unwrap();
+    world
+        .step(Input::Unread(RequestId(1), "no disk".into()))
+        .unwrap();
     world.now = world.wake.unwrap();
     world.step(Input::Wake).unwrap();
     assert!(world.reading.contains(&RequestId(1)));
+    world.run_out();
+}
+
+#[test]
+fn a_request_that_cannot_be_read_for_long_is_rejected_with_the_reason() {
+    let mut world = World::new(1);
+    world.observe(&[("main", 1)], vec![]);
+    world.reading.clear();
+    world.now = world.now.plus(world.settings.read_limit);
+    world
+        .step(Input::Unread(RequestId(1), "no disk".into()))
+        .unwrap();
+    assert_eq!(
+        world.requests[&RequestId(1)].reason.as_deref(),
+        Some("no disk")
+    );
     world.run_out();
 }
 
@@ -741,7 +759,7 @@ fn apply(world: &mut World, refs: &mut BTreeMap<&'static str, u64>, op: Op) {
                 return;
             };
             world.reading.remove(&id);
-            world.step(Input::Unread(id)).unwrap();
+            world.step(Input::Unread(id, "no disk".into())).unwrap();
         }
         Op::Crash => world.crash(),
     }

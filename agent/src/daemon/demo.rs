@@ -168,9 +168,12 @@ fn report(screen: &Screen, global: &Global, state: &Path, daemon: &Daemon, keep:
         "Token:  {}",
         token["token"].as_str().unwrap_or_default()
     ))?;
-    screen.line(&format!("Pages:  {}  (opens once)", daemon.link()))?;
     if keep {
+        screen.line(&format!("Pages:  {}  (opens once)", daemon.link()))?;
         screen.line("\nThe daemon stays up until Ctrl-C.")?;
+    } else {
+        screen.line(&format!("Pages:  {}/demo/hallmark", daemon.address()))?;
+        screen.line("\nThe daemon ends now; assay demo --keep stays up, to look around.")?;
     }
     let states: Vec<&str> = jobs
         .iter()

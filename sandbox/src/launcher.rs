@@ -1,7 +1,7 @@
 //! The launcher: the daemon's own program started again, single-threaded, with nothing but one socket.
 //!
 //! It takes the plan, gives up the caller's privileges, enters new namespaces and splits off their first process
-//! ([`init`](crate::init)). Then it only waits: for that process to end, or for the daemon to hang up.
+//! ([`init`]). Then it only waits: for that process to end, or for the daemon to hang up.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

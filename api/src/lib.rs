@@ -1,7 +1,7 @@
 //! Shows the inside: the Travis CI API v2, live streams and web pages, over HTTP.
 //!
 //! [`Api`] renders what [`assay_store::Store`] holds; it changes nothing itself but tokens. Everything else that
-//! somebody asks for becomes a [`Command`] to the daemon. [`serve`] and [`serve_control`] put an `Api` on a TCP listener
+//! somebody asks for becomes a [`Command`] to the daemon. [`serve()`] and [`serve_control`] put an `Api` on a TCP listener
 //! and on the local control socket.
 //!
 //! Reading order: `http` (one request in, one reply out), `v2` (the contract with Travis' clients), `own` (what the

@@ -6,7 +6,8 @@
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::event::{PollFlags, Timespec};
 use rustix::net::RecvFlags;
@@ -66,6 +67,34 @@ impl Drop for Warm {
     fn drop(&mut self) {
         let old = pool().take();
         dismiss(old);
+        // A launcher that is being started meanwhile finds no pool and is dismissed by whoever starts it.
+        let starting = STARTING.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = STARTING
+            .1
+            .wait_timeout_while(starting, PATIENCE_AT_END, |number| *number > 0);
+    }
+}
+
+/// How many threads are starting launchers, and the news that one is through.
+static STARTING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// How long the end of the stock waits for launchers that are being started.
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
+
+/// Counts a thread that is starting launchers, for as long as it lives.
+struct Starter;
+
+impl Starter {
+    fn new() -> Starter {
+        *STARTING.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Starter
+    }
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
+        *STARTING.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        STARTING.1.notify_all();
     }
 }
 
@@ -78,6 +107,7 @@ fn dismiss(old: Option<Pool>) {
 /// Starts what is missing. A launcher that can't be started is left to the next run, which will say why.
 pub(crate) fn refill() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    let _starter = Starter::new();
     loop {
         let (launcher, id) = {
             let mut pool = pool();

@@ -2,7 +2,7 @@
 //! somebody else to perform. It touches nothing itself, so a test is a list of inputs and a list of effects.
 //!
 //! Inputs may come late, twice or never: an input about something that has moved on is ignored. One function
-//! ([`verdict::settle`]) decides from the jobs' present states what is queued, canceled and finished.
+//! (`verdict::settle`) decides from the jobs' present states what is queued, canceled and finished.
 
 mod observe;
 mod verdict;

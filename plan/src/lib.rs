@@ -1,7 +1,7 @@
 //! The pure core of Assay: the `.travis.yml` language, the nouns of a build, and the engine that decides what happens
 //! next. No IO, no clock, no threads: time and input are arguments.
 //!
-//! Reading order: [`model`](crate::Build) (the nouns), [`decide`] (event and file to blueprint), [`plan_job`] (matrix
+//! Reading order: [`model`](crate::Build) (the nouns), [`decide()`] (event and file to blueprint), [`plan_job`] (matrix
 //! row to script), [`Engine`] (inputs to effects).
 
 mod condition;

@@ -62,7 +62,7 @@ async fn do_one(command: Command, intake: &Intake) {
                 .into_iter()
                 .filter(|one| repo.is_none_or(|id| id == one.id))
             {
-                intake.look_with_spool(&one).await;
+                intake.look_at(&one).await;
             }
             let _ = reply.send(Ok(()));
         }

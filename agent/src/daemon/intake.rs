@@ -69,7 +69,8 @@ impl Intake {
         }
     }
 
-    /// Compares a repository's refs with the values last handled, deliveries first; returns the requests made.
+    /// Compares a repository's refs with the values last handled, deliveries first, the spooled ones before the one at
+    /// hand; returns the requests made.
     pub(super) async fn look(
         &self,
         repo: &Repository,
@@ -81,16 +82,27 @@ impl Intake {
         };
         let _guard = one_at_a_time.lock().await;
         let (store, repository, burst) = (self.store.clone(), repo.clone(), self.burst);
-        let seen =
-            tokio::task::spawn_blocking(move || observe(&store, &repository, deliveries, burst));
-        let (observed, head) = seen.await.map_err(|_| LookError::Ending)??;
+        let seen = tokio::task::spawn_blocking(move || {
+            // What waits in the spool was pushed before: taken later, it would look like old news.
+            let (files, mut all) = spooled(&repository);
+            all.extend(deliveries);
+            observe(&store, &repository, all, burst).map(|(observed, head)| (observed, head, files))
+        });
+        let (observed, head, files) = seen.await.map_err(|_| LookError::Ending)??;
         if head.is_some() && head != repo.default_branch {
             self.set_default_branch(repo, head).await;
         }
-        self.mailbox
+        let requests = self
+            .mailbox
             .ask(|reply| Message::Observe(observed, reply))
             .await
-            .ok_or(LookError::Ending)
+            .ok_or(LookError::Ending)?;
+        for file in files {
+            if let Err(error) = assay_hooks::drop_spooled(&file) {
+                tracing::warn!(file = %file.display(), %error, "cannot remove a spooled delivery");
+            }
+        }
+        Ok(requests)
     }
 
     async fn set_default_branch(&self, repo: &Repository, head: Option<String>) {
@@ -109,7 +121,7 @@ impl Intake {
             .await;
     }
 
-    /// Looks at every repository and its spool. Failures are the operator's to see, and stop nothing.
+    /// Looks at every repository. Failures are the operator's to see, and stop nothing.
     pub(super) async fn look_at_all(&self) {
         for repo in self
             .hands
@@ -117,32 +129,16 @@ impl Intake {
             .into_iter()
             .filter(|repo| repo.active)
         {
-            self.look_with_spool(&repo).await;
+            self.look_at(&repo).await;
         }
     }
 
-    /// Takes in what hooks of this repository left in its spool, and looks at it.
-    pub(super) async fn look_with_spool(&self, repo: &Repository) {
-        let Source::Path(path) = &repo.source;
-        let path = PathBuf::from(path);
-        let spooled = tokio::task::spawn_blocking(move || {
-            assay_hooks::read_spool(&path).unwrap_or_else(|error| {
-                tracing::warn!(path = %path.display(), %error, "cannot read the spool");
-                Vec::new()
-            })
-        });
-        let spooled = spooled.await.unwrap_or_default();
-        let (files, hints): (Vec<PathBuf>, Vec<Hint>) = spooled.into_iter().unzip();
-        match self.look(repo, hints.iter().map(delivery).collect()).await {
+    /// Looks at one repository, with no delivery at hand.
+    pub(super) async fn look_at(&self, repo: &Repository) {
+        match self.look(repo, Vec::new()).await {
+            Ok(requests) if requests.is_empty() => {}
             Ok(requests) => {
-                if !requests.is_empty() {
-                    tracing::info!(repository = %repo.slug, requests = requests.len(), spooled = files.len(), "refs moved");
-                }
-                for file in files {
-                    if let Err(error) = assay_hooks::drop_spooled(&file) {
-                        tracing::warn!(file = %file.display(), %error, "cannot remove a spooled delivery");
-                    }
-                }
+                tracing::info!(repository = %repo.slug, requests = requests.len(), "refs moved")
             }
             Err(LookError::Ending) => {}
             Err(error) => {
@@ -273,6 +269,19 @@ async fn allowed(path: PathBuf, uid: u32, gid: u32) -> bool {
             || assay_hooks::may_write(&path, uid, gid, &assay_hooks::groups_of(uid))
     };
     tokio::task::spawn_blocking(check).await.unwrap_or(false)
+}
+
+/// Blocking: what hooks of this repository left in its spool, with the files it is in.
+fn spooled(repo: &Repository) -> (Vec<PathBuf>, Vec<Delivery>) {
+    let Source::Path(path) = &repo.source;
+    let found = assay_hooks::read_spool(Path::new(path)).unwrap_or_else(|error| {
+        tracing::warn!(path, %error, "cannot read the spool");
+        Vec::new()
+    });
+    found
+        .into_iter()
+        .map(|(file, hint)| (file, delivery(&hint)))
+        .unzip()
 }
 
 /// A hint in the engine's words. Lines that say nothing that could be built are left out.

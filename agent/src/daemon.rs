@@ -207,9 +207,11 @@ impl Daemon {
         use tokio::signal::unix::{SignalKind, signal};
         let on = |kind| signal(kind).map_err(DaemonError::Signals);
         let (mut term, mut int) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+        let mut hang_up = on(SignalKind::hangup())?;
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
+            _ = hang_up.recv() => {}
         }
         self.shut_down().await;
         Ok(())
@@ -224,14 +226,7 @@ impl Daemon {
             let _ = std::fs::remove_file(socket);
         }
         self.intakes.iter().for_each(JoinHandle::abort);
-        self.mailbox.tell(assay_plan::Input::Drain);
-        let deadline = tokio::time::Instant::now() + self.grace;
-        while self.hands.busy() && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        for run in self.hands.shut_down() {
-            let _ = run.await;
-        }
+        self.hands.shut_down(self.grace).await;
         let _ = self.shutdown.send(true);
         for server in self.servers {
             let _ = tokio::time::timeout(Duration::from_secs(5), server).await;

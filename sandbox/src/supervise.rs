@@ -304,7 +304,7 @@ impl Supervisor {
                 self.progress.began = Instant::now();
                 self.progress.last_output = self.progress.began;
                 drop(self.events.send(RunEvent::Started).await);
-                drop(tokio::task::spawn_blocking(warm::refill));
+                drop(tokio::spawn(warm::refill_soon()));
             }
             Ok(Report::Failed(failure)) => self.fail(error_of(failure)),
             Ok(Report::Ended { status, full }) => {

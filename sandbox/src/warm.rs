@@ -23,6 +23,9 @@ const PATIENCE: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 
+/// How long a new job runs before the launcher it took is replaced: many jobs are over by then.
+const HEAD_START: Duration = Duration::from_millis(30);
+
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
 struct Pool {
@@ -102,6 +105,12 @@ fn dismiss(old: Option<Pool>) {
     for process in old.into_iter().flat_map(|pool| pool.waiting) {
         process.dismiss();
     }
+}
+
+/// Starts what is missing once a job that has just begun has had the processors to itself for a moment.
+pub(crate) async fn refill_soon() {
+    tokio::time::sleep(HEAD_START).await;
+    drop(tokio::task::spawn_blocking(refill).await);
 }
 
 /// Starts what is missing. A launcher that can't be started is left to the next run, which will say why.

@@ -57,6 +57,35 @@ fn a_shutdown_puts_running_jobs_back_at_no_cost() {
 }
 
 #[test]
+fn a_push_does_not_overtake_one_that_is_still_in_the_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = Repo::new(
+        dir.path(),
+        "team/app",
+        &[(".travis.yml", "language: shell\nscript: true\n")],
+    );
+    // No timer: only the second push makes the daemon look.
+    let server = Server::start(dir.path(), &[&repo], "reconcile: {interval: 0s}\n");
+    let socket = server.state().join("run/hook.sock");
+    let aside = socket.with_extension("aside");
+    std::fs::rename(&socket, &aside).unwrap();
+    let first = repo.commit("first", &[]);
+    assert!(repo.push(&["origin", "main"]).status.success());
+    std::fs::rename(&aside, &socket).unwrap();
+    let second = repo.commit("second", &[]);
+    assert!(repo.push_and_wait().contains("passed"));
+    wait_for("both verdicts", || {
+        let list = server.get("/repos/team/app/builds");
+        let builds = list["builds"].as_array()?;
+        builds.iter().all(|b| b["state"] == "passed").then_some(())
+    });
+    let list = server.get("/repos/team/app/builds");
+    let built: Vec<_> = list["commits"].as_array().unwrap().iter().collect();
+    let shas: Vec<_> = built.iter().filter_map(|c| c["sha"].as_str()).collect();
+    assert_eq!(shas, [second.trim(), first.trim()], "newest first, both built");
+}
+
+#[test]
 fn a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let repo = Repo::new(

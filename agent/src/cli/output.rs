@@ -1,7 +1,6 @@
 //! Everything commands print: one [`Screen`] that knows what is on the other end, tables for people or for pipes,
 //! colours of states, relative times.
 
-mod clean;
 mod table;
 
 use std::io::{IsTerminal, Write};
@@ -12,7 +11,7 @@ use serde::Serialize;
 use super::args::{Global, When};
 use crate::exit::{Exit, Failure};
 
-pub(crate) use clean::{LogCleaner, one_line};
+pub(crate) use assay_hooks::{LogCleaner, one_line};
 pub(crate) use table::{Cell, Table};
 
 /// What is on the other end of standard output.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use assay_plan::{
     Build, ConfigFile, Decision, Input, Job, JobId, RepoId, Repository, Request, Source, Time,
@@ -14,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::core::{Mailbox, until};
+use super::core::{Mailbox, Message, until};
 use super::runner::{self, Local, Runner};
 
 /// Name of the configuration in a repository.
@@ -161,27 +162,26 @@ impl Hands {
         }
     }
 
-    /// Tells all runs that the daemon ends, and returns what to wait for.
-    pub(super) fn shut_down(&self) -> Vec<JoinHandle<()>> {
-        let mut running = lock(&self.running);
-        for run in running.values() {
-            run.stop.send_if_modified(|stop| {
-                let go = *stop == Stop::No;
-                if go {
-                    *stop = Stop::Shutdown;
-                }
-                go
-            });
-        }
-        running
+    /// Lets no further job start, gives those that run their grace, then cuts them off; returns when all are over.
+    pub(super) async fn shut_down(&self, grace: Duration) {
+        let drain = |reply| Message::Ask(Input::Drain, reply);
+        let _ = self.mailbox.ask(drain).await;
+        let mut runs: Vec<JoinHandle<()>> = lock(&self.running)
             .values_mut()
             .filter_map(|run| run.task.take())
-            .collect()
-    }
-
-    /// Whether any run is going on.
-    pub(super) fn busy(&self) -> bool {
-        !lock(&self.slots).is_empty()
+            .collect();
+        if tokio::time::timeout(grace, ended(&mut runs)).await.is_err() {
+            for run in lock(&self.running).values() {
+                run.stop.send_if_modified(|stop| {
+                    let go = *stop == Stop::No;
+                    if go {
+                        *stop = Stop::Shutdown;
+                    }
+                    go
+                });
+            }
+            ended(&mut runs).await;
+        }
     }
 
     /// Sets the alarm clock.
@@ -202,6 +202,14 @@ impl Hands {
         let slot = (0..).find(|slot| !slots.contains(slot)).unwrap_or_default();
         slots.insert(slot);
         slot
+    }
+}
+
+/// Waits for the runs, and takes out each that has ended.
+async fn ended(runs: &mut Vec<JoinHandle<()>>) {
+    while let Some(run) = runs.last_mut() {
+        let _ = run.await;
+        runs.pop();
     }
 }
 

@@ -112,9 +112,7 @@ async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> O
     let code = tokio::select! {
         code = show(screen, &store, &repository, &mut changes) => code,
         _ = tokio::signal::ctrl_c() => {
-            for run in hands.shut_down() {
-                let _ = run.await;
-            }
+            hands.shut_down(std::time::Duration::ZERO).await;
             Err(Failure::new(Exit::BuildFailed, "interrupted"))
         }
     };

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Stdout, Write};
 
+use crate::clean::LogCleaner;
+
 /// Longest line of a log that is held back for its end, in bytes.
 const MAX_HELD: usize = 64 * 1024;
 
@@ -94,61 +96,12 @@ fn log_line(job: &str, line: &str) -> Option<String> {
     (!shown.is_empty() || line.is_empty()).then(|| format!("{before}{shown}\n"))
 }
 
-/// The text without control characters and escape sequences, colours excepted: what a job prints must not be able to
-/// move the cursor, set the title or write to the clipboard of whoever pushed. Marks of writing direction go too: with
-/// them, text can look like other text.
+/// What a terminal may be shown of one line.
 fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_hidden) {
-        shown.push_str(&rest[..start]);
-        let length = escape_length(&rest[start..]);
-        let sequence = &rest[start..start + length];
-        if sequence.starts_with("\x1b[") && sequence.ends_with('m') {
-            shown.push_str(sequence);
-        }
-        rest = &rest[start + length..];
-    }
-    shown.push_str(rest);
+    let mut cleaner = LogCleaner::new();
+    let mut shown = cleaner.clean(text);
+    shown.push_str(&cleaner.finish());
     shown
-}
-
-fn is_hidden(c: char) -> bool {
-    let directs =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    directs || (c.is_control() && c != '\t')
-}
-
-/// Length of the control character or escape sequence that `text` begins with (ECMA-48, sections 5.4 and 5.6).
-fn escape_length(text: &str) -> usize {
-    let first = text.chars().next().map_or(0, char::len_utf8);
-    let Some(rest) = text.strip_prefix('\x1b') else {
-        return first;
-    };
-    match rest.bytes().next() {
-        Some(b'[') => {
-            let body = rest[1..]
-                .bytes()
-                .take_while(|byte| (0x20..0x40).contains(byte))
-                .count();
-            let last = rest[1 + body..]
-                .bytes()
-                .next()
-                .is_some_and(|byte| (0x40..0x7f).contains(&byte));
-            2 + body + usize::from(last)
-        }
-        Some(b']' | b'P' | b'X' | b'^' | b'_') => {
-            let bell = rest.find('\x07').map(|at| at + 1);
-            let terminator = rest.find("\x1b\\").map(|at| at + 2);
-            1 + bell
-                .into_iter()
-                .chain(terminator)
-                .min()
-                .unwrap_or(rest.len())
-        }
-        Some(0x20..0x7f) => 2,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]
@@ -157,20 +110,8 @@ mod tests {
 
     #[test]
     fn only_colours_pass() {
-        assert_eq!(
-            visible("a\x1b[31;1mb\x1b[0mc\td"),
-            "a\x1b[31;1mb\x1b[0mc\td"
-        );
-        assert_eq!(
-            visible("a\x1b[2Jb\x1b]0;title\x07c\x1b]52;c;eA==\x1b\\d\x1bce\x08f"),
-            "abcdef"
-        );
-        assert_eq!(visible("a\x1b]never ends"), "a");
-        assert_eq!(visible("a\x1b"), "a");
-        assert_eq!(visible("a\x1b[12"), "a");
-        assert_eq!(visible("\u{9b}2Jé"), "2Jé");
-        assert_eq!(visible("a\u{202e}b"), "ab");
-        assert_eq!(visible("\x1bé\x1b[é"), "éé");
+        assert_eq!(visible("a\x1b[31mb\x1b[0mc\td"), "a\x1b[31mb\x1b[0mc\td");
+        assert_eq!(visible("a\x1b]0;title\x07b\x1b]never ends"), "ab");
     }
 
     #[test]

@@ -65,7 +65,14 @@ pub(super) fn fetch(
     let before: Vec<_> = cut.iter().copied().collect();
     cut.retain(|id| shallow.contains(id) || !from.contains(id));
     write_shallow(mirror, &before, &cut)?;
-    fetch_tags(source, &from, mirror)
+    let packed;
+    let to = if wanted.len() > LOOSE {
+        packed = mirror.objects()?;
+        &packed
+    } else {
+        &to
+    };
+    fetch_tags(source, &from, mirror, to)
 }
 
 struct Walk<'a> {
@@ -200,8 +207,12 @@ fn write_shallow(
 }
 
 /// Copies annotated tags whose commit is in the mirror, so that `git describe` finds them.
-fn fetch_tags(source: &SourceRepository, from: &Objects, mirror: &Mirror) -> Result<(), GitError> {
-    let to = mirror.objects()?;
+fn fetch_tags(
+    source: &SourceRepository,
+    from: &Objects,
+    mirror: &Mirror,
+    to: &Objects,
+) -> Result<(), GitError> {
     let mut wanted = Vec::new();
     for Tag { target, peeled, .. } in super::refs::tags(source)? {
         if to.contains(&target) || peeled.is_some_and(|peeled| !to.contains(&peeled)) {
@@ -216,5 +227,5 @@ fn fetch_tags(source: &SourceRepository, from: &Objects, mirror: &Mirror) -> Res
     }
     let mut seen = HashSet::new();
     wanted.retain(|id| seen.insert(*id));
-    copy(from, mirror, &to, &wanted)
+    copy(from, mirror, to, &wanted)
 }

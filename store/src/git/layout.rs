@@ -127,8 +127,11 @@ impl Layout<'_> {
         let git = self.git;
         let mirror = git.mirror(place.repository)?;
         let mut objects = mirror.objects()?;
+        let mut again = false;
         let entries = git.mending(place.repository, place.commit, &mut || {
-            objects = mirror.objects()?;
+            if std::mem::replace(&mut again, true) {
+                objects = mirror.objects()?;
+            }
             let (root, _) = objects.commit(&place.commit, &mut Vec::new())?;
             tree::list(&objects, root)
         })?;

@@ -9,11 +9,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use assay_plan::Slug;
+use assay_plan::{CommitId, Slug};
+use gix::ObjectId;
 use gix::hash::Kind as Hash;
 
 use super::error::GitError;
-use super::objects::Objects;
+use super::objects::{self, Objects};
 use crate::error::StoreError;
 use crate::folder::{make_dir, remove_all};
 
@@ -164,6 +165,10 @@ impl Mirror {
 
     pub(super) fn objects_dir(&self) -> PathBuf {
         self.path.join("objects")
+    }
+
+    pub(super) fn id(&self, id: &CommitId) -> Result<ObjectId, GitError> {
+        objects::id(&self.path, self.hash, id)
     }
 
     pub(super) fn objects(&self) -> Result<Objects, GitError> {

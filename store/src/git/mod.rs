@@ -58,7 +58,7 @@ impl Git {
     pub fn fetch(&self, repository: &Repository, tip: &CommitId) -> Result<Commit, GitError> {
         if let Some(mirror) = Mirror::find(self.mirror_path(repository)) {
             let objects = mirror.objects()?;
-            if let Ok(id) = objects.id(tip)
+            if let Ok(id) = mirror.id(tip)
                 && let Ok(Some(peeled)) = objects.peel(id)
                 && let Ok(commit) = objects.describe(peeled.commit)
             {
@@ -66,7 +66,7 @@ impl Git {
             }
         }
         let source = open_source(repository)?;
-        let id = source.objects()?.id(tip)?;
+        let id = source.id(tip)?;
         self.mending(repository, id, &mut || {
             let mirror = self.update(repository, &source, id, false)?;
             let objects = mirror.objects()?;
@@ -133,8 +133,8 @@ impl Git {
     fn ready(&self, repository: &Repository, commit: &CommitId) -> Result<ObjectId, GitError> {
         let known = Mirror::find(self.mirror_path(repository));
         let id = match &known {
-            Some(mirror) => mirror.objects()?.id(commit)?,
-            None => open_source(repository)?.objects()?.id(commit)?,
+            Some(mirror) => mirror.id(commit)?,
+            None => open_source(repository)?.id(commit)?,
         };
         self.bring(repository, id)?;
         Ok(id)

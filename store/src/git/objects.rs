@@ -55,17 +55,6 @@ impl Objects {
         })
     }
 
-    /// The object id of a commit id; refused if it is of the other kind of hash.
-    pub(super) fn id(&self, id: &CommitId) -> Result<ObjectId, GitError> {
-        let parsed = ObjectId::from_hex(id.as_str().as_bytes())
-            .ok()
-            .filter(|parsed| parsed.kind() == self.hash);
-        parsed.ok_or_else(|| GitError::Missing {
-            path: self.repository.clone(),
-            id: id.to_string(),
-        })
-    }
-
     pub(super) fn contains(&self, id: &gix::oid) -> bool {
         gix::objs::Exists::exists(&self.odb, id)
     }
@@ -203,6 +192,17 @@ impl Objects {
             what,
         }
     }
+}
+
+/// The object id of a commit id; refused if it is of another kind of hash than its repository's.
+pub(super) fn id(repository: &Path, hash: Hash, id: &CommitId) -> Result<ObjectId, GitError> {
+    let parsed = ObjectId::from_hex(id.as_str().as_bytes())
+        .ok()
+        .filter(|parsed| parsed.kind() == hash);
+    parsed.ok_or_else(|| GitError::Missing {
+        path: repository.to_owned(),
+        id: id.to_string(),
+    })
 }
 
 fn is_latin(encoding: &BStr) -> bool {

@@ -7,13 +7,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use assay_plan::CommitId;
 use gix::ObjectId;
 use gix::bstr::ByteSlice;
 use gix::hash::Kind as Hash;
 
 use super::borrowed;
 use super::error::{GitError, chain};
-use super::objects::Objects;
+use super::objects::{self, Objects};
 
 /// More than enough for a repository's configuration.
 const LARGEST_CONFIG: u64 = 1 << 20;
@@ -52,6 +53,10 @@ impl SourceRepository {
             common,
             hash,
         })
+    }
+
+    pub(super) fn id(&self, id: &CommitId) -> Result<ObjectId, GitError> {
+        objects::id(&self.path, self.hash, id)
     }
 
     /// Its objects, alternates included as far as they may be borrowed.

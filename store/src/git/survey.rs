@@ -13,8 +13,9 @@ impl Git {
     /// The commit time of a value in a source repository; `None` if it leads to no commit.
     pub fn commit_time(&self, source: &Source, value: &CommitId) -> Result<Option<Time>, GitError> {
         let Source::Path(path) = source;
-        let objects = SourceRepository::open(Path::new(path))?.objects()?;
-        let Some(peeled) = objects.peel(objects.id(value)?)? else {
+        let source = SourceRepository::open(Path::new(path))?;
+        let objects = source.objects()?;
+        let Some(peeled) = objects.peel(source.id(value)?)? else {
             return Ok(None);
         };
         Ok(Some(objects.describe(peeled.commit)?.committed_at))
@@ -28,10 +29,13 @@ impl Git {
         checkout: &Checkout,
     ) -> Result<Vec<(PathBuf, String)>, GitError> {
         let mut needed = vec![(self.objects(repository), checkout.objects_at.clone())];
-        let objects = self.mirror(repository)?.objects()?;
-        let commit = objects.id(&checkout.commit)?;
-        let modules = checkout.submodules
-            && file::read(&objects, commit, ".gitmodules", 0)? != FileAt::Missing;
+        if !checkout.submodules {
+            return Ok(needed);
+        }
+        let mirror = self.mirror(repository)?;
+        let commit = mirror.id(&checkout.commit)?;
+        let modules =
+            file::read(&mirror.objects()?, commit, ".gitmodules", 0)? != FileAt::Missing;
         if modules {
             let mut nowhere = |_: super::TreeItem<'_>| Ok(());
             let mut layout = Layout {

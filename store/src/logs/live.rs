@@ -83,12 +83,19 @@ impl Live {
         self.mark.subscribe()
     }
 
-    /// A writer has opened the log and found this many parts; returns its number.
-    pub(super) fn begin(&self, latest: u32) -> u64 {
+    /// From now on nobody else changes the files of this log; returns the new writer's number.
+    pub(super) fn claim(&self) -> u64 {
         let mut state = self.state();
-        state.latest = Some((latest, false));
         state.writer += 1;
         state.writer
+    }
+
+    /// The writer has opened the log and found this many parts.
+    pub(super) fn begin(&self, writer: u64, latest: u32) {
+        let mut state = self.state();
+        if state.writer == writer {
+            state.latest = Some((latest, false));
+        }
     }
 
     /// A writer's step: carried out only while it is the latest writer, so that nothing of an old run gets into a new
@@ -119,6 +126,16 @@ impl Live {
             gone: false,
         });
         Some(Ok(()))
+    }
+
+    /// Does something to the files of a log that `writer` has finished, unless somebody has changed it since.
+    pub(super) fn while_latest<T>(
+        &self,
+        writer: u64,
+        act: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Option<Result<T, StoreError>> {
+        let state = self.state();
+        (state.writer == writer).then(act)
     }
 
     /// Begins a new generation with `remove` having taken the files away.

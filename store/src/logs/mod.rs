@@ -5,6 +5,7 @@
 mod feed;
 mod file;
 mod live;
+mod pack;
 mod text;
 mod write;
 
@@ -20,9 +21,10 @@ pub use feed::LogFeed;
 pub use write::LogWriter;
 
 use crate::error::StoreError;
-use crate::folder::{make_dir, remove_all};
+use crate::folder::remove_all;
 use file::Parts;
 use live::Live;
+use pack::{Finished, Packer};
 
 /// One numbered piece of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub struct Logs {
 struct Files {
     dir: PathBuf,
     live: Mutex<HashMap<(RepoId, JobId), Weak<Live>>>,
+    packer: Packer,
 }
 
 /// What one look at a log found.
@@ -75,6 +78,7 @@ impl Logs {
             files: Arc::new(Files {
                 dir,
                 live: Mutex::default(),
+                packer: Packer::start()?,
             }),
         };
         logs.files.recover()?;
@@ -229,20 +233,19 @@ impl Files {
             };
             let found = read_plain(&path, wanted).map_err(StoreError::io("read", &path))?;
             if found.is_some_and(|found| found.complete) {
-                self.compress(repo, job)?;
+                self.finished_log(repo, job).pack()?;
             }
         }
         Ok(())
     }
 
-    /// Makes the compressed file, durably, then removes the plain one.
-    fn compress(&self, repo: RepoId, job: JobId) -> Result<(), StoreError> {
-        let (from, to) = (self.running(repo, job), self.finished(repo, job));
-        let plain = fs::read(&from).map_err(StoreError::io("read", &from))?;
-        make_dir(&self.dir.join(repo.to_string()), 0o700)?;
-        let packed = zstd::encode_all(plain.as_slice(), 3).map_err(StoreError::io("write", &to))?;
-        crate::folder::write_file(&to, &packed, 0o600)?;
-        remove_all(&from)
+    /// A log that has its last part, to be packed.
+    fn finished_log(&self, repo: RepoId, job: JobId) -> Finished {
+        Finished {
+            plain: self.running(repo, job),
+            packed: self.finished(repo, job),
+            by: None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use assay_plan::{JobId, RepoId};
 use super::file::{self, HEADER, LONGEST, Parts};
 use super::live::Live;
 use super::text::{Decoder, pieces};
+use super::pack::Finished;
 use super::{Files, LogPart};
 use crate::error::StoreError;
 use crate::folder::remove_all;
@@ -41,6 +42,7 @@ impl LogWriter {
         job: JobId,
     ) -> Result<LogWriter, StoreError> {
         let live = files.live(repo, job);
+        let writer = live.claim();
         let path = files.running(repo, job);
         reopen(&path, &files.finished(repo, job))?;
         let (end, last) = measure(&path)?;
@@ -67,7 +69,7 @@ impl LogWriter {
                 ..part
             }))?;
         }
-        let writer = live.begin(number);
+        live.begin(writer, number);
         Ok(LogWriter {
             files,
             live,
@@ -89,11 +91,16 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Writes the last part, durable and compressed when it returns.
+    /// Writes the last part. The log is compressed a little later.
     pub fn finish(mut self) -> Result<(), StoreError> {
         let rest = self.decoder.finish();
         self.publish(rest, true)?;
-        self.files.compress(self.repo, self.job)
+        let by = Some((Arc::clone(&self.live), self.writer));
+        self.files.packer.pack(Finished {
+            by,
+            ..self.files.finished_log(self.repo, self.job)
+        });
+        Ok(())
     }
 
     fn publish(&mut self, content: String, last: bool) -> Result<(), StoreError> {

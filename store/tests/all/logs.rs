@@ -78,9 +78,9 @@ fn parts_are_stored_and_numbered() {
         assert!(store.logs().is_complete(REPO, JOB).unwrap());
     };
     check(&store);
+    drop(store);
     assert!(!running(dir.path()).exists());
     assert!(dir.path().join("logs/1/10.zst").exists());
-    drop(store);
     check(&open(dir.path()));
 }
 
@@ -175,6 +175,22 @@ fn a_log_whose_end_was_written_before_a_crash_is_complete() {
         let store = open(dir.path());
         assert!(store.logs().is_complete(REPO, JOB).unwrap());
         assert!(!running(dir.path()).exists() && packed.exists());
+    }
+}
+
+#[test]
+fn what_is_cleared_while_it_is_compressed_stays_away() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let mut log = store.logs().write(REPO, JOB).unwrap();
+        log.append(b"x").unwrap();
+        log.finish().unwrap();
+        store.logs().clear(REPO, JOB).unwrap();
+        drop(store);
+        assert!(!running(dir.path()).exists());
+        let left = std::fs::read_dir(dir.path().join("logs/1"));
+        assert_eq!(left.map_or(0, Iterator::count), 0);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Makes untrusted text harmless for a terminal: colours stay, everything else that a terminal would obey goes
-//! (titles, clipboard, cursor, clearing, keyboard answers).
+//! (titles, clipboard, cursor, clearing, keyboard answers; ECMA-48, sections 5.4 and 5.6), and so do marks of writing
+//! direction.
 
 /// One line of text from outside (commit message, name): control characters and marks of writing direction go, white
 /// space becomes single spaces' worth.
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
             '\t' | '\n' | '\r' => Some(' '),
@@ -41,16 +42,22 @@ enum State {
 ///
 /// Lines that are Travis' own markers (`travis_fold:…`, `travis_time:…`) are left out.
 #[derive(Debug)]
-pub(crate) struct LogCleaner {
+pub struct LogCleaner {
     state: State,
     sequence: String,
     /// The beginning of the line so far, as long as it may be a marker.
     held: Option<String>,
 }
 
+impl Default for LogCleaner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl LogCleaner {
     /// At the beginning of a log.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         LogCleaner {
             state: State::Text,
             sequence: String::new(),
@@ -59,7 +66,7 @@ impl LogCleaner {
     }
 
     /// The harmless form of the next piece.
-    pub(crate) fn clean(&mut self, piece: &str) -> String {
+    pub fn clean(&mut self, piece: &str) -> String {
         let mut out = String::with_capacity(piece.len());
         for c in piece.chars() {
             self.take(c, &mut out);
@@ -68,7 +75,7 @@ impl LogCleaner {
     }
 
     /// What is left at the end: a last line that looked like the beginning of a marker.
-    pub(crate) fn finish(&mut self) -> String {
+    pub fn finish(&mut self) -> String {
         match self.held.take() {
             Some(held) if !is_marker(&held) => held,
             _ => String::new(),
@@ -107,7 +114,7 @@ impl LogCleaner {
             }
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => self.state = State::Command,
             '\n' | '\r' | '\t' => self.put(c, out),
-            c if c.is_control() => {}
+            c if c.is_control() || is_direction_mark(c) => {}
             c => self.put(c, out),
         }
     }
@@ -217,6 +224,7 @@ mod tests {
             "\x1b[31;1mred\x1b[0m\r\n"
         );
         assert_eq!(clean("a \x1b[38:2::1:2:3mx"), "a \x1b[38:2::1:2:3mx");
+        assert_eq!(clean("a\u{202e}b\u{2066}c"), "abc");
     }
 
     #[test]

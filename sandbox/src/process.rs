@@ -1,6 +1,7 @@
 //! A launcher process, from outside.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use crate::cgroup::{Groups, base};
@@ -28,6 +29,8 @@ impl Process {
             .env_clear()
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
+            // What a terminal sends to the daemon's group (Ctrl-C) is for the daemon: it ends its runs in order.
+            .process_group(0)
             .spawn()
             .map_err(|source| RunError::Launcher {
                 program: launcher.program.clone(),

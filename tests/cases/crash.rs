@@ -80,9 +80,18 @@ fn a_push_does_not_overtake_one_that_is_still_in_the_spool() {
         builds.iter().all(|b| b["state"] == "passed").then_some(())
     });
     let list = server.get("/repos/team/app/builds");
-    let built: Vec<_> = list["commits"].as_array().unwrap().iter().collect();
-    let shas: Vec<_> = built.iter().filter_map(|c| c["sha"].as_str()).collect();
-    assert_eq!(shas, [second.trim(), first.trim()], "newest first, both built");
+    let commits = list["commits"].as_array().unwrap();
+    let sha_of = |build: &serde_json::Value| {
+        let commit = commits.iter().find(|c| c["id"] == build["commit_id"]);
+        commit.unwrap()["sha"].as_str().unwrap().to_owned()
+    };
+    let builds = list["builds"].as_array().unwrap();
+    let shas: Vec<_> = builds.iter().map(sha_of).collect();
+    assert_eq!(
+        shas,
+        [second.trim(), first.trim()],
+        "newest first, both built"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A daemon of one's own: started, asked, killed, started again.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -84,6 +85,7 @@ impl Server {
             .arg("serve")
             .arg("--config")
             .arg(&file)
+            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the daemon starts");
@@ -128,13 +130,13 @@ impl Server {
         }
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGINT to the whole process group, as a terminal sends it for Ctrl-C, and waits for the end.
     pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let pid = child.id().to_string();
+            let group = format!("-{}", child.id());
             assert!(
                 Command::new("kill")
-                    .arg(&pid)
+                    .args(["-s", "INT", "--", &group])
                     .status()
                     .expect("kill runs")
                     .success()

@@ -320,7 +320,10 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 fn no_sandbox(error: &RunError) -> String {
-    format!("The sandbox could not be set up: {error}")
+    match error {
+        RunError::Lost(_) => format!("The sandbox broke: {error}"),
+        _ => format!("The sandbox could not be set up: {error}"),
+    }
 }
 
 /// A job whose `os` or `arch` this host hasn't ends at once.

@@ -34,8 +34,7 @@ impl Git {
         }
         let mirror = self.mirror(repository)?;
         let commit = mirror.id(&checkout.commit)?;
-        let modules =
-            file::read(&mirror.objects()?, commit, ".gitmodules", 0)? != FileAt::Missing;
+        let modules = file::read(&mirror.objects()?, commit, ".gitmodules", 0)? != FileAt::Missing;
         if modules {
             let mut nowhere = |_: super::TreeItem<'_>| Ok(());
             let mut layout = Layout {

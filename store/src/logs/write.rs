@@ -9,8 +9,8 @@ use assay_plan::{JobId, RepoId};
 
 use super::file::{self, HEADER, LONGEST, Parts};
 use super::live::Live;
-use super::text::{Decoder, pieces};
 use super::pack::Finished;
+use super::text::{Decoder, pieces};
 use super::{Files, LogPart};
 use crate::error::StoreError;
 use crate::folder::remove_all;

@@ -291,7 +291,7 @@ fn tmpfs(size: u64, inodes: u64, huge: bool) -> io::Result<OwnedFd> {
     )?)
 }
 
-fn become_user(id: u32) -> io::Result<()> {
+pub(crate) fn become_user(id: u32) -> io::Result<()> {
     let (uid, gid) = (
         rustix::process::Uid::from_raw(id),
         rustix::process::Gid::from_raw(id),

@@ -15,8 +15,8 @@ use seccompiler::BpfProgram;
 
 use crate::apply::Builder;
 use crate::jail::Step;
-use crate::wire::{Failure, ORDER_JOIN, ORDER_PLAN, Part, Plan, Report};
-use crate::{confine, init, sys, wire};
+use crate::wire::{Failure, ORDER_IMAGE, ORDER_JOIN, ORDER_PLAN, Part, Plan, Report};
+use crate::{confine, image, init, sys, wire};
 
 /// The launcher: reads its plan from the inherited socket, builds the jail, runs the command. Call it first thing in
 /// `main`, before any thread exists, when the first argument is the hidden subcommand.
@@ -51,6 +51,9 @@ fn take_plan() -> io::Result<Start> {
                 });
             }
             (Some((&ORDER_JOIN, paths)), _) => join(&control, paths)?,
+            (Some((&ORDER_IMAGE, task)), _) => {
+                wire::send(control.as_fd(), &image::task::answer(task)?, &[])?;
+            }
             _ => return Err(io::Error::other("no plan")),
         }
     }

@@ -22,7 +22,15 @@ pub(crate) struct Process {
 impl Process {
     /// Makes groups called `id` and starts the program, with an empty environment and nothing but the socket.
     pub(crate) fn start(launcher: &Launcher, id: &str) -> Result<Process, RunError> {
-        let groups = Groups::make(base::base(), id);
+        Process::with(launcher, Groups::make(base::base(), id))
+    }
+
+    /// Starts the program without any group, for work that isn't a job's.
+    pub(crate) fn bare(launcher: &Launcher) -> Result<Process, RunError> {
+        Process::with(launcher, Groups::default())
+    }
+
+    fn with(launcher: &Launcher, groups: Groups) -> Result<Process, RunError> {
         let (control, theirs) = wire::pair().map_err(RunError::io("making a socket pair"))?;
         let child = Command::new(&launcher.program)
             .args(&launcher.args)

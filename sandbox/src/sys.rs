@@ -16,6 +16,7 @@ use tokio::io::unix::AsyncFd;
 pub(crate) const ATTR_RDONLY: u64 = 0x1;
 pub(crate) const ATTR_NOSUID: u64 = 0x2;
 pub(crate) const ATTR_NODEV: u64 = 0x4;
+const ATTR_IDMAP: u64 = 0x0010_0000;
 
 /// An ordinary uid that no one has: the first that jobs get by default.
 const SOME_UID: u32 = 1_800_000_000;
@@ -39,6 +40,18 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     Ok(i32::try_from(pid).ok().and_then(Pid::from_raw))
 }
 
+/// Runs `body` in a child process, which ends with what it returns. Refused when other threads exist.
+pub(crate) fn spawn(body: impl FnOnce() -> i32) -> io::Result<Pid> {
+    match fork()? {
+        Some(pid) => Ok(pid),
+        None => {
+            let status = body();
+            // SAFETY: ends the process at once; nothing of the parent's is flushed or run twice.
+            unsafe { libc::_exit(status) }
+        }
+    }
+}
+
 /// Leaves the namespaces named by `flags`.
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: unsound only for the descriptor table of other threads (`FILES`), which no caller passes.
@@ -47,6 +60,15 @@ pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
 
 /// Sets mount attributes on a tree of mounts, and makes it receive no mounts from elsewhere.
 pub(crate) fn mount_attributes(tree: BorrowedFd<'_>, set: u64) -> io::Result<()> {
+    change_mounts(tree, set, None)
+}
+
+/// The same, and shifts the owners of all files into the range of a user namespace.
+pub(crate) fn shift_owners(tree: BorrowedFd<'_>, set: u64, namespace: BorrowedFd<'_>) -> io::Result<()> {
+    change_mounts(tree, set | ATTR_IDMAP, Some(namespace))
+}
+
+fn change_mounts(tree: BorrowedFd<'_>, set: u64, namespace: Option<BorrowedFd<'_>>) -> io::Result<()> {
     #[repr(C)]
     struct MountAttr {
         set: u64,
@@ -58,7 +80,7 @@ pub(crate) fn mount_attributes(tree: BorrowedFd<'_>, set: u64) -> io::Result<()>
         set,
         clear: 0,
         propagation: libc::MS_PRIVATE,
-        userns: 0,
+        userns: namespace.map_or(0, |fd| fd.as_raw_fd().unsigned_abs().into()),
     };
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
     // SAFETY: the path is a zero-terminated literal, and the kernel reads exactly `size_of` bytes of `attr`.

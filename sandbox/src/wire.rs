@@ -25,6 +25,9 @@ pub(crate) const ORDER_PLAN: u8 = b'P';
 /// Join control groups and wait for the plan; followed by their paths as JSON.
 pub(crate) const ORDER_JOIN: u8 = b'J';
 
+/// Work on an image's files; followed by the task as JSON.
+pub(crate) const ORDER_IMAGE: u8 = b'I';
+
 /// Largest message; reports are far smaller.
 const LARGEST: usize = 16 * 1024;
 /// Most descriptors in one message.

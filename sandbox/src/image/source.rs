@@ -1,0 +1,257 @@
+//! Reads what an image can be made from: a tarball, an OCI layout, a folder such as debootstrap makes.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use tar::EntryType;
+
+use super::tree::{Meta, Tree, broken};
+use super::{ImageError, oci};
+
+/// Most bytes that may follow the end of an archive: padding, and the checksum of its compression.
+const MOST_PADDING: u64 = 64 << 20;
+
+/// What a path holds.
+#[derive(Debug)]
+pub(super) enum Source {
+    Tarball(File),
+    Layout(OwnedFd),
+    Folder(OwnedFd),
+}
+
+impl Source {
+    /// Opens `path` and looks what it is.
+    pub(super) fn open(path: &Path) -> Result<Source, ImageError> {
+        let fail = |source| ImageError::Source {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(fail)?;
+        let kind = file.metadata().map_err(fail)?.file_type();
+        if kind.is_file() {
+            return Ok(Source::Tarball(file));
+        }
+        if !kind.is_dir() {
+            return Err(fail(io::Error::other("is neither a file nor a folder")));
+        }
+        let has = |name: &str| path.join(name).symlink_metadata().is_ok();
+        if has("oci-layout") && has("index.json") {
+            return Ok(Source::Layout(file.into()));
+        }
+        match has("usr") || has("bin") {
+            true => Ok(Source::Folder(file.into())),
+            false => Err(fail(io::Error::other(
+                "is neither an OCI layout nor the root of a system (no usr, no bin)",
+            ))),
+        }
+    }
+
+    /// Writes all of it into `tree`.
+    pub(super) fn unpack(self, tree: &mut Tree) -> Result<(), ImageError> {
+        match self {
+            Source::Tarball(file) => archive(file, tree, false),
+            Source::Layout(folder) => {
+                for layer in oci::layers(folder.as_fd())? {
+                    tree.next_layer();
+                    archive(layer, tree, true)?;
+                }
+                Ok(())
+            }
+            Source::Folder(folder) => {
+                let device = rustix::fs::fstat(&folder).map_err(|e| unreadable(b".", &e.into()))?.st_dev;
+                let mut walk = Walk {
+                    device,
+                    seen: HashMap::new(),
+                };
+                walk.folder(folder.as_fd(), b"", tree)
+            }
+        }
+    }
+}
+
+/// Undoes whatever compression the first bytes show.
+fn decompressed(file: File) -> io::Result<Box<dyn Read>> {
+    let mut input = BufReader::with_capacity(256 * 1024, file);
+    let head = input.fill_buf()?;
+    Ok(match head {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Box::new(lzma_rust2::XzReader::new(input, true)),
+        _ => Box::new(input),
+    })
+}
+
+fn corrupt(error: &io::Error) -> ImageError {
+    ImageError::Corrupt(error.to_string())
+}
+
+/// One archive; `layer`: names that begin with `.wh.` take things away.
+fn archive(file: File, tree: &mut Tree, layer: bool) -> Result<(), ImageError> {
+    let mut archive = tar::Archive::new(decompressed(file).map_err(|e| corrupt(&e))?);
+    let mut entries = 0_u64;
+    for entry in archive.entries().map_err(|e| corrupt(&e))? {
+        let mut entry = entry.map_err(|e| corrupt(&e))?;
+        entries += 1;
+        let name = entry.path_bytes().into_owned();
+        if !layer && matches!(name.as_slice(), b"oci-layout" | b"./oci-layout") {
+            return Err(ImageError::Corrupt(
+                "it is an archive of an OCI layout: unpack it, and import the folder".to_owned(),
+            ));
+        }
+        if layer && white_out(&name, tree)? {
+            continue;
+        }
+        one(&mut entry, &name, tree)?;
+    }
+    if entries == 0 {
+        return Err(ImageError::Corrupt("it holds no files".to_owned()));
+    }
+    let rest = io::copy(&mut archive.into_inner().take(MOST_PADDING), &mut io::sink());
+    match rest.map_err(|e| corrupt(&e))? {
+        MOST_PADDING.. => Err(ImageError::Corrupt("there is more behind its end".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `name` takes something away; then that is done.
+fn white_out(name: &[u8], tree: &mut Tree) -> Result<bool, ImageError> {
+    let (folder, last) = match name.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => name.split_at(slash + 1),
+        None => (&name[..0], name),
+    };
+    match last {
+        b".wh..wh..opq" => tree.empty(folder)?,
+        [b'.', b'w', b'h', b'.', gone @ ..] if !gone.is_empty() => {
+            tree.white_out(&[folder, gone].concat())?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn one<R: Read>(entry: &mut tar::Entry<'_, R>, name: &[u8], tree: &mut Tree) -> Result<(), ImageError> {
+    let header = entry.header();
+    let meta = meta(header).map_err(|error| broken(name, &format!("has an unreadable header: {error}")))?;
+    let (kind, size) = (header.entry_type(), entry.size());
+    let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
+    match kind {
+        EntryType::Directory => tree.folder(name, meta),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            let written = tree.file(name, meta, entry)?;
+            match written == size {
+                true => Ok(()),
+                false => Err(ImageError::Corrupt("it is cut off".to_owned())),
+            }
+        }
+        EntryType::Symlink | EntryType::Link => {
+            let target = target.ok_or_else(|| broken(name, "is a link to nothing"))?;
+            match kind {
+                EntryType::Link => tree.hard_link(name, &target),
+                _ => tree.link(name, meta, &target),
+            }
+        }
+        EntryType::Char | EntryType::Block | EntryType::Fifo => {
+            tree.skip();
+            Ok(())
+        }
+        // Global headers and labels describe the archive, not a file.
+        _ => Ok(()),
+    }
+}
+
+fn meta(header: &tar::Header) -> io::Result<Meta> {
+    let id = |id: u64| u32::try_from(id).unwrap_or(u32::MAX);
+    Ok(Meta {
+        mode: header.mode()?,
+        uid: id(header.uid()?),
+        gid: id(header.gid()?),
+        mtime: header.mtime()?.cast_signed(),
+    })
+}
+
+/// Copies a folder of this host.
+struct Walk {
+    /// What is mounted from elsewhere is left out.
+    device: u64,
+    /// Files with several names, by number.
+    seen: HashMap<u64, Vec<u8>>,
+}
+
+impl Walk {
+    fn folder(&mut self, folder: BorrowedFd<'_>, path: &[u8], tree: &mut Tree) -> Result<(), ImageError> {
+        let fail = |error: rustix::io::Errno| unreadable(path, &error.into());
+        for item in rustix::fs::Dir::read_from(folder).map_err(fail)? {
+            let item = item.map_err(fail)?;
+            let name = item.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let path = match path {
+                b"" => name.to_vec(),
+                _ => [path, b"/", name].concat(),
+            };
+            self.item(folder, OsStr::from_bytes(name), &path, tree)?;
+        }
+        Ok(())
+    }
+
+    fn item(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &OsStr,
+        path: &[u8],
+        tree: &mut Tree,
+    ) -> Result<(), ImageError> {
+        let fail = |error: rustix::io::Errno| unreadable(path, &error.into());
+        let stat = rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+        let meta = Meta {
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mtime: stat.st_mtime,
+        };
+        let open = |flags| {
+            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(fail)
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                tree.folder(path, meta)?;
+                match stat.st_dev == self.device {
+                    true => self.folder(open(OFlags::RDONLY | OFlags::DIRECTORY)?.as_fd(), path, tree),
+                    false => Ok(()),
+                }
+            }
+            FileType::RegularFile => {
+                if stat.st_nlink > 1
+                    && let Some(first) = self.seen.get(&stat.st_ino)
+                {
+                    return tree.hard_link(path, first);
+                }
+                tree.file(path, meta, &mut File::from(open(OFlags::RDONLY)?))?;
+                if stat.st_nlink > 1 {
+                    self.seen.insert(stat.st_ino, path.to_owned());
+                }
+                Ok(())
+            }
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(folder, name, Vec::new()).map_err(fail)?;
+                tree.link(path, meta, target.to_bytes())
+            }
+            _ => {
+                tree.skip();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn unreadable(path: &[u8], error: &io::Error) -> ImageError {
+    broken(path, &format!("can't be read: {error}"))
+}

@@ -14,8 +14,12 @@ use rustix::mount::{
 };
 
 use crate::jail::Step;
-use crate::sys;
+use crate::net::{self, Keeper};
+use crate::{sys, userns};
 use crate::wire::{Failure, Part};
+
+/// How images are mounted.
+const IMAGE: u64 = sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV;
 
 /// What steps leave for later ones.
 #[derive(Default)]
@@ -24,6 +28,12 @@ pub(crate) struct Builder {
     root: Option<OwnedFd>,
     /// The folder that the last step worked in: neighbours come one after the other.
     parent: Option<(String, Rc<OwnedFd>)>,
+    /// The RAM root, where it lies below an image.
+    ram: Option<OwnedFd>,
+    /// A user namespace to be entered.
+    range: Option<OwnedFd>,
+    /// The process that connects the network.
+    pub(crate) keeper: Option<Keeper>,
 }
 
 impl Builder {
@@ -46,13 +56,35 @@ impl Builder {
         match step {
             Step::Join(group) => std::fs::write(group.join("cgroup.procs"), "0"),
             Step::Open(source) => self.open(source),
+            Step::OpenShifted(source) => self.open_shifted(source),
             Step::Become(uid) => become_user(*uid),
+            Step::Helper { helper, owner } => {
+                self.keeper = Some(Keeper::start(helper, *owner)?);
+                Ok(())
+            }
+            Step::Range { owner, range } => {
+                self.range = Some(userns::make(*owner, *range, false)?);
+                Ok(())
+            }
+            Step::Enter => self.enter(),
+            Step::Inside(id) => userns::become_inside(*id),
+            Step::Firewall(rules) => net::load(rules),
+            Step::Connect => match &self.keeper {
+                Some(keeper) => keeper.connect(),
+                None => Err(io::Error::other("no helper")),
+            },
             Step::Namespaces { inside } => namespaces(*inside),
             Step::Loopback => loopback(),
             Step::Hostname(name) => Ok(rustix::system::sethostname(name.as_bytes())?),
             Step::Root { size, inodes } => self.mount_root(*size, *inodes),
+            Step::Overlay(image) => self.overlay(image),
+            Step::Fresh(path, mode) => self.fresh(path, *mode),
             Step::Folder(path, mode) => self.folder(path, *mode),
-            Step::File(path, text) => self.file(path, text.as_bytes()),
+            Step::File(path, text) => self.file(path, text.as_bytes(), 0o644),
+            Step::Replace(path, text) => self.replace(path, text.as_bytes()),
+            Step::Program(path, text) => self.file(path, text.as_bytes(), 0o755),
+            Step::Cover { path, with } => self.cover(path, with),
+            Step::Own(path, id) => self.own(path, *id),
             Step::Copy(path) => self.copy(path),
             Step::Link(path, target) => self.link(path, target),
             Step::Show { source, target } => self.show(source, target),
@@ -95,6 +127,87 @@ impl Builder {
         rustix::process::fchdir(&made)?;
         self.root = Some(made);
         Ok(())
+    }
+
+    fn open_shifted(&mut self, source: &Path) -> io::Result<()> {
+        let tree = clone_one(source)?;
+        let namespace = self.range.as_ref().ok_or_else(|| io::Error::other("no range"))?;
+        sys::shift_owners(tree.as_fd(), IMAGE, namespace.as_fd())?;
+        self.opened.insert(source.to_owned(), tree);
+        Ok(())
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        let namespace = self.range.take().ok_or_else(|| io::Error::other("no range"))?;
+        userns::join(&namespace)?;
+        sys::unshare(sys::jail_namespaces() - rustix::thread::UnshareFlags::NEWUSER)
+    }
+
+    /// The image below, the RAM root's folders above; what comes out becomes the root. The RAM root itself goes out of
+    /// sight with the old root.
+    fn overlay(&mut self, image: &Path) -> io::Result<()> {
+        let tree = match self.opened.remove(image) {
+            Some(tree) => tree,
+            None => clone_one(image)?,
+        };
+        sys::mount_attributes(tree.as_fd(), IMAGE)?;
+        for path in ["/lower", "/upper", "/work", "/root", "/fresh"] {
+            self.folder(path, 0o755)?;
+        }
+        self.attach(&tree, "/lower")?;
+        let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        // The RAM root is the working folder.
+        for (key, path) in [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")] {
+            rustix::mount::fsconfig_set_string(&context, key, path)?;
+        }
+        rustix::mount::fsconfig_set_flag(&context, "userxattr")?;
+        rustix::mount::fsconfig_create(&context)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let made = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        self.attach(&made, "/root")?;
+        rustix::process::fchdir(&made)?;
+        self.ram = self.root.replace(made);
+        self.parent = None;
+        Ok(())
+    }
+
+    /// A folder of the RAM root itself, over the image's: quicker than through the image, and its own.
+    fn fresh(&mut self, path: &str, mode: u32) -> io::Result<()> {
+        let ram = self.ram.as_ref().ok_or_else(|| io::Error::other("no RAM root"))?;
+        let inside = format!("fresh/{}", path.trim_start_matches('/').replace('/', "-"));
+        rustix::fs::mkdirat(ram, &inside, Mode::from_raw_mode(mode))?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = rustix::mount::open_tree(ram, &inside, flags)?;
+        self.folder(path, 0o755)?;
+        self.parent = None;
+        self.attach(&tree, path)
+    }
+
+    fn replace(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        match rustix::fs::unlinkat(&parent, name, rustix::fs::AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => self.file(path, content, 0o644),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn cover(&mut self, path: &str, with: &str) -> io::Result<()> {
+        match self.beneath(path, OFlags::empty()) {
+            Ok(_) => {
+                let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+                let tree = rustix::mount::open_tree(self.root()?, with.trim_start_matches('/'), flags)?;
+                self.attach(&tree, path)
+            }
+            // Not there, or a link to somewhere: nothing that would be taken for the real one.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn own(&mut self, path: &str, id: u32) -> io::Result<()> {
+        let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
+        let (parent, name) = self.parent(path)?;
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        Ok(rustix::fs::chownat(&parent, name, Some(uid), Some(gid), flags)?)
     }
 
     fn folder(&mut self, path: &str, mode: u32) -> io::Result<()> {
@@ -141,18 +254,18 @@ impl Builder {
         )?)
     }
 
-    fn file(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
+    fn file(&mut self, path: &str, content: &[u8], mode: u32) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+        let fd = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(mode))?;
         std::fs::File::from(fd).write_all(content)
     }
 
     /// A host file that vanished meanwhile, or that the job's user may not read, is left out: less is shown, not more.
     fn copy(&mut self, path: &str) -> io::Result<()> {
         match std::fs::read(path) {
-            Ok(content) => self.file(path, &content),
+            Ok(content) => self.file(path, &content, 0o644),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -182,7 +295,7 @@ impl Builder {
         let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode);
         match kind {
             rustix::fs::FileType::Directory => self.folder(target, 0o755)?,
-            _ => self.file(target, b"")?,
+            _ => self.file(target, b"", 0o644)?,
         }
         // What is below a mount is another folder than before.
         self.parent = None;
@@ -198,7 +311,7 @@ impl Builder {
 
     fn device(&mut self, name: &str) -> io::Result<()> {
         let target = format!("/dev/{name}");
-        self.file(&target, b"")?;
+        self.file(&target, b"", 0o644)?;
         let tree = clone_tree(CWD, Path::new(&target))?;
         self.attach(&tree, &target)
     }
@@ -271,6 +384,12 @@ fn clone_tree(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
     Ok(rustix::mount::open_tree(at, path, flags)?)
+}
+
+/// The same without what is mounted below.
+fn clone_one(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(rustix::mount::open_tree(CWD, path, flags)?)
 }
 
 fn tmpfs(size: u64, inodes: u64, huge: bool) -> io::Result<OwnedFd> {

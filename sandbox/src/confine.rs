@@ -10,13 +10,35 @@ use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
 
+use crate::userns;
 use crate::wire::Job;
 
 /// Most descriptors a job's process starts out with; it may raise this to the inherited hard limit.
 const FILES: u64 = 16_384;
 
-/// Empties all five capability sets and makes sure that exec can't fill them.
-pub(crate) fn drop_capabilities() -> io::Result<()> {
+/// What the root profile keeps: enough for package managers, all of it inside the job's own user namespace.
+const RIGHTS: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETFCAP)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::NET_BIND_SERVICE);
+
+/// Leaves the job what its profile has: nothing, or the few rights of root. Makes sure that exec can't bring more, and
+/// becomes the job's user, where that is another.
+pub(crate) fn settle_rights(job: &Job) -> io::Result<()> {
+    let kept = if job.rights { RIGHTS } else { CapabilitySet::empty() };
+    bound(kept)?;
+    if let Some(id) = job.user {
+        userns::become_inside(id)?;
+    }
+    hold(kept)
+}
+
+/// Takes all but these out of the bounding set.
+fn bound(kept: CapabilitySet) -> io::Result<()> {
     for number in 0..64 {
         let Some(one) = 1u64
             .checked_shl(number)
@@ -24,6 +46,9 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
         else {
             break;
         };
+        if kept.contains(one) {
+            continue;
+        }
         match rustix::thread::remove_capability_from_bounding_set(one) {
             Ok(()) => {}
             // Beyond the last one this kernel knows.
@@ -31,19 +56,27 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    drop_present_capabilities()
+    Ok(())
 }
 
 /// Empties the sets that count now, for a process that will execute nothing.
 pub(crate) fn drop_present_capabilities() -> io::Result<()> {
+    hold(CapabilitySet::empty())
+}
+
+/// What the first process of the root profile needs once the command runs: to end processes of all its users.
+pub(crate) fn keep_only_kill() -> io::Result<()> {
+    hold(CapabilitySet::KILL)
+}
+
+fn hold(kept: CapabilitySet) -> io::Result<()> {
     rustix::thread::clear_ambient_capability_set()?;
-    let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(
         None,
         CapabilitySets {
-            effective: none,
-            permitted: none,
-            inheritable: none,
+            effective: kept,
+            permitted: kept,
+            inheritable: CapabilitySet::empty(),
         },
     )?;
     Ok(rustix::thread::set_no_new_privs(true)?)

@@ -16,6 +16,9 @@ pub enum RunError {
         /// What it held, shortened.
         value: String,
     },
+    /// The profile can't be had with this image.
+    #[error("profile root can't be used: {0}")]
+    Profile(&'static str),
     /// The launcher could not be started.
     #[error("launcher {program} can't be started")]
     Launcher {

@@ -64,7 +64,7 @@ fn prepare(
 ) -> Result<OwnedFd, Failure> {
     builder.apply(&plan.inner)?;
     drop(builder);
-    confine::drop_capabilities().map_err(step("privileges", "drop capabilities"))?;
+    confine::settle_rights(&plan.job).map_err(step("privileges", "drop capabilities"))?;
     guard().map_err(step("processes", "guard the first process"))?;
     let terminal = open_terminal(control, &plan.job).map_err(step("processes", "open terminal"))?;
     layout::lay_out(tree, &plan.job.home, &plan.job.cwd)?;
@@ -113,11 +113,16 @@ fn start(
 ) -> Result<Option<Running>, Failure> {
     let children = sys::child_events().map_err(step("processes", "watch children"))?;
     match sys::fork().map_err(step("processes", "start the command"))? {
-        Some(main) => Ok(Some(Running {
-            terminal,
-            children,
-            main,
-        })),
+        Some(main) => {
+            if job.rights {
+                confine::keep_only_kill().map_err(step("privileges", "drop capabilities"))?;
+            }
+            Ok(Some(Running {
+                terminal,
+                children,
+                main,
+            }))
+        }
         None => {
             let failure = match become_command(control, &terminal, job, filter) {
                 Ok(error) => Failure::new(

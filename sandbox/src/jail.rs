@@ -4,9 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{ETC_FILES, Host, Kind, TOPS};
-use crate::spec::{Image, RunSpec, lies_in};
+use crate::host::Host;
+use crate::image::owners::Owners;
+use crate::net::{Egress, Helper, Names};
+use crate::spec::{Image, Profile, RunSpec};
+use crate::userns::Range;
 use crate::wire::{Job, Plan};
+
+mod inside;
+mod sudo;
 
 /// Uid and gid of the job's user inside.
 pub(crate) const INSIDE: u32 = 1000;
@@ -32,13 +38,37 @@ pub(crate) enum Step {
     Join(PathBuf),
     /// Open a host folder or file now, while the caller's privileges last.
     Open(PathBuf),
+    /// Open an image, with its files' owners shifted into the job's range.
+    OpenShifted(PathBuf),
     /// Become this uid and gid of the host, for good.
     Become(u32),
+    /// Split off the process that will connect the job's network: it stays in the host's.
+    Helper {
+        /// The program.
+        helper: Helper,
+        /// The uid it becomes, if the caller is root.
+        owner: Option<u32>,
+    },
+    /// Make a user namespace with a range of uids, to be entered later.
+    Range {
+        /// Whose it is, if the caller is root.
+        owner: Option<u32>,
+        /// The range.
+        range: Range,
+    },
+    /// Enter that user namespace, and new mount, process, network, IPC, host name and cgroup namespaces.
+    Enter,
+    /// Become this uid and gid of the namespace.
+    Inside(u32),
     /// New user, mount, process, network, IPC, host name and cgroup namespaces, with one uid and gid mapped.
     Namespaces {
         /// Uid and gid inside.
         inside: u32,
     },
+    /// Load the rules for packets.
+    Firewall(String),
+    /// Have the helper connect the network, and wait for it.
+    Connect,
     /// Bring up the loopback interface.
     Loopback,
     /// Set the host name.
@@ -50,10 +80,27 @@ pub(crate) enum Step {
         /// Files.
         inodes: u64,
     },
+    /// Lay the RAM root over this image.
+    Overlay(PathBuf),
+    /// Put an empty folder of RAM over one of the image.
+    Fresh(String, u32),
     /// Make a folder, and its parents.
     Folder(String, u32),
     /// Write a file.
     File(String, String),
+    /// Write a file in place of whatever is there.
+    Replace(String, String),
+    /// Write a program.
+    Program(String, String),
+    /// Show a file in place of a program, if that is there.
+    Cover {
+        /// The program.
+        path: String,
+        /// The file.
+        with: String,
+    },
+    /// Hand a folder over to this uid and gid.
+    Own(String, u32),
     /// Copy a file of the host to the same place.
     Copy(String),
     /// Make a symbolic link: path, target.
@@ -86,10 +133,18 @@ impl Step {
     pub(crate) fn promise(&self) -> &'static str {
         match self {
             Step::Join(_) | Step::Root { .. } => "isolation of resources",
-            Step::Become(_) | Step::Namespaces { .. } | Step::NoNamespaces => {
-                "isolation of privileges"
-            }
-            Step::Loopback | Step::Hostname(_) => "isolation of the network",
+            Step::Become(_)
+            | Step::Namespaces { .. }
+            | Step::NoNamespaces
+            | Step::Range { .. }
+            | Step::Enter
+            | Step::Inside(_)
+            | Step::OpenShifted(_) => "isolation of privileges",
+            Step::Loopback
+            | Step::Hostname(_)
+            | Step::Helper { .. }
+            | Step::Firewall(_)
+            | Step::Connect => "isolation of the network",
             Step::Processes | Step::Terminals => "isolation of processes",
             _ => "isolation of files",
         }
@@ -101,12 +156,25 @@ impl std::fmt::Display for Step {
         match self {
             Step::Join(path) => write!(f, "join control group {}", path.display()),
             Step::Open(path) => write!(f, "open {}", path.display()),
+            Step::OpenShifted(path) => write!(f, "open {} with shifted owners", path.display()),
             Step::Become(uid) => write!(f, "become uid {uid}"),
+            Step::Helper { helper, .. } => write!(f, "split off {}", helper.name()),
+            Step::Range { range, .. } => write!(f, "make a range of uids from {}", range.uid),
+            Step::Enter => write!(f, "enter namespaces"),
+            Step::Inside(uid) => write!(f, "become uid {uid} inside"),
+            Step::Firewall(_) => write!(f, "load packet rules"),
+            Step::Connect => write!(f, "connect the network"),
             Step::Namespaces { .. } => write!(f, "create namespaces"),
             Step::Loopback => write!(f, "bring up loopback"),
             Step::Hostname(_) => write!(f, "set host name"),
             Step::Root { .. } => write!(f, "mount RAM root"),
+            Step::Overlay(path) => write!(f, "lay RAM over {}", path.display()),
+            Step::Fresh(path, _) => write!(f, "empty {path}"),
             Step::Folder(path, _) => write!(f, "make folder {path}"),
+            Step::Replace(path, _) => write!(f, "replace {path}"),
+            Step::Program(path, _) => write!(f, "write program {path}"),
+            Step::Cover { path, .. } => write!(f, "cover program {path}"),
+            Step::Own(path, uid) => write!(f, "give {path} to {uid}"),
             Step::File(path, _) => write!(f, "write {path}"),
             Step::Copy(path) => write!(f, "copy {path}"),
             Step::Link(path, _) => write!(f, "make link {path}"),
@@ -136,152 +204,91 @@ pub(crate) struct Facts {
 }
 
 /// The whole plan of a run.
-pub(crate) fn plan(spec: &RunSpec, host: &Host, facts: &Facts) -> Plan {
+pub(crate) fn plan(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&Egress>) -> Plan {
+    let names = egress.map_or_else(Names::default, |egress| egress.names.clone());
+    let ranged = match &spec.image {
+        Image::Host { .. } => false,
+        Image::Imported(image) => !matches!(image.owners(), Owners::Flat { .. }),
+    };
     Plan {
-        outer: outer(spec, facts),
-        inner: inner(spec, host),
+        outer: outer(spec, facts, egress),
+        inner: inside::steps(spec, host, &names),
         job: Job {
             argv: spec.argv.clone(),
             env: spec.env.clone(),
             cwd: spec.cwd.clone(),
             home: spec.home.clone(),
             terminal: spec.terminal,
+            user: (ranged && spec.profile == Profile::Strict).then_some(INSIDE),
+            rights: spec.profile == Profile::Root,
             processes: (!facts.counted_processes).then_some(spec.limits.processes),
             memory: (!facts.counted_memory).then_some(spec.limits.memory),
         },
     }
 }
 
-fn outer(spec: &RunSpec, facts: &Facts) -> Vec<Step> {
+/// With the caller's privileges, up to and including the new namespaces.
+fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
     let mut steps: Vec<Step> = facts.groups.iter().cloned().map(Step::Join).collect();
-    if facts.root {
-        steps.extend(
-            spec.binds
-                .iter()
-                .map(|bind| Step::Open(bind.source.clone())),
-        );
-        steps.push(Step::Become(spec.uid_base + spec.slot));
-    }
-    steps.push(Step::Namespaces { inside: INSIDE });
-    steps
-}
-
-fn inner(spec: &RunSpec, host: &Host) -> Vec<Step> {
-    let mut steps = vec![
-        Step::Loopback,
-        Step::Hostname(HOSTNAME.to_owned()),
-        Step::Root {
-            size: spec.limits.disk,
-            inodes: spec.limits.inodes,
-        },
-    ];
-    steps.push(Step::Folder("/etc".into(), 0o755));
-    for path in ["/tmp", "/var/tmp", "/dev/shm"] {
-        steps.push(Step::Folder(path.into(), 0o1777));
-    }
-    for path in ["/run", "/dev/pts", "/proc"] {
-        steps.push(Step::Folder(path.into(), 0o755));
-    }
-    steps.push(show("/usr"));
-    for top in TOPS {
-        steps.extend(mirrored(top, host));
-    }
-    steps.extend(etc(spec, host));
-    steps.extend(DEVICES.iter().map(|name| Step::Device((*name).to_owned())));
-    steps.push(Step::Terminals);
-    steps.extend(
-        DEVICE_LINKS
-            .iter()
-            .map(|(path, to)| Step::Link((*path).to_owned(), (*to).to_owned())),
-    );
-    steps.push(Step::Processes);
-    steps.push(Step::NoNamespaces);
-    steps.extend(MASKED.iter().map(|path| Step::Mask((*path).to_owned())));
-    steps.push(Step::ReadOnly("/proc/sys".into()));
-    steps.push(Step::Folder(spec.home.clone(), 0o755));
-    let Image::Host { folders } = &spec.image;
-    for folder in folders {
-        steps.push(Step::Show {
-            source: folder.clone(),
-            target: folder.to_string_lossy().into_owned(),
-        });
-    }
-    for bind in &spec.binds {
-        steps.push(Step::Show {
-            source: bind.source.clone(),
-            target: bind.target.clone(),
-        });
-    }
-    steps.push(Step::Folder(spec.cwd.clone(), 0o755));
-    steps.push(Step::Pivot);
-    steps
-}
-
-fn show(path: &str) -> Step {
-    Step::Show {
-        source: path.into(),
-        target: path.to_owned(),
-    }
-}
-
-/// The same entry inside as on the host: folders shown, links made anew, files copied.
-fn mirrored(path: &str, host: &Host) -> Option<Step> {
-    Some(match host.get(path)? {
-        Kind::Folder => show(path),
-        Kind::File => Step::Copy(path.to_owned()),
-        Kind::Link(to) if leads_somewhere(path, to) => Step::Link(path.to_owned(), to.clone()),
-        Kind::Link(_) => Step::Copy(path.to_owned()),
-    })
-}
-
-/// Whether a link's target is shown inside too; else its content is copied.
-fn leads_somewhere(path: &str, to: &str) -> bool {
-    match to.starts_with('/') {
-        true => lies_in(to, "/usr"),
-        false => {
-            !path.starts_with("/etc/") || to.starts_with("../usr/") || to.starts_with("../../usr/")
+    let owner = facts.root.then(|| spec.uid_base + spec.slot);
+    let binds = || spec.binds.iter().map(|bind| Step::Open(bind.source.clone()));
+    let range = match &spec.image {
+        Image::Host { .. } => None,
+        Image::Imported(image) => range(spec, image.owners()).map(|range| (image, range)),
+    };
+    let helper = egress.map(|egress| Step::Helper {
+        helper: egress.helper.clone(),
+        owner,
+    });
+    match range {
+        Some((image, range)) if facts.root => {
+            steps.extend(helper);
+            steps.push(Step::Range { owner, range });
+            steps.extend(binds());
+            steps.push(Step::OpenShifted(image.tree.clone()));
+            steps.push(Step::Enter);
+            steps.push(Step::Inside(0));
+        }
+        Some((image, range)) => {
+            steps.extend(helper);
+            steps.push(Step::Range { owner, range });
+            steps.push(Step::Enter);
+            steps.extend(binds());
+            steps.push(Step::Open(image.tree.clone()));
+            steps.push(Step::Inside(0));
+        }
+        None => {
+            if let Some(uid) = owner {
+                steps.extend(binds());
+                steps.push(Step::Become(uid));
+            }
+            steps.extend(helper);
+            steps.push(Step::Namespaces { inside: INSIDE });
         }
     }
+    if let Some(egress) = egress {
+        steps.push(Step::Firewall(egress.rules.clone()));
+        steps.push(Step::Connect);
+    }
+    steps
 }
 
-/// `/etc`: the host's allow list, and what is written for the job.
-fn etc(spec: &RunSpec, host: &Host) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (path, kind) in host {
-        let folder = *kind == Kind::Folder;
-        if path.starts_with("/etc/") && (folder || ETC_FILES.contains(&path.as_str())) {
-            steps.extend(mirrored(path, host));
-        }
+/// The job's range of uids; none where it has only its own.
+fn range(spec: &RunSpec, owners: Owners) -> Option<Range> {
+    match owners {
+        Owners::Flat { .. } => None,
+        Owners::Range { uid, gid } => Some(Range { uid, gid }),
+        Owners::True => spec.range_start().map(|first| Range {
+            uid: first,
+            gid: first,
+        }),
     }
-    let (user, home) = (&spec.user, &spec.home);
-    let shell = "/bin/bash";
-    let written = [
-        (
-            "/etc/passwd",
-            format!(
-                "root:x:0:0:root:/root:/usr/sbin/nologin\n{user}:x:{INSIDE}:{INSIDE}:{user}:{home}:{shell}\n\
-                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-            ),
-        ),
-        ("/etc/group", format!("root:x:0:\ntty:x:5:\n{user}:x:{INSIDE}:\nnogroup:x:65534:\n")),
-        ("/etc/hosts", format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n")),
-        ("/etc/hostname", format!("{HOSTNAME}\n")),
-        ("/etc/resolv.conf", String::new()),
-        (
-            "/etc/nsswitch.conf",
-            "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\n\
-             services: files\nethers: files\nrpc: files\n"
-                .to_owned(),
-        ),
-    ];
-    steps.extend(written.map(|(path, text)| Step::File(path.to_owned(), text)));
-    steps.push(Step::Link("/etc/mtab".into(), "/proc/self/mounts".into()));
-    steps
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Kind;
     use crate::spec::Bind;
     use crate::spec::tests::sample;
 
@@ -319,7 +326,7 @@ mod tests {
             groups: vec!["/sys/fs/cgroup/x".into()],
             ..Facts::default()
         };
-        let plan = plan(&spec, &host(), &facts);
+        let plan = plan(&spec, &host(), &facts, None);
         assert_eq!(
             lines(&plan.outer),
             [
@@ -333,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_user_stays_itself_and_root_is_never_mapped() {
-        let plan = plan(&sample(), &host(), &Facts::default());
+        let plan = plan(&sample(), &host(), &Facts::default(), None);
         assert_eq!(plan.outer, [Step::Namespaces { inside: 1000 }]);
     }
 
@@ -382,25 +389,27 @@ forbid further namespaces
 cover /proc/kallsyms
 cover /proc/keys
 make /proc/sys read-only
+write program /run/assay/bin/sudo
+cover program /usr/bin/sudo
 make folder /home/travis
 make folder /home/travis/build/o/r
 change root";
         assert_eq!(
-            lines(&plan(&sample(), &host(), &Facts::default()).inner).join("\n"),
+            lines(&plan(&sample(), &host(), &Facts::default(), None).inner).join("\n"),
             expected
         );
     }
 
     #[test]
     fn limits_without_a_group_fall_to_each_process() {
-        let none = plan(&sample(), &host(), &Facts::default()).job;
+        let none = plan(&sample(), &host(), &Facts::default(), None).job;
         assert_eq!((none.processes, none.memory), (Some(100), Some(1 << 30)));
         let facts = Facts {
             counted_processes: true,
             counted_memory: true,
             ..Facts::default()
         };
-        let both = plan(&sample(), &host(), &facts).job;
+        let both = plan(&sample(), &host(), &facts, None).job;
         assert_eq!((both.processes, both.memory), (None, None));
     }
 
@@ -413,6 +422,7 @@ change root";
                 root: true,
                 ..Facts::default()
             },
+            None,
         );
         let text = serde_json::to_string(&plan).unwrap();
         let back: Plan = serde_json::from_str(&text).unwrap();

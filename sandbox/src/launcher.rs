@@ -15,6 +15,7 @@ use seccompiler::BpfProgram;
 
 use crate::apply::Builder;
 use crate::jail::Step;
+use crate::net::Keeper;
 use crate::wire::{Failure, ORDER_IMAGE, ORDER_JOIN, ORDER_PLAN, Part, Plan, Report};
 use crate::{confine, image, init, sys, wire};
 
@@ -82,13 +83,22 @@ fn run(start: Start) -> ExitCode {
     let split = builder
         .apply(&plan.outer)
         .and_then(|()| sys::fork().map_err(|error| failed("start first process", &error)));
+    let keeper = builder.keeper.take();
     match split {
-        Ok(None) => init::run(&control, tree, builder, &plan, &filter),
+        Ok(None) => {
+            drop(keeper);
+            init::run(&control, tree, builder, &plan, &filter)
+        }
         Ok(Some(child)) => {
             drop((tree, builder));
-            watch(&control, child)
+            watch(&control, child, keeper)
         }
-        Err(failure) => fail(&control, failure),
+        Err(failure) => {
+            if let Some(keeper) = keeper {
+                keeper.end();
+            }
+            fail(&control, failure)
+        }
     }
 }
 
@@ -103,14 +113,14 @@ fn failed(step: &str, error: &io::Error) -> Failure {
 }
 
 /// Waits for the first process; kills it, and with it everything inside, when the daemon hangs up.
-fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
+fn watch(control: &OwnedFd, child: Pid, mut keeper: Option<Keeper>) -> ExitCode {
     // It has done its work: from here it needs no right at all, and nobody may look into it.
     let dropped = confine::drop_present_capabilities().and_then(|()| {
         Ok(rustix::process::set_dumpable_behavior(
             rustix::process::DumpableBehavior::NotDumpable,
         )?)
     });
-    let killed = dropped.and_then(|()| wait_or_hang_up(control, child));
+    let killed = dropped.and_then(|()| wait_or_hang_up(control, child, &mut keeper));
     if let Err(error) = &killed {
         let _ = rustix::process::kill_process(child, Signal::KILL);
         drop(wire::report(
@@ -119,31 +129,45 @@ fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
             &[],
         ));
     }
-    let Ok(cpu_us) = sys::wait_for(child) else {
+    let waited = sys::wait_for(child);
+    if let Some(keeper) = keeper {
+        keeper.end();
+    }
+    let Ok(cpu_us) = waited else {
         return ExitCode::FAILURE;
     };
     drop(wire::report(control.as_fd(), &Report::Gone { cpu_us }, &[]));
     ExitCode::SUCCESS
 }
 
-fn wait_or_hang_up(control: &OwnedFd, child: Pid) -> io::Result<()> {
+fn wait_or_hang_up(control: &OwnedFd, child: Pid, keeper: &mut Option<Keeper>) -> io::Result<()> {
     let ended = rustix::process::pidfd_open(child, PidfdFlags::empty())?;
     loop {
-        let mut fds = [
+        let mut fds = vec![
             sys::readable(&ended),
             PollFd::new(control, PollFlags::RDHUP),
         ];
+        fds.extend(keeper.as_ref().map(Keeper::socket));
         match rustix::event::poll(&mut fds, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
-        if !fds[0].revents().is_empty() {
-            return Ok(());
-        }
-        if !fds[1].revents().is_empty() {
-            rustix::process::pidfd_send_signal(&ended, Signal::KILL)?;
-            return Ok(());
+        let news: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        match news.as_slice() {
+            [true, ..] => return Ok(()),
+            [_, true, ..] => {
+                rustix::process::pidfd_send_signal(&ended, Signal::KILL)?;
+                return Ok(());
+            }
+            [_, _, true] => {
+                if let Some(keeper) = keeper.take() {
+                    let words = keeper.last_words();
+                    drop(wire::report(control.as_fd(), &Report::Network(words), &[]));
+                    keeper.end();
+                }
+            }
+            _ => {}
         }
     }
 }

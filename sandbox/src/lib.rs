@@ -13,6 +13,7 @@ mod init;
 mod jail;
 mod launcher;
 mod layout;
+mod net;
 mod process;
 mod run;
 mod seccomp;
@@ -31,7 +32,7 @@ pub use error::RunError;
 pub use image::{About, ImageError, Imported, Images};
 pub use launcher::launcher_main;
 pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
-pub use spec::{Bind, Image, Limits, Resource, RunSpec};
+pub use spec::{Bind, Image, Limits, Network, Profile, Resource, RunSpec};
 pub use tree::TreeWriter;
 pub use warm::{Warm, keep_warm};
 

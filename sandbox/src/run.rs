@@ -14,6 +14,7 @@ use crate::process::Process;
 use crate::spec::{Resource, RunSpec};
 use crate::supervise::Supervisor;
 use crate::tree::TreeWriter;
+use crate::net::{self, Egress};
 use crate::{host, seccomp, warm, wire};
 
 /// Events on their way to the caller; when it is full, the job's terminal is not read.
@@ -21,10 +22,14 @@ const EVENTS: usize = 16;
 /// Size of the tree pipe: fewer turns between writer and launcher.
 const PIPE: usize = 1 << 20;
 
+/// The network helper and its keeper are in the job's groups too.
+const HELPER_PROCESSES: u64 = 2;
+
 /// What happens while a run goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEvent {
-    /// A promise about resources that this host can't keep fully, for the top of the log.
+    /// Something the reader of the log should know, mostly at its top: a promise about resources that this host can't
+    /// keep fully, a network that isn't there, or is there no longer.
     Notice(String),
     /// The command has been started.
     Started,
@@ -166,15 +171,24 @@ struct Launched {
 }
 
 fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
+    let (egress, network) = net::prepare(&spec.network).map_err(|value| RunError::Spec {
+        field: "network",
+        value,
+    })?;
+    let mut limits = spec.limits.clone();
+    if egress.is_some() {
+        limits.processes = limits.processes.saturating_add(HELPER_PROCESSES);
+    }
     loop {
         let (mut process, joined) = match warm::take(launcher) {
             Some(process) => (process, true),
             None => (Process::start(launcher, &spec.id)?, false),
         };
-        process.groups.limit(&spec.limits);
-        match instruct(&process, &spec, joined) {
+        process.groups.limit(&limits);
+        match instruct(&process, &spec, egress.as_ref(), joined) {
             Ok(tree) => {
-                let notices = notices(&process.groups);
+                let mut notices = notices(&process.groups);
+                notices.extend(network);
                 return Ok(Launched {
                     spec,
                     process,
@@ -194,7 +208,12 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
 }
 
 /// Gives a launcher its plan; returns the end of the tree pipe to write into.
-fn instruct(process: &Process, spec: &RunSpec, joined: bool) -> Result<OwnedFd, RunError> {
+fn instruct(
+    process: &Process,
+    spec: &RunSpec,
+    egress: Option<&Egress>,
+    joined: bool,
+) -> Result<OwnedFd, RunError> {
     required(spec, &process.groups)?;
     let facts = Facts {
         root: rustix::process::geteuid().is_root(),
@@ -206,7 +225,7 @@ fn instruct(process: &Process, spec: &RunSpec, joined: bool) -> Result<OwnedFd, 
         counted_processes: process.groups.limits_processes(),
         counted_memory: process.groups.limits_memory(),
     };
-    let plan = jail::plan(spec, &host::look(), &facts);
+    let plan = jail::plan(spec, &host::look(), &facts, egress);
     let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
     let (reader, tree) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
     // A smaller pipe works too, only slower.

@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::RunError;
+use crate::image::Imported;
+use crate::image::owners::{Owners, SPAN};
 
 /// Longest single argument or variable the kernel takes (`MAX_ARG_STRLEN`, with its closing zero).
 const LONGEST_STRING: usize = 128 * 1024;
@@ -28,6 +30,10 @@ pub struct RunSpec {
     pub user: String,
     /// The root image.
     pub image: Image,
+    /// What the job may do inside.
+    pub profile: Profile,
+    /// What of the network it reaches.
+    pub network: Network,
     /// Host folders shown read-only inside (no devices, no set-uid).
     pub binds: Vec<Bind>,
     /// Limits.
@@ -49,6 +55,33 @@ pub enum Image {
     Host {
         /// Absolute host folders, shown read-only at the same place.
         folders: Vec<PathBuf>,
+    },
+    /// An image of the store, under a layer of RAM: the job may write everywhere, and nothing stays.
+    Imported(Imported),
+}
+
+/// What a job may do inside its sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// An ordinary user without any capability.
+    #[default]
+    Strict,
+    /// Root of its own user namespace, with the few capabilities that package managers need. Only with an imported
+    /// image that has a range of uids.
+    Root,
+}
+
+/// What of the network a job reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Network {
+    /// Its own loopback.
+    #[default]
+    None,
+    /// The internet through a user-mode helper, but never this host, its network, or another sandbox. Falls back to
+    /// [`Network::None`] with a notice where the host has no helper.
+    Egress {
+        /// Only these hosts, `NAME` or `NAME:PORT`, at the addresses they have when the run starts; empty: all.
+        hosts: Vec<String>,
     },
 }
 
@@ -120,7 +153,26 @@ impl RunSpec {
                 return refuse("bind source", &bind.source.to_string_lossy());
             }
         }
-        let Image::Host { folders } = &self.image;
+        self.check_image()?;
+        self.check_uids()?;
+        self.check_strings()
+    }
+
+    fn check_image(&self) -> Result<(), RunError> {
+        let folders = match (&self.image, self.profile) {
+            (Image::Host { folders }, Profile::Strict) => folders,
+            (Image::Host { .. }, Profile::Root) => {
+                return Err(RunError::Profile("the host image has no root: import an image"));
+            }
+            (Image::Imported(image), profile) => {
+                return match (image.owners(), profile) {
+                    (Owners::Flat { .. }, Profile::Root) => Err(RunError::Profile(
+                        "the image was imported without a range of uids (see subuid(5)): import it again with one",
+                    )),
+                    _ => Ok(()),
+                };
+            }
+        };
         for folder in folders {
             let text = folder.to_string_lossy();
             if !is_plain(&text)
@@ -131,14 +183,24 @@ impl RunSpec {
                 return refuse("image folder", &text);
             }
         }
-        if self
-            .uid_base
-            .checked_add(self.slot)
-            .is_none_or(|uid| uid == 0 || uid == u32::MAX)
-        {
-            return refuse("uid", &format!("{} + {}", self.uid_base, self.slot));
+        Ok(())
+    }
+
+    fn check_uids(&self) -> Result<(), RunError> {
+        let last = match &self.image {
+            Image::Host { .. } => self.uid_base.checked_add(self.slot),
+            Image::Imported(_) => self.range_start().and_then(|first| first.checked_add(SPAN)),
+        };
+        match last {
+            Some(last) if self.uid_base > 0 && last < u32::MAX => Ok(()),
+            _ => refuse("uid", &format!("{} + {}", self.uid_base, self.slot)),
         }
-        self.check_strings()
+    }
+
+    /// First uid of the range that a root caller's job has with an image: behind those of all jobs without one.
+    pub(crate) fn range_start(&self) -> Option<u32> {
+        let before = self.slot.checked_add(1)?.checked_mul(SPAN)?;
+        self.uid_base.checked_add(before)
     }
 
     /// Arguments and environment must fit into an exec: a huge value is refused here, not by a failed exec.
@@ -215,6 +277,8 @@ pub(crate) mod tests {
             home: "/home/travis".into(),
             user: "travis".into(),
             image: Image::Host { folders: vec![] },
+            profile: Profile::Strict,
+            network: Network::None,
             binds: vec![],
             limits: Limits {
                 wall: Duration::from_secs(60),
@@ -251,6 +315,7 @@ pub(crate) mod tests {
         assert!(with(|s| s.env.push(("A=B".into(), String::new()))));
         assert!(with(|s| s.env.push(("A".into(), "x".repeat(3 << 20)))));
         assert!(with(|s| s.uid_base = 0));
+        assert!(with(|s| s.profile = Profile::Root));
         assert!(with(|s| s.image = Image::Host {
             folders: vec!["/".into()]
         }));

@@ -311,6 +311,10 @@ impl Supervisor {
                 self.progress.ended = Some((status, full));
                 self.progress.stage = Stage::Killed(Instant::now() + OBEY);
             }
+            Ok(Report::Network(words)) => {
+                let line = format!("the network is gone: {words}");
+                drop(self.events.send(RunEvent::Notice(line)).await);
+            }
             Ok(Report::Ready) => {}
             Ok(Report::Gone { cpu_us }) => self.progress.cpu_us = cpu_us,
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),

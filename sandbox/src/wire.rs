@@ -52,6 +52,10 @@ pub(crate) struct Job {
     pub(crate) cwd: String,
     pub(crate) home: String,
     pub(crate) terminal: (u16, u16),
+    /// The uid and gid inside that the job has, where the jail is built by another.
+    pub(crate) user: Option<u32>,
+    /// The job keeps the few rights of the root profile.
+    pub(crate) rights: bool,
     /// Most processes of the job's uid, where no cgroup counts them.
     pub(crate) processes: Option<u64>,
     /// Bytes of private memory of each process, where no cgroup counts it.
@@ -65,6 +69,8 @@ pub(crate) enum Report {
     Ready,
     /// Brings the terminal's master side.
     Terminal,
+    /// The network helper has ended; its last words.
+    Network(String),
     /// The command is about to be executed.
     Started,
     /// Nothing (more) will run.

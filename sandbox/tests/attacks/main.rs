@@ -8,6 +8,7 @@
 
 mod bench;
 mod files;
+mod image;
 mod kernel;
 mod network;
 mod resources;
@@ -16,7 +17,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use world::{Case, Verdict, World};
+use world::{Case, Flavour, Verdict, World};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -101,24 +102,42 @@ fn run_here(chosen: &[String]) -> Counts {
                 .iter()
                 .any(|begin| case.name.starts_with(begin.as_str()))
     };
-    for case in all.iter().filter(wanted) {
-        let began = std::time::Instant::now();
-        let verdict = world.try_case(case);
-        let took = began.elapsed().as_millis();
-        match verdict {
-            Verdict::Passed => {
-                counts.passed += 1;
-                println!("ok   {:5} {} ({took} ms)", world.who, case.name);
-            }
-            Verdict::Skipped(why) => {
-                counts.skipped += 1;
-                println!("SKIP {:5} {}: {why}", world.who, case.name);
-            }
-            Verdict::Failed(why) => {
-                counts.failed += 1;
-                println!("FAIL {:5} {}: {why}", world.who, case.name);
-            }
+    let image = match image::make(world.folder.path()) {
+        Ok((_, image)) => image,
+        Err(error) => {
+            println!("FAIL set-up: {error}");
+            counts.failed += 1;
+            return counts;
+        }
+    };
+    for flavour in [Flavour::Host, Flavour::Image, Flavour::Root] {
+        world::set_flavour(flavour, (flavour != Flavour::Host).then(|| image.clone()));
+        for case in all.iter().filter(wanted) {
+            counts.count(&world, case, flavour);
         }
     }
     counts
+}
+
+impl Counts {
+    fn count(&mut self, world: &World, case: &Case, flavour: Flavour) {
+        let began = std::time::Instant::now();
+        let verdict = world.try_case(case);
+        let took = began.elapsed().as_millis();
+        let (who, where_to) = (&world.who, flavour.name());
+        match verdict {
+            Verdict::Passed => {
+                self.passed += 1;
+                println!("ok   {who:4} {where_to:5} {} ({took} ms)", case.name);
+            }
+            Verdict::Skipped(why) => {
+                self.skipped += 1;
+                println!("SKIP {who:4} {where_to:5} {}: {why}", case.name);
+            }
+            Verdict::Failed(why) => {
+                self.failed += 1;
+                println!("FAIL {who:4} {where_to:5} {}: {why}", case.name);
+            }
+        }
+    }
 }

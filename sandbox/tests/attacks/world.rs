@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_sandbox::{
-    CheckState, Image, Launcher, Limits, Outcome, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    CheckState, Image, Imported, Launcher, Limits, Network, Outcome, Profile, Run, RunError, RunEvent, RunSpec, TreeWriter,
     Usage,
 };
 
@@ -44,6 +45,42 @@ pub(crate) struct World {
     /// A folder of the host outside the image, with a file `canary` that holds `CANARY`.
     pub(crate) folder: tempfile::TempDir,
     groups: bool,
+}
+
+/// What the jobs of a pass run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// A view of the host.
+    Host,
+    /// An imported image.
+    Image,
+    /// An imported image, profile root.
+    Root,
+}
+
+impl Flavour {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Flavour::Host => "host",
+            Flavour::Image => "image",
+            Flavour::Root => "root",
+        }
+    }
+}
+
+/// The pass that is going on.
+static PASS: Mutex<(Flavour, Option<Imported>)> = Mutex::new((Flavour::Host, None));
+
+fn pass() -> MutexGuard<'static, (Flavour, Option<Imported>)> {
+    PASS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn flavour() -> Flavour {
+    pass().0
+}
+
+pub(crate) fn set_flavour(flavour: Flavour, image: Option<Imported>) {
+    *pass() = (flavour, image);
 }
 
 /// A finished job.
@@ -163,11 +200,12 @@ pub(crate) async fn go(
 pub(crate) fn spec(script: &str) -> RunSpec {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let (flavour, image) = pass().clone();
     RunSpec {
         id: format!("test-{}-{number}", std::process::id()),
         argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
         env: [
-            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
+            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/run/assay/bin"),
             ("HOME", "/home/travis"),
             ("TERM", "dumb"),
         ]
@@ -176,7 +214,9 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         cwd: "/home/travis/build/o/r".into(),
         home: "/home/travis".into(),
         user: "travis".into(),
-        image: Image::Host { folders: vec![] },
+        image: image.map_or(Image::Host { folders: vec![] }, Image::Imported),
+        profile: if flavour == Flavour::Root { Profile::Root } else { Profile::Strict },
+        network: Network::None,
         binds: vec![],
         limits: Limits {
             wall: Duration::from_secs(60),

@@ -1,0 +1,216 @@
+//! The process that starts the helper and ends it. It is split off before the launcher enters any namespace, because the
+//! helper needs the host's network, and holds nothing but a socket to the launcher. When that closes, for whatever
+//! reason, the helper is killed; when the helper ends by itself, the launcher hears of it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use rustix::net::RecvFlags;
+use rustix::process::{Pid, PidfdFlags};
+
+use super::{ADDRESS, GATEWAY, Helper, INTERFACE, RESOLVER};
+use crate::{apply, sys, wire};
+
+/// How long a helper may take to connect.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 15,
+    tv_nsec: 0,
+};
+/// Most bytes of the helper's words that are passed on.
+const MOST_WORDS: usize = 300;
+
+/// The launcher's side.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    socket: OwnedFd,
+    process: Pid,
+}
+
+impl Keeper {
+    /// Splits off the process; it becomes `owner`, if that is given.
+    pub(crate) fn start(helper: &Helper, owner: Option<u32>) -> io::Result<Keeper> {
+        let (socket, theirs) = wire::pair()?;
+        let process = sys::spawn(|| match keep(&theirs, helper, owner) {
+            Ok(()) => 0,
+            Err(_) => 1,
+        })?;
+        Ok(Keeper { socket, process })
+    }
+
+    /// Has the helper connect the namespace that this process is in, and waits until packets have a way out.
+    pub(crate) fn connect(&self) -> io::Result<()> {
+        let open = |name: &str| {
+            let path = format!("/proc/self/ns/{name}");
+            rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        };
+        let (user, net) = (open("user")?, open("net")?);
+        let changes = route_changes()?;
+        wire::send(self.socket.as_fd(), b"go", &[user.as_fd(), net.as_fd()])?;
+        loop {
+            if has_way_out() {
+                return Ok(());
+            }
+            let mut fds = [sys::readable(&self.socket), sys::readable(&changes)];
+            match rustix::event::poll(&mut fds, Some(&PATIENCE)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if !fds[0].revents().is_empty() {
+                return Err(io::Error::other(self.last_words()));
+            }
+            // What has changed is looked up anew.
+            let _ = rustix::io::read(&changes, &mut [0; 8192]);
+        }
+    }
+
+    /// Readable when the helper has ended.
+    pub(crate) fn socket(&self) -> PollFd<'_> {
+        sys::readable(&self.socket)
+    }
+
+    /// Why the helper has ended.
+    pub(crate) fn last_words(&self) -> String {
+        match wire::receive(self.socket.as_fd(), RecvFlags::DONTWAIT) {
+            Ok((bytes, _)) if !bytes.is_empty() => String::from_utf8_lossy(&bytes).into_owned(),
+            _ => "the network helper was killed".to_owned(),
+        }
+    }
+
+    /// Ends the helper and waits until it is gone.
+    pub(crate) fn end(self) {
+        drop(self.socket);
+        // It ends by itself then; there is nobody else to wait for it.
+        drop(sys::wait_for(self.process));
+    }
+}
+
+/// A socket that has something to read when interfaces, addresses or routes change.
+fn route_changes() -> io::Result<OwnedFd> {
+    use rustix::net::netlink::SocketAddrNetlink;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    const LINK: u32 = 0x1;
+    const ADDRESS_4: u32 = 0x10;
+    const ROUTE_4: u32 = 0x40;
+    const ADDRESS_6: u32 = 0x100;
+    const ROUTE_6: u32 = 0x400;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+    let groups = LINK | ADDRESS_4 | ROUTE_4 | ADDRESS_6 | ROUTE_6;
+    rustix::net::bind(&socket, &SocketAddrNetlink::new(0, groups))?;
+    Ok(socket)
+}
+
+/// Whether there is a default route over the helper's interface.
+fn has_way_out() -> bool {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let four = read("/proc/self/net/route");
+    let begin = format!("{INTERFACE}\t00000000\t");
+    if four.lines().any(|line| line.starts_with(&begin)) {
+        return true;
+    }
+    let zero = format!("{} 00 ", "0".repeat(32));
+    let six = read("/proc/self/net/ipv6_route");
+    six.lines().any(|line| line.starts_with(&zero) && line.ends_with(INTERFACE))
+}
+
+/// The whole life of the process.
+fn keep(socket: &OwnedFd, helper: &Helper, owner: Option<u32>) -> io::Result<()> {
+    // Nothing of the launcher's stays open: its socket to the daemon would seem alive for as long as we are.
+    rustix::stdio::dup2_stdin(socket)?;
+    sys::close_from(3)?;
+    let socket = sys::inherited(0)?;
+    if let Some(uid) = owner {
+        apply::become_user(uid)?;
+    }
+    let (_, fds) = wire::receive(socket.as_fd(), RecvFlags::empty())?;
+    let Ok([user, net]) = <[OwnedFd; 2]>::try_from(fds) else {
+        // The launcher has ended before it needed us.
+        return Ok(());
+    };
+    let mut child = command(helper, &user, &net).spawn().inspect_err(|error| {
+        let _ = wire::send(socket.as_fd(), format!("{}: {error}", helper.name()).as_bytes(), &[]);
+    })?;
+    let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+    let said = follow(&socket, &mut child, &ended);
+    drop(child.kill());
+    let status = child.wait()?;
+    let words = format!("{} has ended ({status}) {said}", helper.name());
+    // Nobody may be listening any more.
+    let _ = wire::send(socket.as_fd(), words.trim_end().as_bytes(), &[]);
+    Ok(())
+}
+
+/// Until the launcher hangs up or the helper ends; returns what the helper said last.
+fn follow(socket: &OwnedFd, child: &mut Child, ended: &OwnedFd) -> String {
+    let Some(words) = child.stderr.take().map(OwnedFd::from) else {
+        return String::new();
+    };
+    let mut said = Vec::new();
+    let mut listening = true;
+    loop {
+        let mut fds = [
+            PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP),
+            sys::readable(ended),
+            sys::readable(&words),
+        ];
+        let watched = if listening { 3 } else { 2 };
+        if rustix::event::poll(&mut fds[..watched], None).is_err() {
+            continue;
+        }
+        if listening && !fds[2].revents().is_empty() {
+            let mut buffer = [0; 1024];
+            match rustix::io::read(&words, &mut buffer) {
+                Ok(0) | Err(_) => listening = false,
+                Ok(length) => said = buffer[..length].to_vec(),
+            }
+            continue;
+        }
+        if fds[..2].iter().any(|fd| !fd.revents().is_empty()) {
+            let text = String::from_utf8_lossy(&said);
+            let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            return line.chars().filter(|c| !c.is_control()).take(MOST_WORDS).collect();
+        }
+    }
+}
+
+fn command(helper: &Helper, user: &OwnedFd, net: &OwnedFd) -> Command {
+    // Helpers close what they inherit; but we stay, and they may look at what we have open.
+    let path = |fd: &OwnedFd| format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
+    let (program, words) = match helper {
+        Helper::Pasta(program) => (program, pasta(&path(user), &path(net))),
+        Helper::Slirp(program) => (program, slirp(&path(user), &path(net))),
+    };
+    let mut command = Command::new(program);
+    command
+        .args(words)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// No port is forwarded in either direction, and no address means the host.
+fn pasta(user: &str, net: &str) -> Vec<String> {
+    let words = [
+        "--foreground", "--quiet", "--config-net", "--no-map-gw", "--no-dhcp", "--no-dhcpv6", "--no-ra", "-t", "none",
+        "-u", "none", "-T", "none", "-U", "none", "-a", ADDRESS, "-n", "24", "-g", GATEWAY, "--dns-forward", RESOLVER,
+        "-I", INTERFACE, "--userns", user, "--netns", net,
+    ];
+    words.map(str::to_owned).to_vec()
+}
+
+fn slirp(user: &str, net: &str) -> Vec<String> {
+    let user = format!("--userns-path={user}");
+    let words = [
+        "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",
+        "--netns-type=path", &user, net, INTERFACE,
+    ];
+    words.map(str::to_owned).to_vec()
+}

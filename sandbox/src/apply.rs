@@ -371,10 +371,24 @@ impl Builder {
     fn pivot(&mut self) -> io::Result<()> {
         rustix::process::fchdir(self.root()?)?;
         rustix::process::pivot_root(".", ".")?;
-        rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+        // The old root lies on the new one now. Where the new one is an overlay, the RAM root still lies on the old one.
+        let layers = if self.ram.is_some() { 2 } else { 1 };
+        for _ in 0..layers {
+            rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+        }
         rustix::process::chdir("/")?;
         *self = Builder::default();
-        Ok(())
+        alone()
+    }
+}
+
+/// Fails unless the root is the only mount at its place: an old root left there could be reached.
+fn alone() -> io::Result<()> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let place = |line: &&str| line.split(' ').nth(4) == Some("/");
+    match mounts.lines().filter(place).count() {
+        1 => Ok(()),
+        roots => Err(io::Error::other(format!("{roots} roots"))),
     }
 }
 

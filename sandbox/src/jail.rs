@@ -212,7 +212,11 @@ pub(crate) fn plan(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&E
     };
     Plan {
         outer: outer(spec, facts, egress),
-        inner: inside::steps(spec, host, &names),
+        inner: egress
+            .into_iter()
+            .flat_map(way_out)
+            .chain(inside::steps(spec, host, &names))
+            .collect(),
         job: Job {
             argv: spec.argv.clone(),
             env: spec.env.clone(),
@@ -236,13 +240,15 @@ fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
         Image::Host { .. } => None,
         Image::Imported(image) => range(spec, image.owners()).map(|range| (image, range)),
     };
-    let helper = egress.map(|egress| Step::Helper {
-        helper: egress.helper.clone(),
-        owner,
-    });
+    let helper = |owner| {
+        egress.map(|egress| Step::Helper {
+            helper: egress.helper.clone(),
+            owner,
+        })
+    };
     match range {
         Some((image, range)) if facts.root => {
-            steps.extend(helper);
+            steps.extend(helper(owner));
             steps.push(Step::Range { owner, range });
             steps.extend(binds());
             steps.push(Step::OpenShifted(image.tree.clone()));
@@ -250,7 +256,7 @@ fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
             steps.push(Step::Inside(0));
         }
         Some((image, range)) => {
-            steps.extend(helper);
+            steps.extend(helper(owner));
             steps.push(Step::Range { owner, range });
             steps.push(Step::Enter);
             steps.extend(binds());
@@ -262,15 +268,16 @@ fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
                 steps.extend(binds());
                 steps.push(Step::Become(uid));
             }
-            steps.extend(helper);
+            steps.extend(helper(None));
             steps.push(Step::Namespaces { inside: INSIDE });
         }
     }
-    if let Some(egress) = egress {
-        steps.push(Step::Firewall(egress.rules.clone()));
-        steps.push(Step::Connect);
-    }
     steps
+}
+
+/// The network is closed before it is connected.
+fn way_out(egress: &Egress) -> [Step; 2] {
+    [Step::Firewall(egress.rules.clone()), Step::Connect]
 }
 
 /// The job's range of uids; none where it has only its own.

@@ -83,18 +83,15 @@ fn run(start: Start) -> ExitCode {
     let split = builder
         .apply(&plan.outer)
         .and_then(|()| sys::fork().map_err(|error| failed("start first process", &error)));
-    let keeper = builder.keeper.take();
     match split {
-        Ok(None) => {
-            drop(keeper);
-            init::run(&control, tree, builder, &plan, &filter)
-        }
+        Ok(None) => init::run(&control, tree, builder, &plan, &filter),
         Ok(Some(child)) => {
+            let keeper = builder.keeper.take();
             drop((tree, builder));
             watch(&control, child, keeper)
         }
         Err(failure) => {
-            if let Some(keeper) = keeper {
+            if let Some(keeper) = builder.keeper.take() {
                 keeper.end();
             }
             fail(&control, failure)

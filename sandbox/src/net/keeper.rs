@@ -3,11 +3,10 @@
 //! reason, the helper is killed; when the helper ends by itself, the launcher hears of it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags};
 
@@ -42,13 +41,10 @@ impl Keeper {
 
     /// Has the helper connect the namespace that this process is in, and waits until packets have a way out.
     pub(crate) fn connect(&self) -> io::Result<()> {
-        let open = |name: &str| {
-            let path = format!("/proc/self/ns/{name}");
-            rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        };
-        let (user, net) = (open("user")?, open("net")?);
         let changes = route_changes()?;
-        wire::send(self.socket.as_fd(), b"go", &[user.as_fd(), net.as_fd()])?;
+        // As the host numbers it: what is mounted at /proc is still the host's.
+        let own = rustix::fs::readlink("/proc/self", Vec::new())?;
+        wire::send(self.socket.as_fd(), own.as_bytes(), &[])?;
         loop {
             if has_way_out() {
                 return Ok(());
@@ -127,12 +123,12 @@ fn keep(socket: &OwnedFd, helper: &Helper, owner: Option<u32>) -> io::Result<()>
     if let Some(uid) = owner {
         apply::become_user(uid)?;
     }
-    let (_, fds) = wire::receive(socket.as_fd(), RecvFlags::empty())?;
-    let Ok([user, net]) = <[OwnedFd; 2]>::try_from(fds) else {
+    let (order, _) = wire::receive(socket.as_fd(), RecvFlags::empty())?;
+    let Some(inside) = std::str::from_utf8(&order).ok().and_then(|text| text.parse().ok()) else {
         // The launcher has ended before it needed us.
         return Ok(());
     };
-    let mut child = command(helper, &user, &net).spawn().inspect_err(|error| {
+    let mut child = command(helper, inside).spawn().inspect_err(|error| {
         let _ = wire::send(socket.as_fd(), format!("{}: {error}", helper.name()).as_bytes(), &[]);
     })?;
     let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
@@ -178,12 +174,13 @@ fn follow(socket: &OwnedFd, child: &mut Child, ended: &OwnedFd) -> String {
     }
 }
 
-fn command(helper: &Helper, user: &OwnedFd, net: &OwnedFd) -> Command {
-    // Helpers close what they inherit; but we stay, and they may look at what we have open.
-    let path = |fd: &OwnedFd| format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
+/// Helpers enter the job's user namespace first and look for its network from there, where only what is inside can be
+/// looked into: so both are named by a process inside, not by a descriptor of ours.
+fn command(helper: &Helper, inside: u32) -> Command {
+    let path = |name: &str| format!("/proc/{inside}/ns/{name}");
     let (program, words) = match helper {
-        Helper::Pasta(program) => (program, pasta(&path(user), &path(net))),
-        Helper::Slirp(program) => (program, slirp(&path(user), &path(net))),
+        Helper::Pasta(program) => (program, pasta(&path("user"), &path("net"))),
+        Helper::Slirp(program) => (program, slirp(&path("user"), &path("net"))),
     };
     let mut command = Command::new(program);
     command

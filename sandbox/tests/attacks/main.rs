@@ -13,6 +13,7 @@ mod kernel;
 mod network;
 mod resources;
 mod second;
+mod tryout;
 mod world;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Some("launch") => assay_sandbox::launcher_main(),
         Some("daemon") => resources::daemon(&args.next().unwrap_or_default()),
         Some("bench") => bench::main(),
+        Some("try") => tryout::main(&args.collect::<Vec<_>>()),
         first => {
             let chosen: Vec<String> = first.map(str::to_owned).into_iter().chain(args).collect();
             tests(

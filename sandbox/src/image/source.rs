@@ -66,6 +66,7 @@ impl Source {
             Source::Folder(folder) => {
                 let device = rustix::fs::fstat(&folder).map_err(|e| unreadable(b".", &e.into()))?.st_dev;
                 let mut walk = Walk {
+                    own: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
                     device,
                     seen: HashMap::new(),
                 };
@@ -177,6 +178,8 @@ fn meta(header: &tar::Header) -> io::Result<Meta> {
 
 /// Copies a folder of this host.
 struct Walk {
+    /// Uid and gid of whoever imports: what is theirs is the image's root's.
+    own: (u32, u32),
     /// What is mounted from elsewhere is left out.
     device: u64,
     /// Files with several names, by number.
@@ -212,8 +215,8 @@ impl Walk {
         let stat = rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         let meta = Meta {
             mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
+            uid: if stat.st_uid == self.own.0 { 0 } else { stat.st_uid },
+            gid: if stat.st_gid == self.own.1 { 0 } else { stat.st_gid },
             mtime: stat.st_mtime,
         };
         let open = |flags| {

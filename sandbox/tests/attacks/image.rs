@@ -15,7 +15,7 @@ const PROGRAMS: &[&str] = &[
     "chown", "su", "find", "unshare", "hostname", "date", "dmesg", "nice", "renice", "env", "rm", "mv", "mkdir", "touch", "ln", "dd",
     "stat", "sleep", "setsid", "seq", "tr", "cut", "wc", "grep", "ipcmk", "ipcs", "true", "false", "yes", "tty", "pwd", "perl",
     "cmp", "getent", "echo", "printf", "test", "getcap", "sort", "nft", "ip", "ping", "setpriv", "whoami", "truncate", "tar",
-    "mktemp", "rmdir", "od", "kill", "df", "dpkg", "dpkg-deb", "dpkg-split", "timeout", "sync",
+    "mktemp", "rmdir", "od", "kill", "df", "dpkg", "dpkg-deb", "dpkg-split", "timeout", "sync", "stty", "sha256sum", "diff", "ldconfig", "start-stop-daemon", "install",
 ];
 /// Folders that go along: perl's modules, and what dpkg needs to know.
 const FOLDERS: &[&str] = &["/usr/lib/x86_64-linux-gnu/perl-base", "/usr/lib/aarch64-linux-gnu/perl-base"];

@@ -9,6 +9,7 @@
 mod bench;
 mod files;
 mod image;
+mod images;
 mod kernel;
 mod network;
 mod resources;
@@ -18,7 +19,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use world::{Case, Flavour, Verdict, World};
+use world::{Case, Flavour, Needs, Verdict, World};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -96,6 +97,7 @@ fn run_here(chosen: &[String]) -> Counts {
         kernel::CASES,
         resources::CASES,
         network::CASES,
+        images::CASES,
     ]
     .concat();
     let wanted = |case: &&Case| {
@@ -105,7 +107,7 @@ fn run_here(chosen: &[String]) -> Counts {
                 .any(|begin| case.name.starts_with(begin.as_str()))
     };
     let image = match image::make(world.folder.path()) {
-        Ok((_, image)) => image,
+        Ok(image) => image,
         Err(error) => {
             println!("FAIL set-up: {error}");
             counts.failed += 1;
@@ -114,7 +116,8 @@ fn run_here(chosen: &[String]) -> Counts {
     };
     for flavour in [Flavour::Host, Flavour::Image, Flavour::Root] {
         world::set_flavour(flavour, (flavour != Flavour::Host).then(|| image.clone()));
-        for case in all.iter().filter(wanted) {
+        let has_image = flavour != Flavour::Host;
+        for case in all.iter().filter(wanted).filter(|case| has_image || case.needs != Needs::Image) {
             counts.count(&world, case, flavour);
         }
     }

@@ -140,7 +140,7 @@ fn went_on(world: &World) -> Tried {
 }
 
 fn fill_root(world: &World) -> Tried {
-    let done = world.job("dd if=/dev/zero of=/big bs=1M")?;
+    let done = world.job("dd if=/dev/zero of=big bs=1M")?;
     expect(
         done.output.contains("No space left") && done.outcome == Outcome::Disk(1),
         &done,

@@ -29,7 +29,7 @@ fn run(flavour: &str, network: &str, script: &str) -> Result<ExitCode, String> {
         _ => Flavour::Image,
     };
     if flavour != Flavour::Host {
-        let (_, image) = image::make(world.folder.path())?;
+        let image = image::make(world.folder.path())?;
         world::set_flavour(flavour, Some(image));
     }
     let mut job = spec(script);

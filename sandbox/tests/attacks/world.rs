@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_sandbox::{
-    CheckState, Image, Imported, Launcher, Limits, Network, Outcome, Profile, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    CheckState, Image, Images, Imported, Launcher, Limits, Network, Outcome, Profile, Run, RunError, RunEvent, RunSpec, TreeWriter,
     Usage,
 };
 
@@ -29,6 +29,8 @@ pub(crate) enum Needs {
     Groups,
     /// A raw system call from a script.
     Perl,
+    /// A pass with an imported image; in the others there is nothing to try.
+    Image,
 }
 
 pub(crate) enum Verdict {
@@ -69,9 +71,9 @@ impl Flavour {
 }
 
 /// The pass that is going on.
-static PASS: Mutex<(Flavour, Option<Imported>)> = Mutex::new((Flavour::Host, None));
+static PASS: Mutex<(Flavour, Option<(Images, Imported)>)> = Mutex::new((Flavour::Host, None));
 
-fn pass() -> MutexGuard<'static, (Flavour, Option<Imported>)> {
+fn pass() -> MutexGuard<'static, (Flavour, Option<(Images, Imported)>)> {
     PASS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -79,8 +81,13 @@ pub(crate) fn flavour() -> Flavour {
     pass().0
 }
 
-pub(crate) fn set_flavour(flavour: Flavour, image: Option<Imported>) {
+pub(crate) fn set_flavour(flavour: Flavour, image: Option<(Images, Imported)>) {
     *pass() = (flavour, image);
+}
+
+/// The store of images of the pass that is going on; none for the host's view.
+pub(crate) fn images() -> Option<Images> {
+    pass().1.as_ref().map(|(images, _)| images.clone())
 }
 
 /// A finished job.
@@ -214,7 +221,7 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         cwd: "/home/travis/build/o/r".into(),
         home: "/home/travis".into(),
         user: "travis".into(),
-        image: image.map_or(Image::Host { folders: vec![] }, Image::Imported),
+        image: image.map_or(Image::Host { folders: vec![] }, |(_, image)| Image::Imported(image)),
         profile: if flavour == Flavour::Root { Profile::Root } else { Profile::Strict },
         network: Network::None,
         binds: vec![],

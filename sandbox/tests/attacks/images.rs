@@ -1,0 +1,191 @@
+//! Imported images and the root profile: rows that only they have.
+
+use std::os::unix::fs::PermissionsExt;
+
+use assay_sandbox::{ImageError, Outcome, Profile, RunError};
+
+use crate::world::{self, Case, Flavour, Needs, Tried, World, expect, flavour, spec};
+
+const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
+    Case {
+        name,
+        needs: Needs::Image,
+        run,
+    }
+}
+
+pub(crate) const CASES: &[Case] = &[
+    case("A13-A14 set-uid program of the image", set_uid),
+    case("A15 image after the worst a job can do", spoiled),
+    case("A17 copies through the overlay", copies),
+    case("A19-A21 archives that lead out", archives),
+    case("an image in use stays", in_use),
+    case("owners are the image's", owners),
+    case("sudo says what it is", sudo),
+    case("a package is installed", package),
+    case("no more rights than eight", rights),
+];
+
+fn set_uid(world: &World) -> Tried {
+    let done = world.job("stat -c %a /opt/suid-id; /opt/suid-id -u; id -u; cp /opt/suid-id /tmp/x; chmod 6755 /tmp/x; /tmp/x -u")?;
+    let id = if flavour() == Flavour::Root { "0" } else { "1000" };
+    expect(done.output == format!("755\n{id}\n{id}\n{id}\n"), &done)?;
+    // As another user, what was made set-uid by root helps as little: privileges can't be gained any more.
+    if flavour() == Flavour::Root {
+        let done = world.job("chown 0:0 /tmp/x; cp /opt/suid-id /tmp/x; chmod 6755 /tmp/x; setpriv --reuid 77 --clear-groups /tmp/x -u")?;
+        expect(done.output.ends_with("77\n"), &done)?;
+    }
+    Ok(())
+}
+
+fn spoiled(world: &World) -> Tried {
+    let images = world::images().ok_or("no images")?;
+    let script = "rm -rf /usr/lib/[a-k]* /etc /var /opt 2>/dev/null; echo bad >/usr/bin/cat; chmod 777 /usr; mv /bin /bin2; \
+                  ln -s /nowhere /home2; true";
+    world.job(script)?;
+    let differences = images.verify("tiny").map_err(|e| e.to_string())?;
+    expect(differences.is_empty(), &differences)?;
+    let next = world.job("cat /etc/owned-by-root && ls -d /var/lib")?;
+    expect(next.output == "root's\n/var/lib\n", &next)
+}
+
+fn copies(world: &World) -> Tried {
+    let script = "cp -a /opt/suid-id /tmp/y; chmod u+s /tmp/y; /tmp/y -u; \
+                  perl -e '$p = \"/tmp/y\"; $n = \"user.overlay.metacopy\"; $v = \"y\"; $r = syscall(188, $p, $n, $v, 1, 0); print \"$r\\n\"'; \
+                  mkdir -p /tmp/l /tmp/u /tmp/w /tmp/m; mount -t overlay o -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w /tmp/m && echo MOUNTED; true";
+    let done = world.job(script)?;
+    let id = if flavour() == Flavour::Root { "0\n" } else { "1000\n" };
+    expect(done.output.starts_with(id) && !done.output.contains("MOUNTED"), &done)
+}
+
+/// An archive of one file with this name; a link before it, if there is one.
+fn archive(link: Option<(&str, &str)>, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut add = |kind: u8, name: &str, target: &str, content: &[u8]| {
+        let mut head = [0_u8; 512];
+        let mut put = |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
+        put(0, name);
+        put(100, "0000644\0");
+        put(108, "0000000\0");
+        put(116, "0000000\0");
+        put(124, &format!("{:011o}\0", content.len()));
+        put(136, "00000000000\0");
+        put(148, "        ");
+        put(157, target);
+        put(257, "ustar\x0000");
+        head[156] = kind;
+        let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+        head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        bytes.extend_from_slice(&head);
+        bytes.extend_from_slice(content);
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+    };
+    if let Some((name, target)) = link {
+        add(b'2', name, target, b"");
+    }
+    add(b'0', name, "", b"bad");
+    bytes.resize(bytes.len() + 1024, 0);
+    bytes
+}
+
+fn archives(world: &World) -> Tried {
+    let images = world::images().ok_or("no images")?;
+    let path = world.folder.path().join("archive.tar");
+    let import = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).map_err(|e| e.to_string())?;
+        Ok::<_, String>(images.import("evil", &path, 0))
+    };
+    let cases = [
+        (None, "../../x"),
+        (None, "/x"),
+        (None, "a/../../x"),
+        (Some(("a", "/etc")), "a/passwd"),
+        (Some(("a", "..")), "a/x"),
+    ];
+    for (link, name) in cases {
+        let result = import(&archive(link, name))?;
+        expect(result.is_err(), &(name, &result))?;
+    }
+    let whole = archive(None, "usr/x");
+    let cut = import(&whole[..514])?;
+    expect(cut.is_err(), &cut)?;
+    expect(matches!(images.find("evil"), Err(ImageError::Unknown(_))), &"an image was left")?;
+    let left: Vec<_> = std::fs::read_dir(world.folder.path().join("images"))
+        .map_err(|e| e.to_string())?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .filter(|name| name.to_string_lossy().starts_with("tmp-"))
+        .collect();
+    expect(left.is_empty(), &left)?;
+    // Twin: the same name, plain, is taken.
+    let twin = import(&whole)?;
+    expect(twin.is_ok(), &twin)?;
+    let removed = images.remove("evil");
+    expect(removed.is_ok(), &removed)
+}
+
+fn in_use(world: &World) -> Tried {
+    let images = world::images().ok_or("no images")?;
+    let refused = images.remove("tiny");
+    expect(matches!(refused, Err(ImageError::InUse(_))), &refused)?;
+    let done = world.job("echo still")?;
+    expect(done.output == "still\n", &done)
+}
+
+fn owners(world: &World) -> Tried {
+    let done = world.job("stat -c '%u:%g' / /etc/owned-by-root /usr /home/travis /home/travis/build . /tmp; cat /etc/passwd; id -un")?;
+    let own = if flavour() == Flavour::Root { "0:0\n" } else { "1000:1000\n" };
+    let expected = format!("0:0\n0:0\n0:0\n{own}{own}{own}0:0\n");
+    // The image's other users are still there, and ours is.
+    let known = done.output.contains("server:x:77:77::/:/bin/sh\ntravis:x:1000:1000:");
+    expect(done.output.starts_with(&expected) && known, &done)
+}
+
+fn sudo(world: &World) -> Tried {
+    let done = world.job("sudo -n id -u; echo $?; sudo -u server id -u; sudo A=b sh -c 'echo $A'")?;
+    match flavour() {
+        Flavour::Root => expect(done.output == "0\n0\n77\nb\n", &done),
+        _ => expect(
+            done.output.contains("profile strict") && done.output.contains("\n1\n") && done.outcome == Outcome::Exited(1),
+            &done,
+        ),
+    }
+}
+
+fn package(world: &World) -> Tried {
+    if !["dpkg", "dpkg-deb"].iter().all(|p| std::path::Path::new("/usr/bin").join(p).exists()) {
+        return Ok(());
+    }
+    let script = "mkdir -p p/DEBIAN p/usr/share/assay p/opt/s && echo hello >p/usr/share/assay/f && cp /bin/true p/opt/s/t && chmod 4755 p/opt/s/t && \
+                  chown 77:77 p/usr/share/assay/f; \
+                  printf 'Package: assay-test\\nVersion: 1\\nArchitecture: all\\nMaintainer: x <x@example.org>\\nDescription: x\\n' >p/DEBIAN/control && \
+                  printf '#!/bin/sh\\nid -u >/var/log/postinst\\n' >p/DEBIAN/postinst && chmod 755 p/DEBIAN/postinst && \
+                  dpkg-deb --build p p.deb >/dev/null && dpkg --force-depends --force-not-root -i p.deb && cat /usr/share/assay/f /var/log/postinst && \
+                  stat -c '%u:%g' /usr/share/assay/f";
+    let mut job = spec(script);
+    job.env.push(("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()));
+    let done = world.run(job)?;
+    match flavour() {
+        Flavour::Root => expect(done.output.ends_with("hello\n0\n77:77\n"), &done),
+        // Twin: without the profile the image can't be changed.
+        _ => expect(matches!(done.outcome, Outcome::Exited(code) if code != 0), &done),
+    }
+}
+
+fn rights(world: &World) -> Tried {
+    // What the eight don't cover stays closed, uid 0 or not; what they cover works in the root profile.
+    let script = "chroot / true && echo BAD; nft list ruleset && echo BAD; ip link set lo down && echo BAD; mknod /tmp/n c 1 3 && echo BAD; \
+                  hostname evil && echo BAD; (exec 3>>/proc/sys/kernel/core_pattern) && echo BAD; (echo 1 >/proc/sys/net/ipv4/ip_forward) && echo BAD; \
+                  kill -9 1; cat /proc/1/environ && echo BAD; readlink /proc/1/exe && echo BAD; chown 77 /tmp && setpriv --reuid 77 --clear-groups id -u; true";
+    let done = world.job(script)?;
+    let covered = done.output.ends_with("77\n") == (flavour() == Flavour::Root);
+    expect(!done.output.contains("BAD") && covered, &done)?;
+    // The host's view has no root at all.
+    let mut none = spec("echo RAN");
+    none.profile = Profile::Root;
+    none.image = assay_sandbox::Image::Host { folders: vec![] };
+    let refused = world.run_with(none, |_| Ok(()));
+    expect(matches!(refused, Err(RunError::Profile(_))), &refused)?;
+    let meta = std::fs::metadata(world.folder.path().join("images")).map_err(|e| e.to_string())?;
+    expect(meta.permissions().mode() & 0o077 == 0, &meta)
+}

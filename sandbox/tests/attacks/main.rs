@@ -7,11 +7,13 @@
 )]
 
 mod bench;
+mod egress;
 mod files;
 mod image;
 mod images;
 mod kernel;
 mod network;
+mod outside;
 mod resources;
 mod second;
 mod tryout;
@@ -27,20 +29,31 @@ fn main() -> ExitCode {
         Some("launch") => assay_sandbox::launcher_main(),
         Some("daemon") => resources::daemon(&args.next().unwrap_or_default()),
         Some("bench") => bench::main(),
+        Some("outside") => outside::main(),
         Some("try") => tryout::main(&args.collect::<Vec<_>>()),
         first => {
             let chosen: Vec<String> = first.map(str::to_owned).into_iter().chain(args).collect();
-            tests(
-                &chosen
-                    .into_iter()
-                    .filter(|arg| !arg.starts_with('-'))
-                    .collect::<Vec<_>>(),
-            )
+            let chosen: Vec<String> = chosen.into_iter().filter(|arg| !arg.starts_with('-')).collect();
+            outside::enter(&chosen).unwrap_or_else(|| tests(&chosen))
         }
     }
 }
 
 fn tests(chosen: &[String]) -> ExitCode {
+    let outside = tempfile::tempdir().map_err(|e| e.to_string()).and_then(|folder| {
+        match outside::exists() && rustix::process::geteuid().is_root() {
+            true => outside::build(folder.path()).map(|outside| (Some(outside), folder)),
+            false => Ok((None, folder)),
+        }
+    });
+    let _outside = match outside {
+        Ok(outside) => outside,
+        Err(error) => {
+            println!("FAIL set-up: {error}");
+            println!("0 passed, 1 failed, 0 skipped");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut counts = run_here(chosen);
     if counts.who == "root" {
         counts.add(&second::as_user(chosen));
@@ -98,6 +111,7 @@ fn run_here(chosen: &[String]) -> Counts {
         resources::CASES,
         network::CASES,
         images::CASES,
+        egress::CASES,
     ]
     .concat();
     let wanted = |case: &&Case| {

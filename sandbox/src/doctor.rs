@@ -72,7 +72,27 @@ pub fn doctor() -> Vec<Check> {
     checks.push(swap(swap_is_on(), base()));
     checks.push(network(net::helper()));
     checks.push(uids(Owners::here()));
+    #[cfg(feature = "wasm")]
+    checks.push(memory_folder(crate::wasm::memory_folder()));
     checks
+}
+
+/// Where jobs with `virt: wasm` have their files; other jobs don't need it.
+#[cfg(feature = "wasm")]
+fn memory_folder(found: Option<&Path>) -> Check {
+    let name = "folder in memory";
+    match found {
+        Some(place) => check(
+            name,
+            Good,
+            format!("{}: jobs with virt: wasm have their files there", place.display()),
+        ),
+        None => check(
+            name,
+            Degraded,
+            "jobs with virt: wasm can't run: neither /dev/shm nor /tmp is a tmpfs that can be written",
+        ),
+    }
 }
 
 fn kernel(release: &str) -> Check {

@@ -23,10 +23,21 @@ use crate::{confine, image, init, sys, wire};
 /// `main`, before any thread exists, when the first argument is the hidden subcommand.
 pub fn launcher_main() -> ExitCode {
     match take_plan() {
-        Ok(start) => run(start),
+        Ok(Work::Jail(start)) => run(*start),
+        #[cfg(feature = "wasm")]
+        Ok(Work::Done(code)) => code,
         // Started by hand, or the daemon is gone: there is nobody to report to.
         Err(_) => ExitCode::from(70),
     }
+}
+
+/// What this process was started for.
+enum Work {
+    /// To build a jail.
+    Jail(Box<Start>),
+    /// Something else, which is over.
+    #[cfg(feature = "wasm")]
+    Done(ExitCode),
 }
 
 struct Start {
@@ -36,7 +47,7 @@ struct Start {
     filter: BpfProgram,
 }
 
-fn take_plan() -> io::Result<Start> {
+fn take_plan() -> io::Result<Work> {
     sys::close_from(3)?;
     let control = sys::inherited(0)?;
     loop {
@@ -44,12 +55,20 @@ fn take_plan() -> io::Result<Start> {
         match (order.split_first(), <[OwnedFd; 2]>::try_from(fds)) {
             (Some((&ORDER_PLAN, [])), Ok([plan, tree])) => {
                 let (plan, filter) = wire::unpack(plan)?;
-                return Ok(Start {
+                return Ok(Work::Jail(Box::new(Start {
                     control,
                     tree,
                     plan,
                     filter,
-                });
+                })));
+            }
+            #[cfg(feature = "wasm")]
+            (Some((&wire::ORDER_CELL, [])), Ok([plan, tree])) => {
+                return crate::wasm::cell(control, plan, tree).map(Work::Done);
+            }
+            #[cfg(feature = "wasm")]
+            (Some((&wire::ORDER_COMPILE, task)), Err(fds)) => {
+                return crate::wasm::compile(&control, task, fds).map(Work::Done);
             }
             (Some((&ORDER_JOIN, paths)), _) => join(&control, paths)?,
             (Some((&ORDER_IMAGE, task)), _) => {
@@ -137,7 +156,7 @@ fn watch(control: &OwnedFd, child: Pid, mut keeper: Option<Keeper>) -> ExitCode 
     ExitCode::SUCCESS
 }
 
-fn wait_or_hang_up(control: &OwnedFd, child: Pid, keeper: &mut Option<Keeper>) -> io::Result<()> {
+pub(crate) fn wait_or_hang_up(control: &OwnedFd, child: Pid, keeper: &mut Option<Keeper>) -> io::Result<()> {
     let ended = rustix::process::pidfd_open(child, PidfdFlags::empty())?;
     loop {
         let mut fds = vec![

@@ -11,10 +11,11 @@ use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::jail::{self, Facts};
 use crate::process::Process;
-use crate::spec::{Resource, RunSpec};
+use crate::spec::{Limits, Resource, RunSpec};
 use crate::supervise::Supervisor;
 use crate::tree::TreeWriter;
 use crate::net::{self, Egress};
+use crate::wasm::{self, WasmSpec};
 use crate::{host, seccomp, warm, wire};
 
 /// Events on their way to the caller; when it is full, the job's terminal is not read.
@@ -102,8 +103,27 @@ impl Run {
     pub async fn start(launcher: &Launcher, spec: RunSpec) -> Result<(Run, TreeWriter), RunError> {
         spec.check()?;
         let launcher = launcher.clone();
+        Run::watch(move || launch(&launcher, spec)).await
+    }
+
+    /// The same for a run of WASI programs. The tree's paths, and the outcomes, mean the same.
+    ///
+    /// # Errors
+    /// As for [`Run::start`]; and that this build has no wasm back-end.
+    pub async fn start_wasm(
+        launcher: &Launcher,
+        spec: WasmSpec,
+    ) -> Result<(Run, TreeWriter), RunError> {
+        spec.check()?;
+        let launcher = launcher.clone();
+        Run::watch(move || wasm::launch(&launcher, spec)).await
+    }
+
+    async fn watch(
+        launch: impl FnOnce() -> Result<Launched, RunError> + Send + 'static,
+    ) -> Result<(Run, TreeWriter), RunError> {
         // Starting a process and making groups block for a millisecond or two.
-        let launched = tokio::task::spawn_blocking(move || launch(&launcher, spec));
+        let launched = tokio::task::spawn_blocking(launch);
         let launched = launched
             .await
             .map_err(|error| RunError::Lost(error.to_string()))??;
@@ -114,12 +134,20 @@ impl Run {
         }
         let cancel = Arc::new(Notify::new());
         let supervisor = Supervisor::new(
-            launched.spec.limits,
+            launched.limits,
             launched.process,
             sender,
             Arc::clone(&cancel),
+            launched.modules,
         )?;
-        let end = tokio::spawn(supervisor.run());
+        let end = tokio::spawn(async move {
+            let ended = supervisor.run().await;
+            if let Some(folder) = launched.folder {
+                // Whatever the launcher had no time for.
+                drop(tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await);
+            }
+            ended
+        });
         Ok((
             Run {
                 events,
@@ -169,11 +197,15 @@ impl Canceler {
 }
 
 /// A started launcher that has its plan.
-struct Launched {
-    spec: RunSpec,
-    process: Process,
-    tree: OwnedFd,
-    notices: Vec<String>,
+pub(crate) struct Launched {
+    pub(crate) limits: Limits,
+    pub(crate) process: Process,
+    pub(crate) tree: OwnedFd,
+    pub(crate) notices: Vec<String>,
+    /// For a run of WASI programs: where their native images come from.
+    pub(crate) modules: Option<wasm::Modules>,
+    /// For a run of WASI programs: the folder in memory.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
@@ -196,10 +228,12 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
                 let mut notices = notices(&process.groups);
                 notices.extend(network);
                 return Ok(Launched {
-                    spec,
+                    limits: spec.limits,
                     process,
                     tree,
                     notices,
+                    modules: None,
+                    folder: None,
                 });
             }
             Err(error) => {
@@ -220,7 +254,7 @@ fn instruct(
     egress: Option<&Egress>,
     joined: bool,
 ) -> Result<OwnedFd, RunError> {
-    required(spec, &process.groups)?;
+    required(&spec.require, &process.groups)?;
     let facts = Facts {
         root: rustix::process::geteuid().is_root(),
         groups: if joined {
@@ -233,20 +267,22 @@ fn instruct(
     };
     let plan = jail::plan(spec, &host::look(), &facts, egress);
     let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
+    send_plan(process, wire::ORDER_PLAN, &packed)
+}
+
+/// Sends the plan and the reading end of a new tree pipe; returns the other end.
+pub(crate) fn send_plan(process: &Process, order: u8, plan: &OwnedFd) -> Result<OwnedFd, RunError> {
     let (reader, tree) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
     // A smaller pipe works too, only slower.
     let _ = rustix::pipe::fcntl_setpipe_size(&tree, PIPE);
-    wire::send(
-        process.control.as_fd(),
-        &[wire::ORDER_PLAN],
-        &[packed.as_fd(), reader.as_fd()],
-    )
-    .map_err(RunError::io("sending the plan"))?;
+    let fds = [plan.as_fd(), reader.as_fd()];
+    wire::send(process.control.as_fd(), &[order], &fds)
+        .map_err(RunError::io("sending the plan"))?;
     Ok(tree.into())
 }
 
-fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
-    for resource in &spec.require {
+pub(crate) fn required(require: &[Resource], groups: &Groups) -> Result<(), RunError> {
+    for resource in require {
         let kept = match resource {
             Resource::Memory => groups.limits_memory(),
             Resource::Processes => groups.limits_processes(),
@@ -263,7 +299,7 @@ fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
 }
 
 /// One line for each promise about resources that is kept by something weaker.
-fn notices(groups: &Groups) -> Vec<String> {
+pub(crate) fn notices(groups: &Groups) -> Vec<String> {
     let mut lines = Vec::new();
     if !groups.limits_memory() {
         lines.push("memory is limited for each process, not for the job as a whole (no memory control group)");

@@ -20,7 +20,7 @@ use crate::spec::Limits;
 use crate::sys::Spent;
 use crate::terminal::{Chunk, Terminal};
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
-use crate::{sys, warm};
+use crate::{sys, warm, wasm};
 
 /// From an order to kill until the launcher is told to kill the first process.
 const OBEY: Duration = Duration::from_secs(1);
@@ -60,6 +60,8 @@ pub(crate) struct Supervisor {
     cancel: Arc<Notify>,
     terminal: Option<Terminal>,
     memory_look: Interval,
+    /// Where native images of WASI programs come from.
+    modules: Option<wasm::Modules>,
     progress: Progress,
 }
 
@@ -100,6 +102,7 @@ impl Supervisor {
         process: Process,
         events: mpsc::Sender<RunEvent>,
         cancel: Arc<Notify>,
+        modules: Option<wasm::Modules>,
     ) -> Result<Supervisor, RunError> {
         let Process {
             control,
@@ -137,6 +140,7 @@ impl Supervisor {
             cancel,
             terminal: None,
             memory_look,
+            modules,
             progress,
         })
     }
@@ -156,6 +160,9 @@ impl Supervisor {
                 Wake::Deadline => self.deadline(),
                 Wake::Memory => self.look_at_memory(),
             }
+        }
+        if let Some(modules) = &mut self.modules {
+            modules.end().await;
         }
         let usage = Usage {
             cpu_ms: self.groups.cpu_ms().unwrap_or(self.progress.spent.cpu_us / 1000),
@@ -320,6 +327,12 @@ impl Supervisor {
                 drop(self.events.send(RunEvent::Notice(line)).await);
             }
             Ok(Report::Ready) => {}
+            Ok(Report::Module) => match (&mut self.modules, fds.into_iter().next()) {
+                (Some(modules), Some(program)) => {
+                    modules.answer(program, self.control.get_ref());
+                }
+                _ => self.fail(RunError::Lost("asked for what it has no right to".to_owned())),
+            },
             Ok(Report::Gone(spent)) => self.progress.spent = spent,
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),
         }

@@ -113,6 +113,8 @@ fn test(test: &Test) -> BpfProgram {
     let refuse = op(RETURN, NOT_PERMITTED, 0, 0);
     match *test {
         Test::AnyBit(argument, bits) => vec![load(argument), op(BITS, bits, 0, 1), refuse],
+        #[cfg(feature = "wasm")]
+        Test::NoBit(argument, bits) => vec![load(argument), op(BITS, bits, 1, 0), refuse],
         Test::OneOf(argument, values) => {
             let mut program = vec![load(argument)];
             for value in values {

@@ -8,7 +8,15 @@ fn module(imports: &[(&str, &str)], rest: &str) -> Vec<u8> {
             format!("(import \"wasi_snapshot_preview1\" \"{name}\" (func ${name} {kind}))")
         })
         .collect();
-    wat::parse_str(format!("(module {imports} {rest})")).unwrap_or_default()
+    binary(&format!("(module {imports} {rest})"))
+}
+
+/// The binary form; a mistake in a text becomes an empty program, which says so.
+fn binary(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| {
+        println!("{error}");
+        Vec::new()
+    })
 }
 
 const WRITE: (&str, &str) = ("fd_write", "(param i32 i32 i32 i32) (result i32)");
@@ -237,7 +245,7 @@ fn component(body: &str) -> Vec<u8> {
         "concurrency-conflict" "not-in-progress" "would-block" "invalid-state" "new-socket-limit" "address-not-bindable"
         "address-in-use" "remote-unreachable" "connection-refused" "connection-reset" "connection-aborted"
         "datagram-too-large" "name-unresolvable" "temporary-resolver-failure" "permanent-resolver-failure""#;
-    wat::parse_str(format!(
+    binary(&format!(
         r#"(component
           (import "wasi:sockets/network@0.2.0" (instance $net
             (type $e (enum {errors})) (export "error-code" (type (eq $e)))
@@ -264,5 +272,4 @@ fn component(body: &str) -> Vec<u8> {
           (instance $out (export "run" (func $run)))
           (export "wasi:cli/run@0.2.0" (instance $out)))"#
     ))
-    .unwrap_or_default()
 }

@@ -11,6 +11,7 @@ mod run;
 mod runner;
 mod scratch;
 mod waiting;
+mod wasm;
 mod worktree;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use image::Choices;
 use hands::Hands;
 use intake::Intake;
 use runner::Runner;
+use wasm::Wasm;
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -137,7 +139,8 @@ impl Daemon {
         let warm = keep_warm(&prefix, config.jobs);
         let (mailbox, inbox) = Mailbox::new();
         let choices = Choices::new(&config, images(&state));
-        let runner = Runner::new(store.clone(), &config, address.clone(), prefix, choices);
+        let wasm = Wasm::new(&config, &state);
+        let runner = Runner::new(store.clone(), &config, address.clone(), prefix, choices, wasm);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let core = start_core(&store, &hands, &state, &config, inbox).await?;
         let burst = config.reconcile.limit;

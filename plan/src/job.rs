@@ -45,8 +45,60 @@ pub struct JobPlan {
     pub dist: Option<String>,
     /// `arch`, where given.
     pub arch: Option<String>,
+    /// For `virt: wasm`: the command lines to run instead of the script.
+    pub wasm: Option<CommandLines>,
     /// Lines for the top of the log: what is left out, what was assumed.
     pub notes: Vec<String>,
+}
+
+/// What a job with `virt: wasm` runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommandLines {
+    /// The environment of the first one.
+    pub variables: Vec<(String, String)>,
+    /// In their order.
+    pub lines: Vec<CommandLine>,
+}
+
+/// One command line, and how it shows in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// As the author wrote it.
+    pub text: String,
+    /// Its phase.
+    pub phase: String,
+    /// Name of the fold around it.
+    pub fold: Option<String>,
+    /// Whether it is shown.
+    pub echo: bool,
+    /// Whether time marks surround it.
+    pub timed: bool,
+    /// What its failure means.
+    pub on_failure: OnFailure,
+    /// When it runs.
+    pub when: When,
+}
+
+/// What the failure of a command line means for its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing.
+    Ignore,
+    /// The job fails; the lines after it run.
+    Count,
+    /// The job ends as errored.
+    End,
+}
+
+/// On which result so far a command line runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// On any.
+    Always,
+    /// When no script line has failed.
+    Passed,
+    /// When one has.
+    Failed,
 }
 
 /// `git:` options of a job.
@@ -79,7 +131,13 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
         text: script,
         notes,
     } = script::write(context, &build_dir, &git);
+    let is_wasm = config.text("virt") == Some("wasm");
+    let (wasm, notes) = match is_wasm.then(|| script::lines(context, &build_dir)) {
+        Some((lines, notes)) => (Some(lines), notes),
+        None => (None, notes),
+    };
     JobPlan {
+        wasm,
         script,
         env: script::initial(),
         build_dir,

@@ -7,6 +7,7 @@ mod deploy;
 mod env;
 mod language;
 mod languages;
+mod lines;
 mod phases;
 
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use crate::job::{GitOptions, JobContext};
 use crate::value::{Map, Value};
 
 pub(crate) use env::{HOME, initial};
+pub(crate) use lines::lines;
 
 const HELPERS: &str = include_str!("script/helpers.sh");
 
@@ -105,6 +107,10 @@ fn unsupported(config: &Map) -> Vec<String> {
 #[derive(Default)]
 pub(super) struct Shell {
     text: String,
+    /// The variables that were set to an exact text, for a job without a script.
+    exports: Vec<(String, String)>,
+    /// The author's commands, for the same.
+    commands: Vec<String>,
 }
 
 impl Shell {
@@ -119,6 +125,7 @@ impl Shell {
     /// Sets a variable, exported, to exactly this text. The name must be one.
     fn export(&mut self, name: &str, value: &str) {
         let _ = writeln!(self.text, "export {name}={}", quote(value));
+        self.exports.push((name.to_owned(), value.to_owned()));
     }
 
     /// Sets a variable of ours.
@@ -129,6 +136,7 @@ impl Shell {
     /// Runs a command of the author's through `travis_cmd`; `options` are its options.
     fn command(&mut self, command: &str, options: &str) {
         let _ = writeln!(self.text, "travis_cmd {} {options}", quote(command));
+        self.commands.push(command.to_owned());
     }
 }
 

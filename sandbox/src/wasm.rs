@@ -197,7 +197,6 @@ impl Modules {
         match *self {}
     }
 
-    #[expect(clippy::unused_async, reason = "the other build's waits")]
     pub(crate) async fn end(&mut self) {
         match *self {}
     }

@@ -10,3 +10,4 @@ mod crash;
 mod live;
 mod push;
 mod source;
+mod wasm;

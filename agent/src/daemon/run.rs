@@ -13,6 +13,7 @@ use super::core::{Core, Mailbox, Message, NewRepository};
 use super::hands::Hands;
 use super::runner::{Local, Runner};
 use super::scratch::Scratch;
+use super::wasm::Wasm;
 use super::worktree::{WorkTree, WorkTreeError};
 use super::image::Choices;
 use super::{commands, images};
@@ -71,12 +72,14 @@ async fn go(
     let config = Config::default();
     let (mailbox, inbox) = Mailbox::new();
     let prefix = format!("assay-run-{}-", std::process::id());
+    let lasting = config::state_folder(global.state.as_deref(), Some(&config));
     let mut runner = Runner::new(
         store.clone(),
         &config,
         "http://localhost".to_owned(),
         prefix,
-        Choices::new(&config, images(&config::state_folder(global.state.as_deref(), Some(&config)))),
+        Choices::new(&config, images(&lasting)),
+        Wasm::new(&config, &lasting),
     );
     runner.local = Local {
         tree: Some(tree),

@@ -18,6 +18,7 @@ use super::hands::Stop;
 use super::host;
 use super::image::{Choices, Chosen};
 use super::launcher;
+use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
 use crate::clock;
 use crate::config::{Config, Reach, Required};
@@ -48,6 +49,8 @@ pub(super) struct Runner {
     pub(super) web: String,
     /// Prefix of the ids of this daemon's runs.
     pub(super) prefix: String,
+    /// Jobs with `virt: wasm`.
+    pub(super) wasm: Wasm,
     /// What `assay run` wants otherwise than a pushed commit says.
     pub(super) local: Local,
 }
@@ -70,6 +73,7 @@ impl Runner {
         web: String,
         prefix: String,
         choices: Choices,
+        wasm: Wasm,
     ) -> Self {
         let resource = |required: &Required| match required {
             Required::Memory => Resource::Memory,
@@ -90,6 +94,7 @@ impl Runner {
             require: config.sandbox.require.iter().map(resource).collect(),
             web,
             prefix,
+            wasm,
             local: Local::default(),
         }
     }
@@ -181,23 +186,18 @@ impl Attempt {
             .repository(self.job.repo)
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
-        let chosen = self.runner.choices.choose(
-            self.job.config.text("dist"),
-            &repository.slug,
-            self.build.event,
-        )?;
-        let plan = self.plan(&repository, chosen.dist.as_deref());
+        let chosen = self.choose(&repository)?;
+        let dist = chosen.as_ref().and_then(|chosen| chosen.dist.as_deref());
+        let plan = self.plan(&repository, dist);
         refuse_foreign(&plan)?;
-        for note in &chosen.notes {
+        let notes = chosen.as_ref().map_or(&[][..], |chosen| &chosen.notes);
+        for note in notes.iter().chain(&plan.notes) {
             self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
         }
-        let image = chosen.name.clone();
-        for note in &plan.notes {
-            self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
-        }
+        let image = chosen.as_ref().map_or("wasm", |chosen| &chosen.name).to_owned();
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
-        let spec = spec(&self.runner, &self.job, self.slot, &plan, &source, chosen);
-        let (run, tree) = Run::start(&self.runner.launcher, spec)
+        let (run, tree) = self
+            .start(&plan, &source, chosen)
             .await
             .map_err(|error| no_sandbox(&error))?;
         let canceler = run.canceler();
@@ -221,6 +221,44 @@ impl Attempt {
             (Stop::No, Err(broken), _) => Err(broken),
             (Stop::No, Ok(()), Err(error)) => Err(no_sandbox(&error)),
             (Stop::No, Ok(()), Ok(outcome)) => Ok(self.conclude(&outcome, result)),
+        }
+    }
+
+    /// The image of the job; one with `virt: wasm` has none.
+    fn choose(&self, repository: &Repository) -> Result<Option<Chosen>, String> {
+        let config = &self.job.config;
+        if config.text("virt") == Some("wasm") {
+            return Ok(None);
+        }
+        let (slug, event) = (&repository.slug, self.build.event);
+        self.runner.choices.choose(config.text("dist"), slug, event).map(Some)
+    }
+
+    /// Starts what the job runs in.
+    async fn start(
+        &self,
+        plan: &JobPlan,
+        source: &Source,
+        chosen: Option<Chosen>,
+    ) -> Result<(Run, TreeWriter), RunError> {
+        let runner = &self.runner;
+        match (&plan.wasm, chosen) {
+            (None, Some(chosen)) => {
+                let spec = spec(runner, &self.job, self.slot, plan, source, chosen);
+                Run::start(&runner.launcher, spec).await
+            }
+            (lines, _) => {
+                let own = Particulars {
+                    id: run_id(runner, &self.job),
+                    limits: limits_of(runner, plan),
+                    slot: self.slot,
+                    uid_base: runner.uid_base,
+                    require: runner.require.clone(),
+                };
+                let lines = lines.clone().unwrap_or_default();
+                let spec = runner.wasm.spec(&self.build, &lines, &plan.build_dir, own);
+                Run::start_wasm(&runner.launcher, spec).await
+            }
         }
     }
 
@@ -450,6 +488,19 @@ fn used(image: String, usage: assay_sandbox::Usage) -> Used {
     }
 }
 
+fn run_id(runner: &Runner, job: &Job) -> String {
+    format!("{}{}-{}", runner.prefix, job.id, job.attempt)
+}
+
+/// The operator's limits; the job may have less.
+fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
+    let mut limits = runner.limits.clone();
+    if let Some(wall) = plan.limits.wall {
+        limits.wall = limits.wall.min(Duration::from_secs(wall));
+    }
+    limits
+}
+
 fn spec(
     runner: &Runner,
     job: &Job,
@@ -458,12 +509,8 @@ fn spec(
     source: &Source,
     chosen: Chosen,
 ) -> RunSpec {
-    let mut limits = runner.limits.clone();
-    if let Some(wall) = plan.limits.wall {
-        limits.wall = limits.wall.min(Duration::from_secs(wall));
-    }
     RunSpec {
-        id: format!("{}{}-{}", runner.prefix, job.id, job.attempt),
+        id: run_id(runner, job),
         argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
         env: with_programs(&plan.env),
         cwd: plan.build_dir.clone(),
@@ -480,7 +527,7 @@ fn spec(
                 target: to.clone(),
             })
             .collect(),
-        limits,
+        limits: limits_of(runner, plan),
         slot,
         uid_base: runner.uid_base,
         require: runner.require.clone(),
@@ -502,9 +549,11 @@ fn feed(
         .as_ref()
         .map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
     tree.set_mtime(mtime).map_err(broke)?;
-    let script = format!("{HOME}/build.sh");
-    tree.file(script.as_bytes(), true, plan.script.as_bytes())
-        .map_err(broke)?;
+    if plan.wasm.is_none() {
+        let script = format!("{HOME}/build.sh");
+        tree.file(script.as_bytes(), true, plan.script.as_bytes())
+            .map_err(broke)?;
+    }
     if let Some(checkout) = &source.checkout {
         let hidden = |path: &[u8]| over.is_some_and(|over| over.hides(path));
         let mut sink = |item: TreeItem<'_>| match item {

@@ -74,7 +74,7 @@ fn shown(shell: &Shell, line: &Line, place: usize, state: &mut State, streams: &
         say(streams, &format!("travis_fold:start:{fold}{CLEAR}"));
     }
     let began = now();
-    let mark = format!("{:08x}", (began as u64 ^ place as u64) & 0xffff_ffff);
+    let mark = format!("{:08x}", (began + place as u64) & 0xffff_ffff);
     if line.timed {
         say(streams, &format!("travis_time:start:{mark}{CLEAR}"));
     }
@@ -103,6 +103,7 @@ fn say(streams: &Streams, text: &str) {
 }
 
 /// Nanoseconds since 1970.
-fn now() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos())
+fn now() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

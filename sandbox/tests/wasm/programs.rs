@@ -261,7 +261,7 @@ fn component(body: &str) -> Vec<u8> {
             (export "create-tcp-socket" (func (param "address-family" $f1) (result (result (own $s1) (error $e1)))))))
           (core module $memory (memory (export "m") 1))
           (core instance $memory (instantiate $memory))
-          (core func $create (canon lower (func $sockets "create-tcp-socket") (memory $memory "m")))
+          (core func $create (canon lower (func $sockets "create-tcp-socket") (memory (core memory $memory "m"))))
           (core module $main
             (import "i" "create" (func $create (param i32 i32)))
             (import "i" "m" (memory 1))

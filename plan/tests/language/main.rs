@@ -14,3 +14,5 @@ mod nouns;
 mod robust;
 #[cfg(test)]
 mod script;
+#[cfg(test)]
+mod wasm;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use rustix::net::RecvFlags;
@@ -50,10 +50,18 @@ impl Modules {
         launcher: &Launcher,
         groups: &[PathBuf],
     ) -> Result<Modules, RunError> {
-        let engine = engine::make().map_err(|error| RunError::Lost(format!("{error:#}")))?;
-        let version = format!("{:016x}", engine::fingerprint(&engine));
+        // The same for as long as this process lives; making an engine takes its time.
+        static VERSION: OnceLock<u64> = OnceLock::new();
+        let version = match VERSION.get() {
+            Some(version) => *version,
+            None => {
+                let engine = engine::make();
+                let engine = engine.map_err(|error| RunError::Lost(format!("{error:#}")))?;
+                *VERSION.get_or_init(|| engine::fingerprint(&engine))
+            }
+        };
         let store = Store {
-            folder: spec.modules.join(version),
+            folder: spec.modules.join(format!("{version:016x}")),
             launcher: launcher.clone(),
             patience: spec.compile,
             user: start::user(spec),

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("launch") => assay_sandbox::launcher_main(),
         Some("bench") => bench::main(),
+        Some("daemon") => rows::daemon(),
         _ => tests(&args.into_iter().filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>()),
     }
 }

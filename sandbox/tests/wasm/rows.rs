@@ -1,8 +1,10 @@
 //! Rows G1 to G10 of the attack table, and the limits that every run has.
 
-use std::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
-use assay_sandbox::{Fixed, Outcome};
+use assay_sandbox::{Fixed, Outcome, Run, RunEvent};
 
 use crate::programs;
 use crate::world::{Case, Done, Tried, World, expect, go};
@@ -24,6 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     ("G10 recursion and traps", traps),
     ("C5 the folder is full", full),
     ("C6 files without end", many_files),
+    ("C23 the daemon is killed", daemon_killed),
 ];
 
 fn ended(done: &Done, code: i32) -> Tried {
@@ -249,4 +252,46 @@ fn many_files(world: &World) -> Tried {
     let done = world.run(&[&line], vec![])?;
     expect(matches!(done.outcome, Outcome::Disk(_)) && !done.output.contains("never"), &done)?;
     ended(&world.run(&[&format!("touch {ten}{ten} && test -f 99")], vec![])?, 0)
+}
+
+/// Stands for a daemon: starts a run, says so, and waits for its end.
+pub(crate) fn daemon() -> ExitCode {
+    let Ok(world) = World::new() else {
+        return ExitCode::FAILURE;
+    };
+    let waited = world.runtime.block_on(async {
+        let (mut run, tree) = Run::start_wasm(&world.launcher, world.spec(&["sleep 100"])).await?;
+        drop(tokio::task::spawn_blocking(|| tree.finish()).await);
+        while let Some(event) = run.event().await {
+            if event == RunEvent::Started {
+                println!("started");
+            }
+        }
+        run.finish().await
+    });
+    ExitCode::from(u8::from(waited.is_err()))
+}
+
+fn daemon_killed(_: &World) -> Tried {
+    let text = |error: std::io::Error| error.to_string();
+    let mut child = Command::new("/proc/self/exe")
+        .arg("daemon")
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(text)?;
+    let mut line = String::new();
+    if let Some(output) = child.stdout.take() {
+        BufReader::new(output).read_line(&mut line).map_err(text)?;
+    }
+    let folder = format!("/dev/shm/assay-cell-test-{}-0", child.id());
+    let was_there = std::fs::metadata(&folder).is_ok();
+    child.kill().map_err(text)?;
+    child.wait().map_err(text)?;
+    expect(line == "started\n" && was_there, &(line, was_there))?;
+    let begun = Instant::now();
+    while std::fs::metadata(&folder).is_ok() {
+        expect(begun.elapsed() < Duration::from_secs(10), &"the folder is still there")?;
+        std::thread::yield_now();
+    }
+    Ok(())
 }

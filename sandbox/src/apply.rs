@@ -52,6 +52,11 @@ impl Builder {
         Ok(())
     }
 
+    /// Host folders that come opened.
+    pub(crate) fn take_opened(&mut self, trees: impl Iterator<Item = (PathBuf, OwnedFd)>) {
+        self.opened.extend(trees);
+    }
+
     fn step(&mut self, step: &Step) -> io::Result<()> {
         match step {
             Step::Join(group) => std::fs::write(group.join("cgroup.procs"), "0"),
@@ -106,8 +111,7 @@ impl Builder {
     }
 
     fn open(&mut self, source: &Path) -> io::Result<()> {
-        let tree = clone_tree(CWD, source)?;
-        self.opened.insert(source.to_owned(), tree);
+        self.opened.insert(source.to_owned(), open(source)?);
         Ok(())
     }
 
@@ -390,6 +394,11 @@ fn alone() -> io::Result<()> {
         1 => Ok(()),
         roots => Err(io::Error::other(format!("{roots} roots"))),
     }
+}
+
+/// A host folder, to be shown in a jail.
+pub(crate) fn open(source: &Path) -> io::Result<OwnedFd> {
+    clone_tree(CWD, source)
 }
 
 /// A copy of the mounts at and below `path`, attached nowhere yet.

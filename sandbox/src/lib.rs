@@ -17,6 +17,7 @@ mod net;
 mod process;
 mod run;
 mod seccomp;
+mod slots;
 mod spec;
 mod supervise;
 mod sys;

@@ -16,6 +16,7 @@ use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::process::Process;
 use crate::run::{Outcome, RunEvent, Usage};
+use crate::slots::Slot;
 use crate::spec::Limits;
 use crate::terminal::{Chunk, Terminal};
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
@@ -55,6 +56,7 @@ pub(crate) struct Supervisor {
     /// Becomes readable when the launcher has ended.
     ending: AsyncFd<OwnedFd>,
     groups: Groups,
+    _slot: Slot,
     events: mpsc::Sender<RunEvent>,
     cancel: Arc<Notify>,
     terminal: Option<Terminal>,
@@ -104,6 +106,7 @@ impl Supervisor {
             control,
             child,
             groups,
+            slot,
         } = process;
         let control = sys::watch(control).map_err(RunError::io("watching a socket"))?;
         let ending = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
@@ -132,6 +135,7 @@ impl Supervisor {
             child,
             ending,
             groups,
+            _slot: slot,
             events,
             cancel,
             terminal: None,

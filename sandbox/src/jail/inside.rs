@@ -10,7 +10,7 @@ use crate::spec::{Image, Profile, RunSpec, lies_in};
 /// Folders of an imported image that are always empty and in RAM: what the image has there means another system.
 const FRESH: [(&str, u32); 3] = [("/dev", 0o755), ("/run", 0o755), ("/tmp", 0o1777)];
 
-/// All inner steps.
+/// All inner steps that don't depend on the job.
 pub(super) fn steps(spec: &RunSpec, host: &Host, names: &Names) -> Vec<Step> {
     let mut steps = vec![
         Step::Loopback,
@@ -42,7 +42,20 @@ pub(super) fn steps(spec: &RunSpec, host: &Host, names: &Names) -> Vec<Step> {
     }
     steps.extend(system());
     steps.extend(sudo::steps(spec));
-    steps.extend(home(spec));
+    steps.push(Step::Folder(spec.home.clone(), 0o755));
+    steps
+}
+
+/// What depends on the job: what is shown, and the working folder. Where the builder isn't the job's user, folders are
+/// handed over.
+pub(super) fn late_steps(spec: &RunSpec) -> Vec<Step> {
+    let mut steps = Vec::new();
+    steps.extend(spec.binds.iter().map(|bind| Step::Show {
+        source: bind.source.clone(),
+        target: bind.target.clone(),
+    }));
+    steps.push(Step::Folder(spec.cwd.clone(), 0o755));
+    steps.extend(handed_over(spec));
     steps.push(Step::Pivot);
     steps
 }
@@ -77,31 +90,27 @@ fn system() -> Vec<Step> {
     steps
 }
 
-/// Home, what is shown, and the working folder. Where the builder isn't the job's user, folders are handed over.
-fn home(spec: &RunSpec) -> Vec<Step> {
-    let mut steps = vec![Step::Folder(spec.home.clone(), 0o755)];
-    steps.extend(spec.binds.iter().map(|bind| Step::Show {
-        source: bind.source.clone(),
-        target: bind.target.clone(),
-    }));
-    steps.push(Step::Folder(spec.cwd.clone(), 0o755));
-    if hands_over(spec) {
-        let mut places = vec![spec.home.clone()];
-        let mut place = spec.home.clone();
-        let below = spec.cwd.strip_prefix(&spec.home).filter(|rest| rest.starts_with('/'));
-        match below {
-            Some(below) => {
-                for part in below.split('/').filter(|part| !part.is_empty()) {
-                    place = format!("{place}/{part}");
-                    places.push(place.clone());
-                }
-            }
-            None => places.push(spec.cwd.clone()),
-        }
-        places.dedup();
-        steps.extend(places.into_iter().map(|place| Step::Own(place, INSIDE)));
+fn handed_over(spec: &RunSpec) -> Vec<Step> {
+    if !hands_over(spec) {
+        return Vec::new();
     }
-    steps
+    let mut places = vec![spec.home.clone()];
+    let mut place = spec.home.clone();
+    let below = spec.cwd.strip_prefix(&spec.home).filter(|rest| rest.starts_with('/'));
+    match below {
+        Some(below) => {
+            for part in below.split('/').filter(|part| !part.is_empty()) {
+                place = format!("{place}/{part}");
+                places.push(place.clone());
+            }
+        }
+        None => places.push(spec.cwd.clone()),
+    }
+    places.dedup();
+    places
+        .into_iter()
+        .map(|place| Step::Own(place, INSIDE))
+        .collect()
 }
 
 /// Whether the jail is built by uid 0 of a range, and the job is somebody else.

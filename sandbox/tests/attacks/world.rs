@@ -236,7 +236,6 @@ pub(crate) fn spec(script: &str) -> RunSpec {
             output: 1 << 20,
             cpu_weight: 100,
         },
-        slot: number % 64,
         uid_base: 1_800_000_000,
         require: vec![],
         terminal: (80, 24),

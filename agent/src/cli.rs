@@ -7,6 +7,7 @@ mod configuration;
 mod doctor;
 mod fsck;
 mod hook;
+mod image;
 mod language;
 mod logs;
 mod man;
@@ -81,6 +82,7 @@ fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
         Command::Whoami(_) => token::whoami(global, screen),
         Command::Config(args) => configuration::run(args.command, screen),
         Command::Doctor(_) => doctor::doctor(global, screen),
+        Command::Image(args) => image::run(args.command, global, screen),
         Command::Fsck(args) => fsck::fsck(&args, global, screen),
         Command::Man(args) => man::man(&args, screen),
     }

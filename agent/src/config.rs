@@ -3,6 +3,7 @@
 //!
 //! Reading is strict: unknown keys are refused, and everything that is wrong is said in one go.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// The sandbox.
     pub(crate) sandbox: Sandbox,
+    /// Which image a job's `dist` means.
+    pub(crate) images: Images,
     /// Shutting down.
     pub(crate) shutdown: Shutdown,
     /// Looking for pushes that no hook told of.
@@ -120,6 +123,64 @@ pub(crate) struct Sandbox {
     pub(crate) folders: Vec<PathBuf>,
     /// Limits that must be kept by a cgroup, else no job runs: `memory`, `processes`. Default none.
     pub(crate) require: Vec<Required>,
+    /// `none` or `egress`. Default `egress`, which is `none` on a host without pasta or slirp4netns, and without nft.
+    pub(crate) network: Reach,
+    /// The only hosts that jobs reach, `NAME` or `NAME:PORT`; addresses may be private ones. Default: all public ones.
+    pub(crate) hosts: Vec<String>,
+}
+
+/// What of the network jobs reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Reach {
+    /// Their own loopback.
+    None,
+    /// The internet, but neither this host nor private networks.
+    Egress,
+}
+
+/// Which image a job's `dist` means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Images {
+    /// Whether a job with a `dist` that isn't listed is refused. Default false: it gets the default image.
+    pub(crate) strict: bool,
+    /// The image of jobs without `dist`. Default `host`: a view of this host.
+    pub(crate) default: ImageChoice,
+    /// By `dist`.
+    #[serde(flatten)]
+    pub(crate) dists: BTreeMap<String, ImageChoice>,
+}
+
+/// An image, and what its jobs may do inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ImageChoice {
+    /// Its name in the store, or `host`.
+    pub(crate) image: String,
+    /// What jobs may do inside.
+    pub(crate) profile: JobProfile,
+}
+
+/// The name of the view of the host.
+pub(crate) const HOST_IMAGE: &str = "host";
+
+impl Default for ImageChoice {
+    fn default() -> Self {
+        ImageChoice {
+            image: HOST_IMAGE.to_owned(),
+            profile: JobProfile::Strict,
+        }
+    }
+}
+
+/// What jobs may do inside their sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum JobProfile {
+    /// They are an ordinary user.
+    #[default]
+    Strict,
+    /// They are root of their own namespace: `sudo` and `apt-get` work.
+    Root,
 }
 
 /// A limit that only a cgroup keeps fully.
@@ -172,6 +233,8 @@ pub(crate) struct RepositoryEntry {
     /// Repositories of the same owner that may use this one as a submodule. Default none.
     #[serde(serialize_with = "as_texts")]
     pub(crate) share: Vec<Slug>,
+    /// `strict` or `root`: what its jobs may do inside an imported image. Default `strict`.
+    pub(crate) profile: JobProfile,
 }
 
 /// The daemon's own log, on standard error.
@@ -308,7 +371,7 @@ impl Config {
         }
     }
 
-    fn parse(bytes: &[u8], host: Host) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn parse(bytes: &[u8], host: Host) -> Result<Self, Vec<Problem>> {
         let whole = |line, text| {
             vec![Problem {
                 line,

@@ -5,6 +5,7 @@ mod core;
 mod demo;
 mod hands;
 mod host;
+mod image;
 mod intake;
 mod run;
 mod runner;
@@ -30,6 +31,7 @@ pub(crate) use run::run;
 
 use self::core::{Core, Mailbox, Message};
 use crate::config::{AccessMode, Config};
+use image::Choices;
 use hands::Hands;
 use intake::Intake;
 use runner::Runner;
@@ -134,7 +136,8 @@ impl Daemon {
         assay_sandbox::clean_up(&prefix);
         let warm = keep_warm(&prefix, config.jobs);
         let (mailbox, inbox) = Mailbox::new();
-        let runner = Runner::new(store.clone(), &config, address.clone(), prefix, launcher());
+        let choices = Choices::new(&config, images(&state));
+        let runner = Runner::new(store.clone(), &config, address.clone(), prefix, choices);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let core = start_core(&store, &hands, &state, &config, inbox).await?;
         let burst = config.reconcile.limit;
@@ -361,6 +364,11 @@ pub(crate) fn launcher() -> Launcher {
         program: PathBuf::from("/proc/self/exe"),
         args: vec![crate::LAUNCH.to_owned()],
     }
+}
+
+/// The images of a state folder.
+pub(crate) fn images(state: &Path) -> assay_sandbox::Images {
+    assay_sandbox::Images::new(state.join("images"), launcher())
 }
 
 /// Keeps a launcher waiting for each job that may run at once, so that sandboxes start sooner; nobody waits for it.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::decide::{Blueprint, Decision};
 use crate::model::{
     Build, BuildId, Commit, CommitId, Event, Job, JobId, JobNumber, RefName, RepoId, Request,
-    RequestId, RequestState, State, Time, Verdict,
+    RequestId, RequestState, State, Time, Used, Verdict,
 };
 
 /// The highest numbers given out so far; the engine goes on from them and never gives one out twice.
@@ -138,6 +138,8 @@ pub enum Input {
     Unread(RequestId, String),
     /// A job's sandbox runs the job's script.
     Started(JobId, u32),
+    /// What a job's run was made of and used; comes before its end.
+    Used(JobId, u32, Used),
     /// A job's run is over, its sandbox gone.
     Finished(JobId, u32, Verdict),
     /// A person cancels.
@@ -316,6 +318,7 @@ impl Engine {
             }
             Input::Unread(id, reason) => self.unread(now, id, reason, &mut out),
             Input::Started(job, attempt) => self.started(now, job, attempt, &mut out),
+            Input::Used(job, attempt, used) => self.used(job, attempt, used),
             Input::Finished(job, attempt, verdict) => {
                 self.finished(now, job, attempt, &verdict, &mut out)
             }
@@ -442,6 +445,7 @@ impl Engine {
                 finished_at: None,
                 restarted: None,
                 reason: None,
+                used: None,
             });
         }
         let build = Build {
@@ -523,6 +527,15 @@ impl Engine {
         out.save(Record::Job(job.clone()));
         let build = active.build.id;
         self.settle(now, build, out);
+    }
+
+    /// Kept with the record that the end of the run will save.
+    fn used(&mut self, id: JobId, attempt: u32, used: Used) {
+        if self.held.get(&id).is_some_and(|held| held.attempt == attempt)
+            && let Some((active, place)) = find(&self.home, &mut self.active, id)
+        {
+            active.jobs[place].used = Some(used);
+        }
     }
 
     fn finished(&mut self, now: Time, id: JobId, attempt: u32, verdict: &Verdict, out: &mut Out) {

@@ -543,6 +543,25 @@ pub struct Job {
     pub restarted: Option<(Time, String)>,
     /// Why it ended as it did, where the log alone doesn't say.
     pub reason: Option<String>,
+    /// What its last run was made of and used.
+    pub used: Option<Used>,
+}
+
+/// What a run was made of and used.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Used {
+    /// The root image: `host`, or an imported one's name and digest (`focal sha256:…`).
+    pub image: String,
+    /// CPU time, milliseconds.
+    pub cpu_ms: u64,
+    /// Highest memory, bytes; 0 where it can't be measured.
+    pub memory: u64,
+    /// Bytes read from disks.
+    pub read: u64,
+    /// Bytes written to disks.
+    pub written: u64,
+    /// Most processes and threads at once; 0 where they can't be counted.
+    pub processes: u64,
 }
 
 /// How one run of a job ended, as the engine is told.

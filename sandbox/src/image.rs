@@ -123,12 +123,20 @@ pub struct Imported {
     /// `/etc/passwd` and `/etc/group`, as far as they can be read.
     pub(crate) passwd: String,
     pub(crate) group: String,
+    /// Its `/etc/os-release`.
+    release: String,
     /// Whether it brings its own `sudo`.
     pub(crate) sudo: bool,
     _lock: Arc<OwnedFd>,
 }
 
 impl Imported {
+    /// Code name of its distribution (`bookworm`), from its os-release(5).
+    pub fn codename(&self) -> Option<String> {
+        let line = self.release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+        Some(line.trim_matches('"').to_owned()).filter(|name| !name.is_empty())
+    }
+
     pub(crate) fn owners(&self) -> Owners {
         self.about.owners
     }
@@ -270,6 +278,7 @@ impl Images {
         Ok(Imported {
             passwd: text_inside(&root, "etc/passwd"),
             group: text_inside(&root, "etc/group"),
+            release: text_inside(&root, "etc/os-release"),
             sudo: inside(&root, "usr/bin/sudo", OFlags::PATH).is_ok(),
             about,
             tree,

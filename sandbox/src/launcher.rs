@@ -100,10 +100,10 @@ fn watch(control: &OwnedFd, child: Pid, mut keeper: Option<Keeper>) -> ExitCode 
     if let Some(keeper) = keeper {
         keeper.end();
     }
-    let Ok(cpu_us) = waited else {
+    let Ok(spent) = waited else {
         return ExitCode::FAILURE;
     };
-    drop(wire::report(control.as_fd(), &Report::Gone { cpu_us }, &[]));
+    drop(wire::report(control.as_fd(), &Report::Gone(spent), &[]));
     ExitCode::SUCCESS
 }
 

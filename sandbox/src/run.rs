@@ -68,6 +68,12 @@ pub struct Usage {
     pub cpu_ms: u64,
     /// Highest memory of the group, bytes; 0 where it can't be measured.
     pub memory_peak: u64,
+    /// Bytes read from disks.
+    pub read: u64,
+    /// Bytes written to disks. What a job writes stays in memory, so this is little.
+    pub written: u64,
+    /// Most processes and threads at once; 0 where they can't be counted.
+    pub processes: u64,
 }
 
 /// How to start the launcher: program and arguments of the hidden subcommand that calls

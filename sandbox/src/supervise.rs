@@ -18,6 +18,7 @@ use crate::process::Process;
 use crate::run::{Outcome, RunEvent, Usage};
 use crate::slots::Slot;
 use crate::spec::Limits;
+use crate::sys::Spent;
 use crate::terminal::{Chunk, Terminal};
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
 use crate::{sys, warm};
@@ -78,7 +79,7 @@ struct Progress {
     cause: Option<Outcome>,
     failure: Option<RunError>,
     ended: Option<(i32, bool)>,
-    cpu_us: u64,
+    spent: Spent,
     /// The launcher's end of the socket is open.
     talking: bool,
     exit: Option<ExitStatus>,
@@ -125,7 +126,7 @@ impl Supervisor {
             cause: None,
             failure: None,
             ended: None,
-            cpu_us: 0,
+            spent: Spent::default(),
             talking: true,
             exit: None,
         };
@@ -161,8 +162,11 @@ impl Supervisor {
             }
         }
         let usage = Usage {
-            cpu_ms: self.groups.cpu_ms().unwrap_or(self.progress.cpu_us / 1000),
+            cpu_ms: self.groups.cpu_ms().unwrap_or(self.progress.spent.cpu_us / 1000),
             memory_peak: self.groups.memory_peak(),
+            read: self.progress.spent.read,
+            written: self.progress.spent.written,
+            processes: self.groups.processes_peak(),
         };
         let memory_kills = self.groups.memory_kills();
         let refusals = self.groups.process_refusals();
@@ -320,7 +324,7 @@ impl Supervisor {
                 drop(self.events.send(RunEvent::Notice(line)).await);
             }
             Ok(Report::Ready) => {}
-            Ok(Report::Gone { cpu_us }) => self.progress.cpu_us = cpu_us,
+            Ok(Report::Gone(spent)) => self.progress.spent = spent,
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),
         }
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 
 use rustix::process::{Pid, Uid};
+use serde::{Deserialize, Serialize};
 use rustix::thread::UnshareFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -192,8 +193,19 @@ pub(crate) fn ignore_terminal_stop() {
     unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
 }
 
-/// Waits for the child `pid`; returns the CPU time in microseconds of it and of everything it waited for.
-pub(crate) fn wait_for(pid: Pid) -> io::Result<u64> {
+/// What a process and everything it waited for has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    /// CPU time, microseconds.
+    pub(crate) cpu_us: u64,
+    /// Bytes read from disks.
+    pub(crate) read: u64,
+    /// Bytes written to disks.
+    pub(crate) written: u64,
+}
+
+/// Waits for the child `pid`; returns what it used.
+pub(crate) fn wait_for(pid: Pid) -> io::Result<Spent> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
         // SAFETY: `usage` is a place for one `rusage`; the status is not asked for.
@@ -214,7 +226,13 @@ pub(crate) fn wait_for(pid: Pid) -> io::Result<u64> {
     // SAFETY: zeroed is a valid `rusage`, and the kernel has filled it since.
     let usage = unsafe { usage.assume_init() };
     let micros = |t: libc::timeval| u64::try_from(t.tv_sec * 1_000_000 + t.tv_usec).unwrap_or(0);
-    Ok(micros(usage.ru_utime) + micros(usage.ru_stime))
+    // The kernel counts disks in blocks of 512 bytes.
+    let bytes = |blocks: libc::c_long| u64::try_from(blocks).unwrap_or(0).saturating_mul(512);
+    Ok(Spent {
+        cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
+        read: bytes(usage.ru_inblock),
+        written: bytes(usage.ru_oublock),
+    })
 }
 
 /// Creates the jail's namespaces in a process that ends at once, and uses a right there that only a working user

@@ -17,6 +17,7 @@ use seccompiler::{BpfProgram, sock_filter};
 use serde::{Deserialize, Serialize};
 
 use crate::jail::Step;
+use crate::sys::Spent;
 
 /// Polite end: SIGTERM to every process of the job.
 pub(crate) const ORDER_TERMINATE: u8 = b'T';
@@ -95,11 +96,8 @@ pub(crate) enum Report {
         /// The RAM root was full.
         full: bool,
     },
-    /// Every process of the job is gone; this much CPU time went into it.
-    Gone {
-        /// Microseconds.
-        cpu_us: u64,
-    },
+    /// Every process of the job is gone; this is what they used.
+    Gone(Spent),
 }
 
 /// A failed step.

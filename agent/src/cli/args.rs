@@ -108,6 +108,7 @@ pub(crate) enum Command {
     Whoami(Whoami),
     Config(Config),
     Doctor(Doctor),
+    Image(Image),
     Fsck(Fsck),
     Man(Man),
 }
@@ -502,6 +503,51 @@ pub(crate) enum ConfigCommand {
 /// an installed systemd unit for settings that break the sandbox. The exit status is 1 if jobs can't run here.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {}
+
+/// Root images for jobs
+///
+/// Without any, jobs see a read-only view of this host. An image is another system: assay.yml says under images: which
+/// jobs get it. Jobs may write everywhere in it, in memory; the image itself never changes. The state folder's images
+/// are used by the daemon at once; no restart is needed.
+#[derive(Debug, Args)]
+pub(crate) struct Image {
+    #[command(subcommand)]
+    pub(crate) command: ImageCommand,
+}
+
+/// Commands on images.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// List the images
+    List,
+    /// Make an image
+    ///
+    /// The source is a tarball of a root folder (plain, or compressed with gzip, zstd or xz), an OCI layout, or a root
+    /// folder as debootstrap makes it. The same content always gets the same digest, which is shown, and recorded with
+    /// every job. Devices are left out; names that lead outside, and files written through links, are refused.
+    Import {
+        /// What to call it
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Tarball, OCI layout or folder
+        #[arg(value_name = "SOURCE")]
+        source: PathBuf,
+    },
+    /// Remove an image
+    Rm {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Compare images with what was imported
+    ///
+    /// Reads every file. Differences are printed; the exit code is 1 if there are any.
+    Verify {
+        /// Their names; default: all
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+}
 
 /// Check the state folder
 ///

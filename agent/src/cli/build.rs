@@ -137,6 +137,10 @@ fn show_job(client: &Client, found: &Found, job: &Job, screen: &Screen) -> Resul
     if job.allow_failure {
         head(screen, "failure", "allowed")?;
     }
+    if let Some(used) = &job.used {
+        head(screen, "image", &used.image)?;
+        head(screen, "used", &used.text())?;
+    }
     let config = serde_yaml::to_string(&job.config).map_err(|error| {
         Failure::new(Exit::Internal, "cannot show the configuration").because(&error)
     })?;

@@ -1,6 +1,6 @@
 //! From the YAML tree of `assay.yml` to [`Config`]: every key, its form, its default, and the rules between keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,8 +9,9 @@ use serde_yaml::Value;
 
 use super::reader::{Problems, Section, kind};
 use super::{
-    Access, AccessMode, Config, DEFAULT_LISTEN, Host, Limits, Log, LogFormat, LogLevel, Reconcile,
-    RepositoryEntry, Required, Sandbox, Shutdown, Size, Span, Tls, Versions, nearest, slug_of,
+    Access, AccessMode, Config, DEFAULT_LISTEN, HOST_IMAGE, Host, ImageChoice, Images, JobProfile,
+    Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry, Required, Sandbox, Shutdown,
+    Size, Span, Tls, Versions, nearest, slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -46,6 +47,7 @@ pub(super) fn read(value: Value, problems: &Problems, host: Host) -> Config {
         jobs,
         limits: read_limits(&mut root, host.memory / 2 / (jobs as u64)),
         sandbox: read_sandbox(&mut root),
+        images: read_images(&mut root),
         shutdown: read_shutdown(&mut root),
         reconcile: read_reconcile(&mut root),
         versions: root
@@ -144,9 +146,60 @@ fn read_sandbox(root: &mut Section<'_>) -> Sandbox {
         require: section
             .get("require", |value| list(value, |item| choice(item, &names)))
             .unwrap_or_default(),
+        network: section
+            .get("network", |value| {
+                choice(value, &[("none", Reach::None), ("egress", Reach::Egress)])
+            })
+            .unwrap_or(Reach::Egress),
+        hosts: section.get("hosts", |value| list(value, host_name)).unwrap_or_default(),
     };
     section.finish();
     sandbox
+}
+
+fn read_images(root: &mut Section<'_>) -> Images {
+    let mut section = root.section("images");
+    let mut images = Images {
+        strict: section.get("strict", flag).unwrap_or(false),
+        default: section.get("default", image_choice).unwrap_or_default(),
+        dists: BTreeMap::new(),
+    };
+    images.dists = section.rest(image_choice);
+    section.finish();
+    images
+}
+
+const PROFILES: [(&str, JobProfile); 2] =
+    [("strict", JobProfile::Strict), ("root", JobProfile::Root)];
+
+fn image_name(value: &Value) -> Result<String, String> {
+    text(value, "the name of an image")
+}
+
+fn host_name(value: &Value) -> Result<String, String> {
+    text(value, "a host, with or without a port")
+}
+
+/// An image's name, or its name and a profile.
+fn image_choice(value: &Value) -> Result<ImageChoice, String> {
+    let Value::Mapping(map) = value else {
+        return Ok(ImageChoice {
+            image: image_name(value)?,
+            profile: JobProfile::Strict,
+        });
+    };
+    let mut choice_made = ImageChoice::default();
+    for (key, value) in map {
+        match key.as_str() {
+            Some("image") => choice_made.image = image_name(value)?,
+            Some("profile") => choice_made.profile = choice(value, &PROFILES)?,
+            _ => return Err("only image and profile can be said of an image".to_owned()),
+        }
+    }
+    match choice_made.image == HOST_IMAGE && choice_made.profile == JobProfile::Root {
+        true => Err("profile root needs an imported image".to_owned()),
+        false => Ok(choice_made),
+    }
 }
 
 fn read_shutdown(root: &mut Section<'_>) -> Shutdown {
@@ -237,6 +290,9 @@ fn read_repositories(root: &mut Section<'_>) -> Vec<RepositoryEntry> {
             slug,
             visibility: visibility.unwrap_or(Visibility::Private),
             share,
+            profile: section
+                .get("profile", |value| choice(value, &PROFILES))
+                .unwrap_or_default(),
         })
     })
 }

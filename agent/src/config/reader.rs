@@ -4,6 +4,7 @@
 //! the file is read once more for each of them by a visitor that fails on purpose at that path.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{
@@ -165,6 +166,26 @@ impl<'a> Section<'a> {
             let mut section = Section::of(self.problems, path, item);
             all.extend(read(&mut section));
             section.finish();
+        }
+        all
+    }
+
+    /// Every key that nobody has asked for so far, each with its value by `parse`. Values that are wrong are left out.
+    pub(super) fn rest<T>(&mut self, parse: impl Fn(&Value) -> Result<T, String>) -> BTreeMap<String, T> {
+        let mut all = BTreeMap::new();
+        let (known, other) = std::mem::take(&mut self.map)
+            .into_iter()
+            .partition(|(key, _)| key.as_str().is_none_or(|name| self.known.contains(&name)));
+        self.map = known;
+        let other: Mapping = other;
+        for (key, value) in &other {
+            match (key.as_str(), parse(value)) {
+                (Some(name), Ok(value)) => {
+                    all.insert(name.to_owned(), value);
+                }
+                (Some(name), Err(what)) => self.problem(name, what),
+                (None, _) => {}
+            }
         }
         all
     }

@@ -14,20 +14,21 @@ use super::hands::Hands;
 use super::runner::{Local, Runner};
 use super::scratch::Scratch;
 use super::worktree::{WorkTree, WorkTreeError};
-use super::{commands, launcher};
+use super::image::Choices;
+use super::{commands, images};
 use crate::cli::args::{Global, Run};
 use crate::cli::output::Screen;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::runtime;
 
 /// Runs the jobs of a working tree; the exit code is the verdict.
-pub(crate) fn run(args: &Run, _global: &Global, screen: &Screen) -> Outcome {
+pub(crate) fn run(args: &Run, global: &Global, screen: &Screen) -> Outcome {
     let tree = WorkTree::read(&args.dir).map_err(|error| unreadable(&error))?;
     let scratch = Scratch::new()?;
     let runtime = runtime()?;
-    let result = runtime.block_on(go(screen, args, tree, &scratch));
+    let result = runtime.block_on(go(screen, global, args, tree, &scratch));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     result
 }
@@ -45,7 +46,13 @@ fn unreadable(error: &WorkTreeError) -> Failure {
         .hint(hint)
 }
 
-async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> Outcome {
+async fn go(
+    screen: &Screen,
+    global: &Global,
+    args: &Run,
+    tree: WorkTree,
+    scratch: &Scratch,
+) -> Outcome {
     let internal = |what: &str, error: &dyn std::error::Error| {
         Failure::new(Exit::Internal, what).because(error)
     };
@@ -69,7 +76,7 @@ async fn go(screen: &Screen, args: &Run, tree: WorkTree, scratch: &Scratch) -> O
         &config,
         "http://localhost".to_owned(),
         prefix,
-        launcher(),
+        Choices::new(&config, images(&config::state_folder(global.state.as_deref(), Some(&config)))),
     );
     runner.local = Local {
         tree: Some(tree),

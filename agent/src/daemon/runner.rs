@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Verdict, plan_job};
+use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, plan_job};
 use assay_sandbox::{
-    Bind, Image, Launcher, Limits, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
 };
 use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
 use tokio::sync::watch;
@@ -16,9 +16,11 @@ use tokio::time::Instant;
 use super::core::Mailbox;
 use super::hands::Stop;
 use super::host;
+use super::image::{Choices, Chosen};
+use super::launcher;
 use super::worktree::WorkTree;
 use crate::clock;
-use crate::config::{Config, Required};
+use crate::config::{Config, Reach, Required};
 
 /// Where the mirror's objects are seen inside a sandbox.
 const OBJECTS: &str = "/run/assay/objects";
@@ -38,7 +40,8 @@ pub(super) struct Runner {
     pub(super) store: Store,
     pub(super) launcher: Launcher,
     pub(super) limits: Limits,
-    pub(super) folders: Vec<PathBuf>,
+    pub(super) choices: Choices,
+    pub(super) network: Network,
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
     /// Address of the web pages, without a slash at the end.
@@ -66,7 +69,7 @@ impl Runner {
         config: &Config,
         web: String,
         prefix: String,
-        launcher: Launcher,
+        choices: Choices,
     ) -> Self {
         let resource = |required: &Required| match required {
             Required::Memory => Resource::Memory,
@@ -74,9 +77,15 @@ impl Runner {
         };
         Runner {
             store,
-            launcher,
+            launcher: launcher(),
             limits: limits(config),
-            folders: config.sandbox.folders.clone(),
+            choices,
+            network: match config.sandbox.network {
+                Reach::None => Network::None,
+                Reach::Egress => Network::Egress {
+                    hosts: config.sandbox.hosts.clone(),
+                },
+            },
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
             web,
@@ -172,13 +181,22 @@ impl Attempt {
             .repository(self.job.repo)
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
-        let plan = self.plan(&repository);
+        let chosen = self.runner.choices.choose(
+            self.job.config.text("dist"),
+            &repository.slug,
+            self.build.event,
+        )?;
+        let plan = self.plan(&repository, chosen.dist.as_deref());
         refuse_foreign(&plan)?;
+        for note in &chosen.notes {
+            self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
+        }
+        let image = chosen.name.clone();
         for note in &plan.notes {
             self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
         }
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
-        let spec = spec(&self.runner, &self.job, self.slot, &plan, &source);
+        let spec = spec(&self.runner, &self.job, self.slot, &plan, &source, chosen);
         let (run, tree) = Run::start(&self.runner.launcher, spec)
             .await
             .map_err(|error| no_sandbox(&error))?;
@@ -188,6 +206,7 @@ impl Attempt {
             feed(tree, &source, &plan, runner.local.tree.as_ref())
         });
         let (outcome, result) = self.follow(run, &canceler).await;
+        self.mailbox.tell(Input::Used(self.job.id, self.job.attempt, used(image, result)));
         let fed = feeding
             .await
             .unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
@@ -205,13 +224,13 @@ impl Attempt {
         }
     }
 
-    fn plan(&self, repository: &Repository) -> JobPlan {
+    fn plan(&self, repository: &Repository, dist: Option<&str>) -> JobPlan {
         plan_job(&JobContext {
             repository,
             build: &self.build,
             job: &self.job,
             web: &self.runner.web,
-            dist: host::dist(),
+            dist,
             arch: host::arch(),
             env: &self.runner.local.env,
         })
@@ -409,7 +428,36 @@ fn origin(repository: &Repository) -> String {
     path.clone()
 }
 
-fn spec(runner: &Runner, job: &Job, slot: u32, plan: &JobPlan, source: &Source) -> RunSpec {
+fn with_programs(env: &[(String, String)]) -> Vec<(String, String)> {
+    let longer = |(name, value): &(String, String)| match name.as_str() {
+        "PATH" => (name.clone(), format!("{value}:{PROGRAMS}")),
+        _ => (name.clone(), value.clone()),
+    };
+    env.iter().map(longer).collect()
+}
+
+/// Where the sandbox puts programs of ours: last in the job's `PATH`.
+const PROGRAMS: &str = "/run/assay/bin";
+
+fn used(image: String, usage: assay_sandbox::Usage) -> Used {
+    Used {
+        image,
+        cpu_ms: usage.cpu_ms,
+        memory: usage.memory_peak,
+        read: usage.read,
+        written: usage.written,
+        processes: usage.processes,
+    }
+}
+
+fn spec(
+    runner: &Runner,
+    job: &Job,
+    slot: u32,
+    plan: &JobPlan,
+    source: &Source,
+    chosen: Chosen,
+) -> RunSpec {
     let mut limits = runner.limits.clone();
     if let Some(wall) = plan.limits.wall {
         limits.wall = limits.wall.min(Duration::from_secs(wall));
@@ -417,13 +465,13 @@ fn spec(runner: &Runner, job: &Job, slot: u32, plan: &JobPlan, source: &Source) 
     RunSpec {
         id: format!("{}{}-{}", runner.prefix, job.id, job.attempt),
         argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
-        env: plan.env.clone(),
+        env: with_programs(&plan.env),
         cwd: plan.build_dir.clone(),
         home: HOME.to_owned(),
         user: "travis".to_owned(),
-        image: Image::Host {
-            folders: runner.folders.clone(),
-        },
+        image: chosen.image,
+        profile: chosen.profile,
+        network: runner.network.clone(),
         binds: source
             .objects
             .iter()

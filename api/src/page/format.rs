@@ -1,6 +1,6 @@
 //! Small pieces of text that several pages show.
 
-use assay_plan::{Build, Commit, Job, Message, State, Time};
+use assay_plan::{Build, Commit, Job, Message, State, Time, Used};
 
 use super::log::seconds_text;
 use crate::clock;
@@ -34,6 +34,23 @@ fn ago(seconds: i64) -> String {
         172_800..5_184_000 => format!("{} days ago", seconds / 86_400),
         _ => format!("{} months ago", seconds / 2_592_000),
     }
+}
+
+/// What a run used; what could not be measured is left out.
+pub(super) fn used(used: &Used) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let mut text = format!("{}.{} s of CPU", used.cpu_ms / 1000, used.cpu_ms % 1000 / 100);
+    for (value, unit) in [
+        (mib(used.memory), "MiB of memory"),
+        (mib(used.read), "MiB read"),
+        (mib(used.written), "MiB written"),
+        (used.processes, "processes"),
+    ] {
+        if value > 0 {
+            text.push_str(&format!(", {value} {unit}"));
+        }
+    }
+    text
 }
 
 /// Time from start to end, or to now while it runs.

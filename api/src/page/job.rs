@@ -35,6 +35,8 @@ struct JobPage {
     started: Option<Moment>,
     took: Option<String>,
     reason: Option<String>,
+    image: Option<String>,
+    used: Option<String>,
     restarted: Option<(Moment, String)>,
     may_cancel: bool,
     may_restart: bool,
@@ -89,6 +91,8 @@ pub(super) fn show(cx: &Cx<'_>, slug: &str, id: JobId) -> Result<Reply, Fail> {
         started: job.started_at.map(|time| Moment::of(time, cx.now)),
         took: format::elapsed(job.started_at, end, cx.now),
         reason: job.reason.clone(),
+        image: job.used.as_ref().map(|used| used.image.clone()),
+        used: job.used.as_ref().map(format::used),
         restarted: job
             .restarted
             .as_ref()

@@ -1,7 +1,8 @@
 //! The entities as served: one struct each, keys in Travis' order, every documented key always there.
 
 use assay_plan::{
-    Build, Commit, EventKind, Job, Map, Repository, Request, RequestState, State, Time, Visibility,
+    Build, Commit, EventKind, Job, Map, Repository, Request, RequestState, State, Time, Used,
+    Visibility,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -143,6 +144,33 @@ pub(super) struct JobEntity {
     allow_failure: bool,
     tags: Option<String>,
     annotation_ids: Vec<u64>,
+    /// Ours: what its last run was made of and used.
+    #[serde(rename = "assay", skip_serializing_if = "Option::is_none")]
+    used: Option<UsedEntity>,
+}
+
+/// What a run was made of and used: CPU in milliseconds, the rest in bytes and in processes.
+#[derive(Debug, Serialize)]
+struct UsedEntity {
+    image: String,
+    cpu_ms: u64,
+    memory: u64,
+    read: u64,
+    written: u64,
+    processes: u64,
+}
+
+impl From<&Used> for UsedEntity {
+    fn from(used: &Used) -> Self {
+        UsedEntity {
+            image: used.image.clone(),
+            cpu_ms: used.cpu_ms,
+            memory: used.memory,
+            read: used.read,
+            written: used.written,
+            processes: used.processes,
+        }
+    }
 }
 
 impl JobEntity {
@@ -179,6 +207,7 @@ impl JobEntity {
             allow_failure: job.allow_failure,
             tags: None,
             annotation_ids: Vec::new(),
+            used: job.used.as_ref().map(Into::into),
         }
     }
 }

@@ -286,6 +286,7 @@ fn job(id: u64, of: &Build, place: u32, state: State) -> Job {
         finished_at: state.is_final().then(|| at(12)),
         restarted: None,
         reason: None,
+        used: None,
     }
 }
 

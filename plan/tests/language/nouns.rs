@@ -100,6 +100,7 @@ pub(crate) fn job(config: Map) -> Job {
         finished_at: None,
         restarted: None,
         reason: None,
+        used: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stored forms of a build and of a job.
 
-use assay_plan::{Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Time};
+use assay_plan::{Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Time, Used};
 use serde::{Deserialize, Serialize};
 
 use super::request::{CommitForm, MessageForm, id_read, id_text, kind_read};
@@ -56,6 +56,44 @@ pub(super) struct JobForm {
     restarted: Option<(i64, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    used: Option<UsedForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UsedForm {
+    image: String,
+    cpu_ms: u64,
+    memory: u64,
+    read: u64,
+    written: u64,
+    processes: u64,
+}
+
+impl From<&Used> for UsedForm {
+    fn from(live: &Used) -> UsedForm {
+        UsedForm {
+            image: live.image.clone(),
+            cpu_ms: live.cpu_ms,
+            memory: live.memory,
+            read: live.read,
+            written: live.written,
+            processes: live.processes,
+        }
+    }
+}
+
+impl From<UsedForm> for Used {
+    fn from(form: UsedForm) -> Used {
+        Used {
+            image: form.image,
+            cpu_ms: form.cpu_ms,
+            memory: form.memory,
+            read: form.read,
+            written: form.written,
+            processes: form.processes,
+        }
+    }
 }
 
 fn millis(time: Option<Time>) -> Option<i64> {
@@ -137,6 +175,7 @@ impl From<&Job> for JobForm {
                 .as_ref()
                 .map(|(time, who)| (time.0, who.clone())),
             reason: live.reason.clone(),
+            used: live.used.as_ref().map(Into::into),
         }
     }
 }
@@ -164,6 +203,7 @@ impl TryFrom<JobForm> for Job {
             finished_at: form.finished_at.map(Time),
             restarted: form.restarted.map(|(time, who)| (Time(time), who)),
             reason: form.reason,
+            used: form.used.map(Into::into),
         })
     }
 }

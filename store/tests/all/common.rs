@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use assay_plan::{
     Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId,
-    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Value, Visibility,
+    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Used, Value, Visibility,
 };
 
 /// A repository record.
@@ -131,6 +131,14 @@ pub(crate) fn build(
         finished_at: None,
         restarted: Some((Time(9), "eve".to_owned())),
         reason: Some("why".to_owned()),
+        used: Some(Used {
+            image: "host".to_owned(),
+            cpu_ms: 1,
+            memory: 2,
+            read: 3,
+            written: 4,
+            processes: 5,
+        }),
     };
     (build, job)
 }

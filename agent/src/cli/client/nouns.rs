@@ -35,6 +35,39 @@ pub(crate) struct Job {
     pub(crate) allow_failure: bool,
     #[serde(default)]
     pub(crate) config: Map,
+    #[serde(default, rename = "assay")]
+    pub(crate) used: Option<Used>,
+}
+
+/// What a job's run was made of and used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Used {
+    pub(crate) image: String,
+    pub(crate) cpu_ms: u64,
+    pub(crate) memory: u64,
+    pub(crate) read: u64,
+    pub(crate) written: u64,
+    pub(crate) processes: u64,
+}
+
+impl Used {
+    /// For people: what could not be measured is left out.
+    pub(crate) fn text(&self) -> String {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let mut text = format!("{}.{} s of CPU", self.cpu_ms / 1000, self.cpu_ms % 1000 / 100);
+        for (value, unit) in [
+            (mib(self.memory), "MiB of memory"),
+            (mib(self.read), "MiB read"),
+            (mib(self.written), "MiB written"),
+            (self.processes, "processes"),
+        ] {
+            if value > 0 {
+                text.push_str(&format!(", {value} {unit}"));
+            }
+        }
+        text
+    }
 }
 
 impl Job {

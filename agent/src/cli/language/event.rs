@@ -122,6 +122,7 @@ pub(super) fn made_up_job(build: &Build, place: u32, config: Map) -> Job {
         finished_at: None,
         restarted: None,
         reason: None,
+        used: None,
     }
 }
 

@@ -58,7 +58,8 @@ pub(crate) fn run(control: &OwnedFd, mut builder: Builder, inner: &[Step]) -> Ex
 fn take_plan(control: &OwnedFd, builder: &mut Builder) -> io::Result<Task> {
     let (order, fds) = wire::receive(control.as_fd(), RecvFlags::empty())?;
     let mut fds = fds.into_iter();
-    let (Some(&ORDER_PLAN), Some(plan), Some(tree)) = (order.first(), fds.next(), fds.next()) else {
+    let (Some(&ORDER_PLAN), Some(plan), Some(tree)) = (order.first(), fds.next(), fds.next())
+    else {
         return Err(io::Error::other("no plan"));
     };
     let (plan, filter) = wire::unpack(plan)?;

@@ -152,7 +152,9 @@ pub(crate) fn refill() {
         let host = host::look();
         let built = run::build(&launcher, &id, &usual, egress.as_ref());
         let mut pool = pool();
-        let pool_now = pool.as_mut().filter(|pool| Arc::ptr_eq(&pool.usual, &usual));
+        let pool_now = pool
+            .as_mut()
+            .filter(|pool| Arc::ptr_eq(&pool.usual, &usual));
         match (pool_now, built) {
             (Some(pool), Ok((process, jail))) => {
                 pool.coming = pool.coming.saturating_sub(1);
@@ -179,7 +181,9 @@ pub(crate) fn refill() {
 /// Takes out what the usual run would build otherwise by now.
 fn outdated(usual: &RunSpec, egress: Option<&Egress>) -> Vec<Waiting> {
     pool().as_mut().map_or_else(Vec::new, |pool| {
-        let old = pool.waiting.extract_if(.., |waiting| !waiting.suits(usual, egress));
+        let old = pool
+            .waiting
+            .extract_if(.., |waiting| !waiting.suits(usual, egress));
         old.collect()
     })
 }

@@ -1,7 +1,7 @@
 //! The engine's hands: they read commits, run jobs, kill runs and keep the alarm clock, each in a task of its own, and
 //! tell the core how it went.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -47,7 +47,6 @@ pub(super) struct Hands {
     runtime: Handle,
     runner: Arc<Runner>,
     running: Arc<Mutex<BTreeMap<JobId, Running>>>,
-    slots: Arc<Mutex<BTreeSet<u32>>>,
     alarm: Mutex<Option<AbortHandle>>,
     by_path: Mutex<BTreeMap<PathBuf, Repository>>,
 }
@@ -59,7 +58,6 @@ impl Hands {
             runtime: Handle::current(),
             runner: Arc::new(runner),
             running: Arc::default(),
-            slots: Arc::default(),
             alarm: Mutex::default(),
             by_path: Mutex::default(),
         };
@@ -114,31 +112,18 @@ impl Hands {
     pub(super) fn run(&self, build: Build, job: Job) {
         let (stop, stopped) = watch::channel(Stop::No);
         let (id, attempt) = (job.id, job.attempt);
-        let slot = self.take_slot();
-        let (mailbox, runner, slots) = (
-            self.mailbox.clone(),
-            Arc::clone(&self.runner),
-            Arc::clone(&self.slots),
-        );
+        let (mailbox, runner) = (self.mailbox.clone(), Arc::clone(&self.runner));
         let entries = Arc::clone(&self.running);
         // The entry must be there before the task can end, so the lock is held until both are.
         let mut running = lock(&self.running);
         let task = self.runtime.spawn(async move {
-            let run = tokio::spawn(runner::run(
-                runner,
-                mailbox.clone(),
-                build,
-                job,
-                slot,
-                stopped,
-            ));
+            let run = tokio::spawn(runner::run(runner, mailbox.clone(), build, job, stopped));
             let verdict = run.await.unwrap_or_else(|_| {
                 tracing::error!(job = %id, "the runner ended in a panic");
                 assay_plan::Verdict::Broken(
                     "running it failed inside assay; this is a bug".to_owned(),
                 )
             });
-            lock(&slots).remove(&slot);
             lock(&entries).remove(&id);
             mailbox.tell(Input::Finished(id, attempt, verdict));
         });
@@ -194,14 +179,6 @@ impl Hands {
         if let Some(old) = lock(&self.alarm).replace(task.abort_handle()) {
             old.abort();
         }
-    }
-
-    /// The lowest number no run has, so that no two sandboxes share a uid.
-    fn take_slot(&self) -> u32 {
-        let mut slots = lock(&self.slots);
-        let slot = (0..).find(|slot| !slots.contains(slot)).unwrap_or_default();
-        slots.insert(slot);
-        slot
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, plan_job};
 use assay_sandbox::{
-    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
+    TreeWriter,
 };
 use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
 use tokio::sync::watch;
@@ -93,6 +94,27 @@ impl Runner {
             local: Local::default(),
         }
     }
+
+    /// A run as most are, up to what depends on the job; none while the usual image isn't here.
+    pub(super) fn usual(&self) -> Option<RunSpec> {
+        let (image, profile) = self.choices.usual()?;
+        Some(RunSpec {
+            id: format!("{}usual", self.prefix),
+            argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
+            env: Vec::new(),
+            cwd: HOME.to_owned(),
+            home: HOME.to_owned(),
+            user: "travis".to_owned(),
+            image,
+            profile,
+            network: self.network.clone(),
+            binds: Vec::new(),
+            limits: self.limits.clone(),
+            uid_base: self.uid_base,
+            require: self.require.clone(),
+            terminal: (80, 24),
+        })
+    }
 }
 
 /// The operator's limits in the sandbox's words.
@@ -117,7 +139,6 @@ pub(super) async fn run(
     mailbox: Mailbox,
     build: Build,
     job: Job,
-    slot: u32,
     stopped: watch::Receiver<Stop>,
 ) -> Verdict {
     let log = match runner.store.logs().write(job.repo, job.id) {
@@ -136,7 +157,6 @@ pub(super) async fn run(
         mailbox,
         build,
         job,
-        slot,
         log,
         stopped,
     };
@@ -160,7 +180,6 @@ struct Attempt {
     mailbox: Mailbox,
     build: Build,
     job: Job,
-    slot: u32,
     log: Log,
     stopped: watch::Receiver<Stop>,
 }
@@ -196,7 +215,7 @@ impl Attempt {
             self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
         }
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
-        let spec = spec(&self.runner, &self.job, self.slot, &plan, &source, chosen);
+        let spec = spec(&self.runner, &self.job, &plan, &source, chosen);
         let (run, tree) = Run::start(&self.runner.launcher, spec)
             .await
             .map_err(|error| no_sandbox(&error))?;
@@ -206,7 +225,11 @@ impl Attempt {
             feed(tree, &source, &plan, runner.local.tree.as_ref())
         });
         let (outcome, result) = self.follow(run, &canceler).await;
-        self.mailbox.tell(Input::Used(self.job.id, self.job.attempt, used(image, result)));
+        self.mailbox.tell(Input::Used(
+            self.job.id,
+            self.job.attempt,
+            used(image, result),
+        ));
         let fed = feeding
             .await
             .unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
@@ -450,14 +473,7 @@ fn used(image: String, usage: assay_sandbox::Usage) -> Used {
     }
 }
 
-fn spec(
-    runner: &Runner,
-    job: &Job,
-    slot: u32,
-    plan: &JobPlan,
-    source: &Source,
-    chosen: Chosen,
-) -> RunSpec {
+fn spec(runner: &Runner, job: &Job, plan: &JobPlan, source: &Source, chosen: Chosen) -> RunSpec {
     let mut limits = runner.limits.clone();
     if let Some(wall) = plan.limits.wall {
         limits.wall = limits.wall.min(Duration::from_secs(wall));
@@ -481,7 +497,6 @@ fn spec(
             })
             .collect(),
         limits,
-        slot,
         uid_base: runner.uid_base,
         require: runner.require.clone(),
         terminal: (80, 24),

@@ -117,7 +117,11 @@ fn run_here(chosen: &[String]) -> Counts {
     for flavour in [Flavour::Host, Flavour::Image, Flavour::Root] {
         world::set_flavour(flavour, (flavour != Flavour::Host).then(|| image.clone()));
         let has_image = flavour != Flavour::Host;
-        for case in all.iter().filter(wanted).filter(|case| has_image || case.needs != Needs::Image) {
+        for case in all
+            .iter()
+            .filter(wanted)
+            .filter(|case| has_image || case.needs != Needs::Image)
+        {
             counts.count(&world, case, flavour);
         }
     }

@@ -205,7 +205,8 @@ pub(crate) struct Shutdown {
 pub(crate) struct Reconcile {
     /// How often. Default `5m`; `0s`: only at start.
     pub(crate) interval: Span,
-    /// How many refs of a repository are built in one go, newest first; the others get a rejected request. Default 20.
+    /// How many refs of one push, or found by one look, are built, newest first; the others get a rejected request.
+    /// Default 20.
     pub(crate) limit: usize,
 }
 

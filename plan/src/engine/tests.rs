@@ -586,6 +586,18 @@ fn what_a_burst_leaves_out_is_rejected_with_the_reason() {
 }
 
 #[test]
+fn pushes_that_waited_in_the_spool_are_no_burst() {
+    let mut world = World::new(1);
+    world.settings.burst = 2;
+    world.engine.settings.burst = 2;
+    let waited = (1..=5).map(|n| delivery(&format!("d{n}"), &[(n - 1, n)]));
+    world.observe(&[("main", 5)], waited.collect());
+    assert_eq!(world.requests.len(), 5);
+    assert!(world.requests.values().all(|r| r.reason.is_none()));
+    world.run_out();
+}
+
+#[test]
 fn a_request_that_cannot_be_read_now_is_read_later() {
     let mut world = World::new(1);
     world.observe(&[("main", 1)], vec![]);

@@ -21,7 +21,7 @@ pub use decide::{
 pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
-pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};
+pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, Versions, plan_job};
 pub use message::{Level, Message};
 pub use model::*;
 pub use value::{Map, Value};

@@ -109,9 +109,8 @@ fn write_default(shell: &mut Shell, config: &Map, name: &str) {
         "script" => language::default(config, Builtin::Script),
         _ => return,
     };
-    if !default.is_empty() {
-        shell.raw(&format!("export TRAVIS_STAGE={name}"));
-        shell.raw(default);
+    if let Some(default) = default {
+        shell.raw(&format!("export TRAVIS_STAGE={name}\n{default}"));
     }
     if name == "script" {
         shell.raw("export TRAVIS_TEST_RESULT=${TRAVIS_TEST_RESULT:-0}");

@@ -9,8 +9,10 @@ mod cases;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod languages;
 mod nouns;
 #[cfg(test)]
 mod robust;
 #[cfg(test)]
 mod script;
+mod shell;

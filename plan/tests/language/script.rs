@@ -1,65 +1,12 @@
 //! Generated scripts are run for real, by bash, in a temporary home.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use assay_plan::{Build, EventKind, Map, expand, lint};
+use assay_plan::{EventKind, Map, lint};
 use proptest::prelude::*;
 
 use crate::nouns;
-
-struct Ran {
-    code: Option<i32>,
-    log: String,
-}
-
-/// The first job of a configuration.
-fn first_job(yaml: &str) -> Map {
-    let config = lint(yaml.as_bytes()).unwrap().config;
-    expand(&config, &Map::new())
-        .jobs
-        .into_iter()
-        .next()
-        .unwrap()
-}
-
-fn run_build(build: &Build, yaml: &str, files: &[(&str, &str)]) -> Ran {
-    let home = tempfile::tempdir().unwrap();
-    let home_text = home.path().to_str().unwrap();
-    let plan = nouns::plan(
-        build,
-        first_job(yaml),
-        &[("FROM_OUTSIDE".to_owned(), "it's $HOME".to_owned())],
-    );
-    let work = Path::new(&plan.build_dir.replace("/home/travis", home_text)).to_owned();
-    std::fs::create_dir_all(&work).unwrap();
-    for (name, content) in files {
-        std::fs::write(work.join(name), content).unwrap();
-    }
-    let script = home.path().join("script.sh");
-    std::fs::write(&script, plan.script.replace("/home/travis", home_text)).unwrap();
-    let output = Command::new("bash")
-        .arg(&script)
-        .env_clear()
-        .envs(
-            plan.env
-                .iter()
-                .map(|(name, value)| (name, value.replace("/home/travis", home_text))),
-        )
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let mut log = String::from_utf8_lossy(&output.stdout).into_owned();
-    log.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ran {
-        code: output.status.code(),
-        log,
-    }
-}
-
-fn run(yaml: &str) -> Ran {
-    run_build(&nouns::build(), yaml, &[])
-}
+use crate::shell::{first_job, run, run_build};
 
 #[test]
 fn a_passing_script_ends_with_0() {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use assay_plan::{Slug, Visibility};
+use assay_plan::{Slug, Versions, Visibility};
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
@@ -53,6 +53,7 @@ pub(crate) struct Config {
     /// Looking for pushes that no hook told of.
     pub(crate) reconcile: Reconcile,
     /// What to do about a language version that isn't there. Default `exact`.
+    #[serde(serialize_with = "versions_name")]
     pub(crate) versions: Versions,
     /// Repositories that are registered at start. Default none.
     pub(crate) repositories: Vec<RepositoryEntry>,
@@ -148,16 +149,6 @@ pub(crate) struct Reconcile {
     pub(crate) limit: usize,
 }
 
-/// What to do about a language version that isn't there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Versions {
-    /// The job ends as errored.
-    Exact,
-    /// The nearest one is used, and named in the log.
-    Nearest,
-}
-
 /// A repository registered at start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RepositoryEntry {
@@ -210,6 +201,13 @@ fn as_text<S: Serializer>(text: &impl fmt::Display, serializer: S) -> Result<S::
 
 fn as_texts<S: Serializer>(texts: &[Slug], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(texts.iter().map(Slug::as_str))
+}
+
+fn versions_name<S: Serializer>(versions: &Versions, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match versions {
+        Versions::Exact => "exact",
+        Versions::Nearest => "nearest",
+    })
 }
 
 fn visibility_name<S: Serializer>(

@@ -6,6 +6,7 @@ mod demo;
 mod hands;
 mod host;
 mod intake;
+mod marks;
 mod run;
 mod runner;
 mod scratch;

@@ -40,6 +40,8 @@ pub struct Blueprint {
     pub fast_finish: bool,
     /// Messages about the file.
     pub messages: Vec<Message>,
+    /// The files it was read from, the repository's own first: `OWNER/NAME:PATH@COMMIT`.
+    pub sources: Vec<String>,
 }
 
 /// One row of the matrix.
@@ -190,6 +192,7 @@ fn build(request: &Request, linted: Linted, data: &Map) -> Result<Blueprint, Str
         jobs,
         fast_finish,
         messages,
+        sources: Vec::new(),
     })
 }
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::decide::{Blueprint, Decision};
 use crate::model::{
     Build, BuildId, Commit, CommitId, Event, Job, JobId, JobNumber, RefName, RepoId, Request,
-    RequestId, RequestState, State, Time, Verdict,
+    RequestId, RequestState, State, Substitute, Time, Verdict,
 };
 
 /// The highest numbers given out so far; the engine goes on from them and never gives one out twice.
@@ -138,6 +138,8 @@ pub enum Input {
     Unread(RequestId, String),
     /// A job's sandbox runs the job's script.
     Started(JobId, u32),
+    /// A job runs under another version than it asked for.
+    Substituted(JobId, u32, Substitute),
     /// A job's run is over, its sandbox gone.
     Finished(JobId, u32, Verdict),
     /// A person cancels.
@@ -316,6 +318,9 @@ impl Engine {
             }
             Input::Unread(id, reason) => self.unread(now, id, reason, &mut out),
             Input::Started(job, attempt) => self.started(now, job, attempt, &mut out),
+            Input::Substituted(job, attempt, substitute) => {
+                self.substituted(job, attempt, substitute, &mut out)
+            }
             Input::Finished(job, attempt, verdict) => {
                 self.finished(now, job, attempt, &verdict, &mut out)
             }
@@ -442,6 +447,7 @@ impl Engine {
                 finished_at: None,
                 restarted: None,
                 reason: None,
+                substitutes: Vec::new(),
             });
         }
         let build = Build {
@@ -455,6 +461,7 @@ impl Engine {
             commit,
             config: plan.config,
             messages: plan.messages,
+            sources: plan.sources,
             stages: plan.stages,
             fast_finish: plan.fast_finish,
             jobs: jobs.iter().map(|job| job.id).collect(),
@@ -485,6 +492,7 @@ impl Engine {
                 continue;
             };
             let job = &mut active.jobs[place];
+            job.substitutes.clear();
             job.state = State::Received;
             job.attempt += 1;
             let held = Held {
@@ -523,6 +531,20 @@ impl Engine {
         out.save(Record::Job(job.clone()));
         let build = active.build.id;
         self.settle(now, build, out);
+    }
+
+    fn substituted(&mut self, id: JobId, attempt: u32, substitute: Substitute, out: &mut Out) {
+        let is_held = |held: &Held| held.attempt == attempt && !held.killed;
+        if !self.held.get(&id).is_some_and(is_held) {
+            return;
+        }
+        if let Some((active, place)) = find(&self.home, &mut self.active, id) {
+            let job = &mut active.jobs[place];
+            if !job.substitutes.contains(&substitute) {
+                job.substitutes.push(substitute);
+                out.save(Record::Job(job.clone()));
+            }
+        }
     }
 
     fn finished(&mut self, now: Time, id: JobId, attempt: u32, verdict: &Verdict, out: &mut Out) {

@@ -494,6 +494,8 @@ pub struct Build {
     pub config: Map,
     /// Messages about the configuration.
     pub messages: Vec<Message>,
+    /// The files that the configuration was read from, the repository's own first: `OWNER/NAME:PATH@COMMIT`.
+    pub sources: Vec<String>,
     /// Names of the stages in order; empty when the build has none.
     pub stages: Vec<String>,
     /// Whether the build is finished as soon as its required jobs are.
@@ -543,6 +545,19 @@ pub struct Job {
     pub restarted: Option<(Time, String)>,
     /// Why it ended as it did, where the log alone doesn't say.
     pub reason: Option<String>,
+    /// Versions that ran in the place of those asked for (`versions: nearest`).
+    pub substitutes: Vec<Substitute>,
+}
+
+/// A version of a language that ran in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Substitute {
+    /// The language or tool: `Python`.
+    pub name: String,
+    /// The version asked for.
+    pub asked: String,
+    /// The version that ran.
+    pub used: String,
 }
 
 /// How one run of a job ended, as the engine is told.

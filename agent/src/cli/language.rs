@@ -137,6 +137,7 @@ pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
         dist: None,
         arch: arch(),
         env: &[],
+        versions: assay_plan::Versions::Exact,
     });
     if screen.json {
         let env: Map = plan

@@ -35,6 +35,8 @@ struct JobPage {
     started: Option<Moment>,
     took: Option<String>,
     reason: Option<String>,
+    /// Versions that ran in the place of those asked for, in words.
+    substitutes: Vec<String>,
     restarted: Option<(Moment, String)>,
     may_cancel: bool,
     may_restart: bool,
@@ -89,6 +91,11 @@ pub(super) fn show(cx: &Cx<'_>, slug: &str, id: JobId) -> Result<Reply, Fail> {
         started: job.started_at.map(|time| Moment::of(time, cx.now)),
         took: format::elapsed(job.started_at, end, cx.now),
         reason: job.reason.clone(),
+        substitutes: job
+            .substitutes
+            .iter()
+            .map(|one| format!("{} {} instead of {}", one.name, one.used, one.asked))
+            .collect(),
         restarted: job
             .restarted
             .as_ref()

@@ -143,6 +143,17 @@ pub(super) struct JobEntity {
     allow_failure: bool,
     tags: Option<String>,
     annotation_ids: Vec<u64>,
+    /// Not Travis': versions that ran in the place of those asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    substitutes: Vec<SubstituteEntity>,
+}
+
+/// A version that ran in the place of another.
+#[derive(Debug, Serialize)]
+struct SubstituteEntity {
+    name: String,
+    asked: String,
+    used: String,
 }
 
 impl JobEntity {
@@ -179,6 +190,15 @@ impl JobEntity {
             allow_failure: job.allow_failure,
             tags: None,
             annotation_ids: Vec::new(),
+            substitutes: job
+                .substitutes
+                .iter()
+                .map(|one| SubstituteEntity {
+                    name: one.name.clone(),
+                    asked: one.asked.clone(),
+                    used: one.used.clone(),
+                })
+                .collect(),
         }
     }
 }

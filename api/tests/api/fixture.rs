@@ -255,6 +255,7 @@ fn build(id: u64, repo: u64, number: u64, state: State, jobs: &[u64]) -> Build {
         ),
         messages: Vec::new(),
         stages: Vec::new(),
+        sources: Vec::new(),
         fast_finish: false,
         jobs: jobs.iter().map(|id| JobId(*id)).collect(),
         state,
@@ -286,6 +287,7 @@ fn job(id: u64, of: &Build, place: u32, state: State) -> Job {
         finished_at: state.is_final().then(|| at(12)),
         restarted: None,
         reason: None,
+        substitutes: Vec::new(),
     }
 }
 

@@ -46,6 +46,7 @@ fn blueprint(stages: usize, rows: &[(u32, bool)], fast_finish: bool) -> Decision
         jobs: jobs.collect(),
         fast_finish,
         messages: Vec::new(),
+        sources: Vec::new(),
     }))
 }
 

@@ -48,6 +48,7 @@ travis_terminate() {
     # shellcheck disable=SC2046
     kill -9 $(jobs -p) 2>/dev/null
   fi
+  [[ -z ${_travis_service_pids:-} ]] || kill -9 "${_travis_service_pids[@]}" 2>/dev/null
   exit "${1:-0}"
 }
 

@@ -29,6 +29,7 @@ pub(super) fn write(shell: &mut Shell, config: &Map) {
     }
     write_phase(shell, config, &phase("script", IGNORED));
     write_phase(shell, config, &phase("before_cache", IGNORED));
+    super::prepare::write_workspace(shell, config);
     let has_deploy = config
         .get("deploy")
         .is_some_and(|deploy| !deploy.is_empty());

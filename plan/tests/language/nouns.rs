@@ -72,6 +72,7 @@ pub(crate) fn build() -> Build {
         commit: commit("Mend the widget"),
         config: Map::new(),
         messages: Vec::new(),
+        sources: Vec::new(),
         stages: vec!["test".to_owned()],
         fast_finish: false,
         jobs: vec![JobId(11)],
@@ -100,6 +101,7 @@ pub(crate) fn job(config: Map) -> Job {
         finished_at: None,
         restarted: None,
         reason: None,
+        substitutes: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stored forms of a build and of a job.
 
-use assay_plan::{Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Time};
+use assay_plan::{Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Substitute, Time};
 use serde::{Deserialize, Serialize};
 
 use super::request::{CommitForm, MessageForm, id_read, id_text, kind_read};
@@ -21,6 +21,8 @@ pub(super) struct BuildForm {
     config: Map,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     messages: Vec<MessageForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stages: Vec<String>,
     fast_finish: bool,
@@ -56,6 +58,9 @@ pub(super) struct JobForm {
     restarted: Option<(i64, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Name, version asked for, version used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    substitutes: Vec<(String, String, String)>,
 }
 
 fn millis(time: Option<Time>) -> Option<i64> {
@@ -75,6 +80,7 @@ impl From<&Build> for BuildForm {
             commit: (&live.commit).into(),
             config: live.config.clone(),
             messages: live.messages.iter().map(Into::into).collect(),
+            sources: live.sources.clone(),
             stages: live.stages.clone(),
             fast_finish: live.fast_finish,
             jobs: live.jobs.iter().map(|id| id.0).collect(),
@@ -105,6 +111,7 @@ impl TryFrom<BuildForm> for Build {
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
+            sources: form.sources,
             stages: form.stages,
             fast_finish: form.fast_finish,
             jobs: form.jobs.into_iter().map(JobId).collect(),
@@ -137,6 +144,11 @@ impl From<&Job> for JobForm {
                 .as_ref()
                 .map(|(time, who)| (time.0, who.clone())),
             reason: live.reason.clone(),
+            substitutes: live
+                .substitutes
+                .iter()
+                .map(|one| (one.name.clone(), one.asked.clone(), one.used.clone()))
+                .collect(),
         }
     }
 }
@@ -164,6 +176,11 @@ impl TryFrom<JobForm> for Job {
             finished_at: form.finished_at.map(Time),
             restarted: form.restarted.map(|(time, who)| (Time(time), who)),
             reason: form.reason,
+            substitutes: form
+                .substitutes
+                .into_iter()
+                .map(|(name, asked, used)| Substitute { name, asked, used })
+                .collect(),
         })
     }
 }

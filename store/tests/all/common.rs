@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use assay_plan::{
     Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId,
-    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Value, Visibility,
+    Repository, Request, RequestId, RequestState, Slug, Source, State, Substitute, Time, Value,
+    Visibility,
 };
 
 /// A repository record.
@@ -103,6 +104,7 @@ pub(crate) fn build(
         config: config(),
         messages: Vec::new(),
         stages: vec!["test".to_owned()],
+        sources: vec!["acme/widget:.travis.yml@main".to_owned()],
         fast_finish: false,
         jobs: vec![JobId(id_number * 10)],
         state,
@@ -131,6 +133,11 @@ pub(crate) fn build(
         finished_at: None,
         restarted: Some((Time(9), "eve".to_owned())),
         reason: Some("why".to_owned()),
+        substitutes: vec![Substitute {
+            name: "Python".to_owned(),
+            asked: "3.8".to_owned(),
+            used: "3.9".to_owned(),
+        }],
     };
     (build, job)
 }

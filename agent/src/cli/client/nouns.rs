@@ -21,6 +21,14 @@ pub(crate) struct Build {
     pub(crate) duration: Option<i64>,
 }
 
+/// A version that ran in the place of another.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Substitute {
+    pub(crate) name: String,
+    pub(crate) asked: String,
+    pub(crate) used: String,
+}
+
 /// A job.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Job {
@@ -33,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) finished_at: Option<String>,
     #[serde(default)]
     pub(crate) allow_failure: bool,
+    #[serde(default)]
+    pub(crate) substitutes: Vec<Substitute>,
     #[serde(default)]
     pub(crate) config: Map,
 }

@@ -88,6 +88,7 @@ pub(super) fn made_up(data: &Map, config: Map) -> Result<(Repository, Build), Fa
         },
         config,
         messages: Vec::new(),
+        sources: Vec::new(),
         stages: Vec::new(),
         fast_finish: false,
         jobs: vec![JobId(1)],
@@ -122,6 +123,7 @@ pub(super) fn made_up_job(build: &Build, place: u32, config: Map) -> Job {
         finished_at: None,
         restarted: None,
         reason: None,
+        substitutes: Vec::new(),
     }
 }
 

@@ -160,7 +160,7 @@ pub(crate) struct RepositoryEntry {
     /// `public` or `private`. Default `private`.
     #[serde(serialize_with = "visibility_name")]
     pub(crate) visibility: Visibility,
-    /// Repositories of the same owner that may use this one as a submodule. Default none.
+    /// Repositories of the same owner that may use this one as a submodule and import files of it. Default none.
     #[serde(serialize_with = "as_texts")]
     pub(crate) share: Vec<Slug>,
 }

@@ -5,6 +5,7 @@ mod core;
 mod demo;
 mod hands;
 mod host;
+mod imports;
 mod intake;
 mod marks;
 mod run;

@@ -25,4 +25,7 @@ pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, Versions, plan_job};
 pub use message::{Level, Message};
 pub use model::*;
 pub use value::{Map, Value};
-pub use yml::{Expansion, Linted, ReadError, expand, lint};
+pub use yml::{
+    ConfigRef, Expansion, ImportError, Imported, Imports, Linted, MAX_IMPORTS, ReadError, Reading,
+    Resolved, expand, lint, resolve,
+};

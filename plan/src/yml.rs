@@ -1,6 +1,7 @@
 //! The `.travis.yml` language: bytes to tree, tree to normalised configuration, configuration to matrix.
 
 mod change;
+mod import;
 mod matrix;
 mod node;
 mod read;
@@ -13,6 +14,7 @@ mod spelling;
 mod text;
 mod validate;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
 use self::node::{Fields, Node};
@@ -20,6 +22,9 @@ use self::report::{At, Report};
 use crate::message::{Level, Message};
 use crate::value::{Map, Value};
 
+pub use self::import::{
+    ConfigRef, ImportError, Imported, Imports, MAX_IMPORTS, Reading, Resolved, resolve,
+};
 pub use self::matrix::expand;
 
 /// Why a file cannot be used at all.
@@ -62,6 +67,19 @@ pub struct Expansion {
 /// # Errors
 /// If the bytes are no YAML, or their top level is no map. Everything else is a message.
 pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
+    Ok(normalise(read_file(bytes)?))
+}
+
+/// A file as it was read.
+struct File<'t> {
+    fields: Fields,
+    /// Keys that hold an anchor.
+    anchors: Vec<String>,
+    text: Cow<'t, str>,
+    dropped: Option<(usize, u32)>,
+}
+
+fn read_file(bytes: &[u8]) -> Result<File<'_>, ReadError> {
     let text::Tidied { text, dropped } = text::tidy(bytes);
     let document = read::read(&text)?;
     let fields = match document.root {
@@ -69,13 +87,28 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
         Node::Null | Node::Bool(false) => Fields::default(),
         other => return Err(ReadError::NotAMap(describe(&other))),
     };
+    Ok(File {
+        fields,
+        anchors: document.anchors,
+        text,
+        dropped,
+    })
+}
+
+fn normalise(file: File<'_>) -> Linted {
+    let File {
+        fields,
+        anchors,
+        text,
+        dropped,
+    } = file;
     let report = Report::default();
     let at = At::root(&report);
     let root = Node::Map(fields);
     say_duplicates(&at, &root);
     let root = change::change(&schema::ROOT, &at, root);
     let context = validate::Context {
-        anchors: &document.anchors,
+        anchors: &anchors,
         created: RefCell::default(),
         tried: Cell::new(0),
     };
@@ -94,7 +127,7 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
     config.remove("merge_mode");
     let mut messages = report.into_messages(&text);
     messages.extend(dropped.map(|(count, line)| say_dropped(count, line)));
-    Ok(Linted { config, messages })
+    Linted { config, messages }
 }
 
 fn say_dropped(count: usize, line: u32) -> Message {

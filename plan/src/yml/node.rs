@@ -1,5 +1,6 @@
 //! The tree between reading and the finished configuration: values whose keys remember where they stood in the file.
 
+use super::import::Mode;
 use crate::value::{Map, Value};
 
 /// A map key and where its text begins in the file.
@@ -10,6 +11,8 @@ pub(super) struct Key {
     pub(super) mark: u32,
     /// What the author wrote, if a repair changed it.
     old: Option<String>,
+    /// How an imported value is merged with this key's, if a tag says so.
+    pub(super) mode: Option<Mode>,
 }
 
 impl Key {
@@ -19,6 +22,7 @@ impl Key {
             text: text.to_owned(),
             mark,
             old: None,
+            mode: None,
         }
     }
 
@@ -38,6 +42,7 @@ impl Key {
             text: text.to_owned(),
             mark: self.mark,
             old: Some(self.text.clone()),
+            mode: self.mode,
         }
     }
 }
@@ -147,6 +152,23 @@ impl Fields {
     }
 }
 
+impl Fields {
+    /// Values in it, itself included.
+    pub(super) fn count(&self) -> usize {
+        self.entries
+            .iter()
+            .fold(1, |count, (_, node)| count + node.count())
+    }
+
+    /// Forgets where keys stood: in a file that is not the one messages are about.
+    pub(super) fn unmark(&mut self) {
+        for (key, node) in &mut self.entries {
+            key.mark = 0;
+            node.unmark();
+        }
+    }
+}
+
 impl IntoIterator for Fields {
     type Item = (Key, Node);
     type IntoIter = std::vec::IntoIter<(Key, Node)>;
@@ -248,6 +270,22 @@ impl Node {
             Node::Null => true,
             Node::Map(fields) => fields.is_empty(),
             _ => false,
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Node::Seq(items) => items.iter().fold(1, |count, item| count + item.count()),
+            Node::Map(fields) => fields.count(),
+            _ => 1,
+        }
+    }
+
+    fn unmark(&mut self) {
+        match self {
+            Node::Seq(items) => items.iter_mut().for_each(Node::unmark),
+            Node::Map(fields) => fields.unmark(),
+            _ => {}
         }
     }
 

@@ -14,6 +14,7 @@ use serde::de::{
 use serde_yaml::Deserializer;
 
 use super::ReadError;
+use super::import::Mode;
 use super::node::{Fields, Key, Node};
 use super::scalar;
 
@@ -134,6 +135,8 @@ struct Pass<'t> {
     /// `0o14` is a number to serde_yaml and text to Travis.
     odd_octals: bool,
     anchors: RefCell<Vec<String>>,
+    /// What the tag of the value just read says of merging.
+    mode: Cell<Option<Mode>>,
 }
 
 impl<'t> Pass<'t> {
@@ -147,6 +150,7 @@ impl<'t> Pass<'t> {
             has_anchors: text.contains('&'),
             odd_octals: text.contains("0o"),
             anchors: RefCell::default(),
+            mode: Cell::new(None),
         }
     }
 
@@ -311,13 +315,15 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         while let Some(item) = items.next_element_seed(Seed { pass: self.pass })? {
             seq.push(item);
         }
+        self.pass.mode.set(None);
         Ok(Node::Seq(seq))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
         let mut builder = MapBuilder::default();
-        while let Some(key) = entries.next_key_seed(KeySeed { pass: self.pass })? {
+        while let Some(mut key) = entries.next_key_seed(KeySeed { pass: self.pass })? {
             let value = entries.next_value_seed(Seed { pass: self.pass })?;
+            key.key.mode = self.pass.mode.take();
             builder.add(key, value);
         }
         Ok(Node::Map(builder.finish()))
@@ -329,6 +335,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         if tag.starts_with("!ruby/") && matches!(node, Node::Map(_) | Node::Seq(_)) {
             return Err(A::Error::custom(format_args!("tag {tag} is not allowed")));
         }
+        self.pass.mode.set(Mode::from_tag(&tag));
         Ok(node)
     }
 }

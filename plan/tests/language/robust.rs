@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use assay_plan::{ConfigFile, Decision, EventKind, Map, decide, eval_condition, expand, lint};
+use assay_plan::{
+    ConfigFile, Decision, EventKind, Imported, Imports, Map, Reading, decide, eval_condition,
+    expand, lint,
+};
 use proptest::prelude::*;
 
 use crate::nouns;
@@ -13,14 +16,32 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn try_out(bytes: &[u8]) {
     let start = Instant::now();
     let request = nouns::request(EventKind::Push, "refs/heads/main");
-    let decision = decide(
-        &nouns::repository(),
-        &request,
-        &nouns::commit("x"),
-        ConfigFile::Bytes(bytes),
-    );
-    if let Decision::Accept(blueprint) = decision {
-        assert!(!blueprint.jobs.is_empty() && blueprint.jobs.len() <= assay_plan::MAX_JOBS);
+    // Whatever is imported is the file itself.
+    let mut imports = Imports::new();
+    loop {
+        let step = decide(
+            &nouns::repository(),
+            &request,
+            &nouns::commit("x"),
+            ConfigFile::Bytes(bytes),
+            &imports,
+        );
+        let decision = match step {
+            Reading::Done(decision) => decision,
+            Reading::Needs(wanted) => {
+                assert!(imports.len() <= assay_plan::MAX_IMPORTS);
+                let found = Imported::File {
+                    bytes: bytes.to_vec(),
+                    commit: None,
+                };
+                imports.insert(wanted, found);
+                continue;
+            }
+        };
+        if let Decision::Accept(blueprint) = decision {
+            assert!(!blueprint.jobs.is_empty() && blueprint.jobs.len() <= assay_plan::MAX_JOBS);
+        }
+        break;
     }
     if let Ok(linted) = lint(bytes) {
         expand(&linted.config, &Map::new());

@@ -213,6 +213,11 @@ pub(crate) struct Expand {
     /// The file; - for standard input
     #[arg(default_value = ".travis.yml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Follow import: too, and list the files that were read
+    ///
+    /// Files of the same repository are read from the folder of FILE. Those of other repositories only the daemon can read.
+    #[arg(long)]
+    pub(crate) sources: bool,
     /// The event.
     #[command(flatten)]
     pub(crate) event: EventArgs,
@@ -224,6 +229,9 @@ pub(crate) struct Script {
     /// The file; - for standard input
     #[arg(default_value = ".travis.yml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Follow import: too, in the folder of FILE
+    #[arg(long)]
+    pub(crate) sources: bool,
     /// The job, counted from 1 as assay-expand(1) lists them
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) job: u32,

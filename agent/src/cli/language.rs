@@ -1,6 +1,7 @@
 //! `assay lint`, `expand` and `script`: the language of `.travis.yml`, without a daemon.
 
 mod event;
+mod sources;
 mod words;
 
 use std::io::Read;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::event::{event_data, made_up, made_up_job};
+use self::sources::{Sourced, sourced};
 use self::words::{messages_json, messages_table};
 use super::args;
 use super::client::job_details;
@@ -67,12 +69,16 @@ struct Expanded<'a> {
     stages: &'a [Map],
     jobs: &'a [Map],
     messages: &'a [serde_json::Value],
+    /// With `--sources`: the files that were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<&'a [String]>,
 }
 
 /// `assay expand`
 pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
-    let linted = normalised(&args.file)?;
-    let expansion = assay_plan::expand(&linted.config, &event_data(&args.event)?);
+    let data = event_data(&args.event)?;
+    let Sourced { linted, sources } = sourced(&args.file, args.sources, &data)?;
+    let expansion = assay_plan::expand(&linted.config, &data);
     let mut messages = linted.messages;
     messages.extend(expansion.messages);
     if expansion.truncated {
@@ -84,6 +90,7 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
             stages: &expansion.stages,
             jobs: &expansion.jobs,
             messages: &messages_json(&messages),
+            sources: args.sources.then_some(&sources),
         })?;
         return Ok(Exit::Ok);
     }
@@ -108,13 +115,21 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
         screen.say(&describe(message));
     }
     screen.table(&table)?;
+    if args.sources {
+        let mut table = Table::new(&["SOURCE"]);
+        for source in &sources {
+            table.row(vec![source.as_str().into()]);
+        }
+        screen.line("")?;
+        screen.table(&table)?;
+    }
     Ok(Exit::Ok)
 }
 
 /// `assay script`
 pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
-    let linted = normalised(&args.file)?;
     let data = event_data(&args.event)?;
+    let Sourced { linted, .. } = sourced(&args.file, args.sources, &data)?;
     let expansion = assay_plan::expand(&linted.config, &data);
     let place = usize::try_from(args.job).unwrap_or(usize::MAX);
     let Some(config) = place
@@ -176,12 +191,6 @@ fn arch() -> &'static str {
         "powerpc64" => "ppc64le",
         other => other,
     }
-}
-
-fn normalised(file: &Path) -> Result<assay_plan::Linted, Failure> {
-    assay_plan::lint(&read(file)?).map_err(|error| {
-        Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(&error)
-    })
 }
 
 fn shown(file: &Path) -> String {

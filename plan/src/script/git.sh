@@ -12,7 +12,7 @@ _travis_git_core() {
   [[ $1 == autocrlf && $2 != true ]] || [[ $1 == symlinks && $2 != false ]] && return
   if git diff-files --quiet; then
     git ls-files -z | xargs -0 rm -f -- 2>/dev/null
-    git checkout-index -q -f -a
+    git checkout-index -q -f -a -u
   else
     _travis_say "$ANSI_YELLOW" "git.$1 is not applied to the files: some of them differ from the commit."
   fi

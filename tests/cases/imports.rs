@@ -10,7 +10,7 @@ fn id_of(server: &Server, slug: &str) -> String {
     list.iter()
         .find(|repo| repo["slug"] == slug)
         .map(|repo| repo["id"].to_string())
-        .unwrap()
+        .expect("the repository")
 }
 
 fn patch(server: &Server, slug: &str, body: &str) {
@@ -56,16 +56,19 @@ fn a_private_stranger_is_refused_and_nothing_of_it_is_fetched() {
     for text in ["more", "prepared", "from the library", "own"] {
         assert!(log.contains(text), "{text}: {log}");
     }
-    let build = server.newest_build("team/app")["build"]["id"].to_string();
-    let page = server
-        .ask("GET", &format!("/team/app/builds/{build}"), "")
-        .body;
+    let build = &server.newest_build("team/app")["build"];
+    let auth = format!("token {}", server.token);
+    let path = format!("/team/app/builds/{}", build["id"]);
+    let headers = [("Authorization", auth.as_str()), ("Accept", "text/html")];
+    let page = server.raw("GET", &path, &headers).body;
     for source in [
         "team/app:.travis.yml@",
         "team/library:ci/shared.yml@",
         "team/library:ci/more.yml@",
     ] {
         assert!(page.contains(source), "{source}: {page}");
+        let listed = build["sources"].to_string();
+        assert!(listed.contains(source), "{source}: {listed}");
     }
 
     app.commit(

@@ -59,6 +59,9 @@ pub(super) struct BuildEntity {
     finished_at: Option<String>,
     duration: Option<i64>,
     job_ids: Vec<u64>,
+    /// Not Travis': the files of the configuration, when it was not read from one alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<String>,
 }
 
 impl BuildEntity {
@@ -82,8 +85,14 @@ impl BuildEntity {
             finished_at: text_of(build.finished_at),
             duration: jobs_duration(build, jobs),
             job_ids: build.jobs.iter().map(|id| id.0).collect(),
+            sources: several(&build.sources).to_vec(),
         }
     }
+}
+
+/// The sources of a build whose configuration has more than one.
+fn several(sources: &[String]) -> &[String] {
+    if sources.len() > 1 { sources } else { &[] }
 }
 
 /// `branch`, `branches[]`: a build in fewer keys.

@@ -175,7 +175,7 @@ impl Walk<'_> {
                     at: commit
                         .as_ref()
                         .map(ToString::to_string)
-                        .or(wanted.at.clone()),
+                        .or_else(|| wanted.at.clone()),
                     ..wanted.clone()
                 },
             ),

@@ -90,6 +90,8 @@ _travis_choose() {
   for i in "${!_travis_versions[@]}"; do
     if [[ $moving == *" $wanted "* ]]; then
       [[ ${_travis_versions[i]} != *-[a-z]* ]] || continue
+      # What lasts has an even number (Node.js).
+      [[ $wanted != lts* || ${_travis_versions[i]%%.*} =~ [02468]$ ]] || continue
     else
       _travis_fits "$wanted" "${_travis_versions[i]}" || continue
     fi
@@ -145,6 +147,7 @@ _travis_any() {
   if command -v "$2" >/dev/null; then
     _travis_probe "$3"
     printf 'No version of %s is asked for; using %s.\n' "$1" "${TRAVIS_FOUND:-what is there}"
+    [[ -z ${_travis_variable:-} || -z $TRAVIS_FOUND ]] || export "$_travis_variable=$TRAVIS_FOUND"
   else
     _travis_say "$ANSI_YELLOW" "$1 is not installed on this machine; going on without it."
   fi

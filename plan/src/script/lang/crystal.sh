@@ -1,5 +1,5 @@
 _travis_setup() {
-  _travis_plain Crystal "$_travis_crystal" crystal 'crystal --version' 'stable latest unstable nightly'
+  _travis_plain Crystal "$_travis_crystal" crystal 'crystal --version' 'stable latest'
 }
 
 _travis_default_install() {

@@ -9,7 +9,7 @@ _travis_setup() {
   '' | none) ;;
   *)
     _travis_versions=() _travis_places=() _travis_variable=
-    _travis_plain Mono "$_travis_mono" mono 'mono --version' 'latest nightly weekly alpha beta'
+    _travis_plain Mono "$_travis_mono" mono 'mono --version' latest
     ;;
   esac
 }

@@ -10,7 +10,7 @@ _travis_setup() {
   for dir in "$HOME"/dlang/"$name"-*; do
     [[ ! -f $dir/activate ]] || _travis_offer "${dir##*/"$name"-}" "$dir"
   done
-  _travis_plain "$name" "$wanted" "$DC" "$DC --version" 'latest beta nightly'
+  _travis_plain "$name" "$wanted" "$DC" "$DC --version" latest
   if [[ -n $wanted && -n $TRAVIS_PLACE ]]; then
     # shellcheck source=/dev/null
     source "$TRAVIS_PLACE/activate"

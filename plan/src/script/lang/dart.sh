@@ -1,5 +1,5 @@
 _travis_setup() {
-  _travis_plain Dart "$_travis_dart" dart 'dart --version' 'stable dev beta'
+  _travis_plain Dart "$_travis_dart" dart 'dart --version' stable
 }
 
 # `pub` was a program of its own once.

@@ -1,6 +1,6 @@
 _travis_setup() {
   [[ -z $_travis_otp_release ]] || _travis_use_otp
-  _travis_kept Elixir "$_travis_elixir" elixir 'elixir --short-version' 'main master' "$HOME"/.kiex/elixirs/elixir-* "$HOME"/.asdf/installs/elixir/*
+  _travis_kept Elixir "$_travis_elixir" elixir 'elixir --short-version' '' "$HOME"/.kiex/elixirs/elixir-* "$HOME"/.asdf/installs/elixir/*
 }
 
 _travis_default_install() {

@@ -14,7 +14,7 @@ _travis_setup() {
         _travis_probe 'go env GOVERSION'
         _travis_offer "$TRAVIS_FOUND" ''
       fi
-      _travis_choose Go "$wanted" 'stable oldstable master tip'
+      _travis_choose Go "$wanted" stable
       [[ -z $TRAVIS_PLACE ]] || export GOROOT=$TRAVIS_PLACE PATH=$TRAVIS_PLACE/bin:$PATH
     fi
   else

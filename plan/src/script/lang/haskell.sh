@@ -6,7 +6,7 @@ _travis_setup() {
       [[ ${program##*/} =~ ^ghc-([0-9.]+)$ ]] && _travis_offer "${BASH_REMATCH[1]}" "$program"
     done < <(_travis_programs 'ghc-[0-9]*')
   fi
-  _travis_plain GHC "$_travis_ghc" ghc 'ghc --numeric-version' 'head latest'
+  _travis_plain GHC "$_travis_ghc" ghc 'ghc --numeric-version' latest
   case ${TRAVIS_PLACE:-} in
   '') ;;
   */ghc-[0-9]*)
@@ -18,7 +18,7 @@ _travis_setup() {
   esac
   [[ -n $_travis_cabal ]] || return 0
   _travis_versions=() _travis_places=() _travis_variable=
-  _travis_kept cabal "$_travis_cabal" cabal 'cabal --numeric-version' 'head latest' /opt/cabal/*
+  _travis_kept cabal "$_travis_cabal" cabal 'cabal --numeric-version' latest /opt/cabal/*
 }
 
 _travis_default_install() {

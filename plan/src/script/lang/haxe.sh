@@ -1,8 +1,8 @@
 _travis_setup() {
-  _travis_kept Haxe "$_travis_haxe" haxe 'haxe --version' 'stable development'
+  _travis_kept Haxe "$_travis_haxe" haxe 'haxe --version' stable
   [[ -n $_travis_neko ]] || return 0
   _travis_versions=() _travis_places=() _travis_variable=
-  _travis_plain Neko "$_travis_neko" neko 'neko -version' 'stable development'
+  _travis_plain Neko "$_travis_neko" neko 'neko -version' stable
 }
 
 _travis_default_install() {

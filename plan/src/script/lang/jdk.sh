@@ -2,11 +2,11 @@
 _travis_use_jdk() {
   local wanted=$1 number dir
   number=${wanted##*jdk}
+  local _travis_versions=() _travis_places=() _travis_variable=TRAVIS_JDK_VERSION
   if [[ -z $wanted || $wanted == default ]]; then
     _travis_any Java java 'java -version'
     return
   fi
-  local _travis_versions=() _travis_places=() _travis_variable=TRAVIS_JDK_VERSION
   for dir in "$HOME"/.sdkman/candidates/java/* "$HOME"/openjdk* /usr/lib/jvm/* /usr/local/lib/jvm/* /opt/java/*; do
     [[ -x $dir/bin/java && ! -L $dir ]] || continue
     _travis_probe "$dir/bin/java -version"
@@ -16,7 +16,7 @@ _travis_use_jdk() {
     _travis_probe 'java -version'
     _travis_offer "${TRAVIS_FOUND#1.}" ''
   fi
-  _travis_choose Java "$number" '-ea ea latest'
+  _travis_choose Java "$number" latest
   [[ -z $TRAVIS_PLACE ]] || export JAVA_HOME=$TRAVIS_PLACE PATH=$TRAVIS_PLACE/bin:$PATH
 }
 

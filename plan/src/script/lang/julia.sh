@@ -1,5 +1,5 @@
 _travis_setup() {
-  _travis_kept Julia "$_travis_julia" julia 'julia --version' 'nightly release lts' "$HOME"/julia* "$HOME"/.julia/juliaup/julia-* /opt/julia*
+  _travis_kept Julia "$_travis_julia" julia 'julia --version' release "$HOME"/julia* "$HOME"/.julia/juliaup/julia-* /opt/julia*
 }
 
 _travis_default_script() {

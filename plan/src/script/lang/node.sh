@@ -17,7 +17,7 @@ _travis_use_node() {
     _travis_probe "$dir/bin/node --version"
     _travis_offer "$TRAVIS_FOUND" "$dir"
   done
-  _travis_kept Node.js "$wanted" node 'node --version' 'node stable latest current lts/* lts --lts'
+  _travis_kept Node.js "$wanted" node 'node --version' 'node stable latest current lts/*'
 }
 
 _travis_npm_install() {

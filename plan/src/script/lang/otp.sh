@@ -8,7 +8,7 @@ _travis_use_otp() {
   for dir in "$HOME"/otp/*; do
     [[ ! -f $dir/activate ]] || _travis_offer "${dir##*/}" "$dir"
   done
-  _travis_plain Erlang "$wanted" erl _travis_otp_version master
+  _travis_plain Erlang "$wanted" erl _travis_otp_version
   if [[ -n $TRAVIS_PLACE ]]; then
     # shellcheck source=/dev/null
     source "$TRAVIS_PLACE/activate"

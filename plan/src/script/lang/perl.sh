@@ -5,7 +5,7 @@ _travis_setup() {
     name=${dir##*/}
     [[ ! -x $dir/bin/perl ]] || _travis_offer "${name#perl-}" "$dir"
   done
-  _travis_kept Perl "$wanted" perl "perl -e 'printf q(%vd), \$^V'" 'stable'
+  _travis_kept Perl "$wanted" perl "perl -e 'printf q(%vd), \$^V'" stable
 }
 
 _travis_default_install() {

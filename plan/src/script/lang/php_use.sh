@@ -8,7 +8,7 @@ _travis_use_php() {
       _travis_offer "$TRAVIS_FOUND" "$program"
     done < <(_travis_programs 'php[0-9]*')
   fi
-  _travis_plain PHP "$wanted" php "php -r 'echo PHP_VERSION;'" 'nightly master'
+  _travis_plain PHP "$wanted" php "php -r 'echo PHP_VERSION;'"
   case ${TRAVIS_PLACE:-} in
   '') ;;
   */php[0-9]*)

@@ -22,7 +22,7 @@ _travis_setup() {
     [[ ${program##*/} != pypy* ]] || TRAVIS_FOUND=${program##*/}
     _travis_offer "$TRAVIS_FOUND" "$program"
   done < <(_travis_programs 'py[tp][hy]*')
-  _travis_choose Python "${wanted%-dev}" 'nightly'
+  _travis_choose Python "$wanted"
   dir=$HOME/virtualenv/python$TRAVIS_FOUND
   if "$TRAVIS_PLACE" -c 'import ensurepip, venv' 2>/dev/null; then
     travis_cmd "$TRAVIS_PLACE -m venv ${site:+--system-site-packages} $dir" --echo --timing --assert

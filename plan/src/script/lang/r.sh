@@ -1,5 +1,5 @@
 _travis_setup() {
-  _travis_kept R "$_travis_r" R 'R --version' 'release devel oldrel bioc-release bioc-devel' /opt/R/*
+  _travis_kept R "$_travis_r" R 'R --version' 'release bioc-release' /opt/R/*
   export _R_CHECK_CRAN_INCOMING_=${_R_CHECK_CRAN_INCOMING_-false} NOT_CRAN=${NOT_CRAN-true} R_PROFILE=$HOME/.Rprofile.site
   local mirror=${_travis_cran:-https://cloud.r-project.org}
   mirror=${mirror//\\/}

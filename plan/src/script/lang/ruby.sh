@@ -21,7 +21,7 @@ _travis_use_ruby() {
     _travis_probe 'ruby --version'
     _travis_offer "$TRAVIS_FOUND" ''
   fi
-  _travis_choose Ruby "${wanted#ruby-}" 'ruby ruby-head head'
+  _travis_choose Ruby "${wanted#ruby-}" ruby
   case $TRAVIS_PLACE in
   '') ;;
   "$rvm"/*) rvm use "${TRAVIS_PLACE##*/}" ;;

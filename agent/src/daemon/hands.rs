@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_plan::{
-    Build, ConfigFile, Decision, Imports, Input, Job, JobId, MAX_CONFIG_BYTES, Reading, RepoId,
-    Repository, Request, Source, Time, decide,
+    Build, ConfigFile, Decision, Input, Job, JobId, MAX_CONFIG_BYTES, RepoId, Repository, Request,
+    Source, Time,
 };
 use assay_store::{FileAt, Store};
 use tokio::runtime::Handle;
@@ -289,18 +289,12 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
         commit: &commit,
         tree: local.tree.as_ref(),
     };
-    let mut imports = Imports::new();
-    let mut decision = loop {
-        match decide(&repository, request, &commit, file, &imports) {
-            Reading::Done(decision) => break decision,
-            Reading::Needs(wanted) => match importer.find(&wanted) {
-                Ok(found) => imports.insert(wanted, found),
-                Err(error) => {
-                    tracing::warn!(request = %request.id, error, "cannot read an imported file now; it is tried again");
-                    return Input::Unread(request.id, error);
-                }
-            },
-        };
+    let mut decision = match importer.decide(request, file) {
+        Ok(decision) => decision,
+        Err(error) => {
+            tracing::warn!(request = %request.id, error, "cannot read an imported file now; it is tried again");
+            return Input::Unread(request.id, error);
+        }
     };
     if let Some(job) = local.job {
         keep_one(&mut decision, job);

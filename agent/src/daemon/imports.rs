@@ -1,7 +1,10 @@
 //! Finds the files that a `.travis.yml` imports: of the same commit, or of another repository here that this one may read.
 //! Nothing is fetched of a repository that it may not read.
 
-use assay_plan::{Commit, CommitId, ConfigRef, Imported, MAX_CONFIG_BYTES, RefName, Repository};
+use assay_plan::{
+    Commit, CommitId, ConfigFile, ConfigRef, Decision, Imported, Imports, MAX_CONFIG_BYTES,
+    Reading, RefName, Repository, Request, decide,
+};
 use assay_store::{FileAt, GitError, Store};
 
 use super::worktree::WorkTree;
@@ -18,8 +21,25 @@ pub(super) struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    /// Blocking: reads a file. The error is something that may pass.
-    pub(super) fn find(&self, wanted: &ConfigRef) -> Result<Imported, String> {
+    /// Blocking: decides about a request, given the file it begins with. The error is something that may pass.
+    pub(super) fn decide(
+        &self,
+        request: &Request,
+        file: ConfigFile<'_>,
+    ) -> Result<Decision, String> {
+        let mut imports = Imports::new();
+        loop {
+            match decide(self.repository, request, self.commit, file, &imports) {
+                Reading::Done(decision) => return Ok(decision),
+                Reading::Needs(wanted) => {
+                    let found = self.find(&wanted)?;
+                    imports.insert(wanted, found);
+                }
+            }
+        }
+    }
+
+    fn find(&self, wanted: &ConfigRef) -> Result<Imported, String> {
         let found = if wanted.slug == self.repository.slug {
             self.find_own(wanted)
         } else {

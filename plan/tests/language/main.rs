@@ -10,9 +10,11 @@ mod cases;
 mod corpus;
 #[cfg(test)]
 mod languages;
+#[cfg(test)]
 mod nouns;
 #[cfg(test)]
 mod robust;
 #[cfg(test)]
 mod script;
+#[cfg(test)]
 mod shell;

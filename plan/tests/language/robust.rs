@@ -231,9 +231,9 @@ fn configurations() -> impl Strategy<Value = serde_json::Value> {
         Just(serde_json::Value::Null),
         any::<bool>().prop_map(Into::into),
         any::<i32>().prop_map(Into::into),
-        "(linux|osx|ruby|always|A=1 B=2|\\$X|skip|test|[a-z ]{0,8})".prop_map(Into::into),
+        "(linux|osx|ruby|always|A=1 B=2|\\$X|skip|test|a\\.yml|\\./b\\.yml|x/y:c\\.yml@v1|[.a-z/]{1,5}\\.yml|deep_merge|deep_merge_prepend|[a-z ]{0,8})".prop_map(Into::into),
     ];
-    let key = "(language|os|dist|env|global|jobs|matrix|include|exclude|allow_failures|script|install|stages|stage|if|deploy|provider|on|branch|secure|cache|addons|apt|notifications|email|slack|rvm|python|git|depth|branches|only|vault|import|sudo|services|[a-z_]{1,6})";
+    let key = "(language|os|dist|env|global|jobs|matrix|include|exclude|allow_failures|script|install|stages|stage|if|deploy|provider|on|branch|secure|cache|addons|apt|notifications|email|slack|rvm|python|git|depth|branches|only|vault|import|source|mode|sudo|services|[a-z_]{1,6})";
     leaf.prop_recursive(5, 60, 6, move |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::Array),

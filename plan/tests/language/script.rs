@@ -468,9 +468,7 @@ fn each_provider_has_its_own_deployment() {
         ran.log
     );
     assert!(!ran.log.contains("\nnever\n"), "{}", ran.log);
-    let ran = run(&yaml
-        .replace("[", "[")
-        .replace("provider: pages", "provider: s3"));
+    let ran = run(&yaml.replace("provider: pages", "provider: s3"));
     assert!(
         ran.log
             .contains("Deploying with the s3 provider needs the program dpl"),

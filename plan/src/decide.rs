@@ -145,22 +145,26 @@ fn check(
     };
     let messages = linted.messages.clone();
     let sources = sources.iter().map(ToString::to_string).collect();
-    build(request, linted, sources, data)
-        .map(Reading::Done)
-        .map_err(|reason| Refusal { reason, messages })
+    let mut blueprint =
+        build(request, linted, sources, data).map_err(|reason| Refusal { reason, messages })?;
+    yml::locate(bytes, &mut blueprint.messages);
+    Ok(Reading::Done(blueprint))
 }
 
 fn unusable(commit: &Commit, error: &ImportError) -> Refusal {
     let id = commit.id.short();
-    Refusal::new(match error {
-        ImportError::Read(ReadError::Syntax(error)) => {
-            format!("{CONFIG} of commit {id} is not valid YAML: {error}")
-        }
-        ImportError::Read(ReadError::NotAMap(what)) => format!(
-            "{CONFIG} of commit {id} must be a map of keys at its top level, but it is {what}"
-        ),
-        error => error.to_string(),
-    })
+    match error {
+        ImportError::Read(error) => Refusal {
+            reason: match error {
+                ReadError::Syntax { .. } => format!("{CONFIG} of commit {id} is {error}"),
+                ReadError::NotAMap(what) => format!(
+                    "{CONFIG} of commit {id} must be a map of keys at its top level, but it is {what}"
+                ),
+            },
+            messages: vec![error.to_message()],
+        },
+        error => Refusal::new(error.to_string()),
+    }
 }
 
 fn bytes_of<'f>(commit: &Commit, file: ConfigFile<'f>) -> Result<&'f [u8], Refusal> {

@@ -22,10 +22,11 @@ pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
 pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, Versions, plan_job};
-pub use message::{Level, Message};
+pub use message::{Level, Message, Place};
 pub use model::*;
 pub use value::{Map, Value};
 pub use yml::{
-    ConfigRef, Expansion, ImportError, Imported, Imports, Linted, MAX_IMPORTS, ReadError, Reading,
-    Resolved, expand, lint, resolve,
+    ConfigRef, Expansion, ImportError, Imported, Imports, KeyDoc, KeyGroup, Linted, MATRIX_KEYS,
+    MAX_IMPORTS, ReadError, Reading, Resolved, expand, json_schema, key_reference, lint, locate,
+    normalise, resolve,
 };

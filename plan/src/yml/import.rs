@@ -9,7 +9,7 @@ mod source;
 use std::collections::BTreeMap;
 
 use super::node::{Fields, Node};
-use super::{Linted, ReadError, normalise, read_file};
+use super::{Linted, ReadError, lint_file, read_file};
 use crate::condition;
 use crate::decide::MAX_CONFIG_BYTES;
 use crate::message::{Level, Message};
@@ -111,7 +111,7 @@ pub fn resolve(
         root.fields = merge::merge(mode, root.fields, part);
     }
     root.anchors.extend(walk.anchors);
-    let mut linted = normalise(root);
+    let mut linted = lint_file(root);
     linted.messages.extend(walk.messages);
     Ok(Reading::Done(Resolved {
         linted,
@@ -206,16 +206,12 @@ impl Walk<'_> {
     fn holds(&mut self, text: &str, number: i64) -> bool {
         let holds = condition::eval_scoped(text, &Map::new(), self.data).unwrap_or(false);
         if !holds {
-            self.messages.push(Message {
-                level: Level::Info,
-                key: "import".to_owned(),
-                code: "skip_import".to_owned(),
-                args: vec![
-                    ("number".to_owned(), Value::Int(number)),
-                    ("condition".to_owned(), Value::from(text)),
-                ],
-                line: None,
-            });
+            let args = vec![
+                ("number", Value::Int(number)),
+                ("condition", Value::from(text)),
+            ];
+            let message = Message::new(Level::Info, "import", "skip_import", args);
+            self.messages.push(message);
         }
         holds
     }

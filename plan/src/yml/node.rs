@@ -135,14 +135,17 @@ impl Fields {
         self.entries.retain(keep);
     }
 
-    pub(super) fn entry_mut(&mut self, place: usize) -> Option<&mut (Key, Node)> {
-        self.entries.get_mut(place)
-    }
-
     /// Sets the value of the entry at a place.
     pub(super) fn replace_at(&mut self, place: usize, node: Node) {
         if let Some((_, old)) = self.entries.get_mut(place) {
             *old = node;
+        }
+    }
+
+    /// Notes that the author gave the key at a place more than once.
+    pub(super) fn repeat(&mut self, place: usize) {
+        if let Some((key, _)) = self.entries.get(place) {
+            self.duplicates.push(key.text.clone());
         }
     }
 
@@ -296,6 +299,16 @@ impl Node {
         }
     }
 
+    /// The plain value, without a copy.
+    fn into_value(self) -> Value {
+        match self {
+            Node::Str(text) => Value::Str(text),
+            Node::Seq(items) => Value::Seq(items.into_iter().map(Node::into_value).collect()),
+            Node::Map(fields) => Value::Map(fields.into_map()),
+            other => other.to_value(),
+        }
+    }
+
     /// The plain value.
     pub(super) fn to_value(&self) -> Value {
         match self {
@@ -310,6 +323,14 @@ impl Node {
 }
 
 impl Fields {
+    pub(super) fn into_map(self) -> Map {
+        let mut map = Map::new();
+        for (key, node) in self.entries {
+            map.push_new(key.text, node.into_value());
+        }
+        map
+    }
+
     pub(super) fn to_map(&self) -> Map {
         let mut map = Map::new();
         for (key, node) in &self.entries {

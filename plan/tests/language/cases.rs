@@ -1,8 +1,8 @@
 //! Every folder of `tests/cases` is one case: `travis.yml`, perhaps `event.json`, and `expected.json`. What is imported stands
 //! below `imports`, as `OWNER/NAME/PATH` or `OWNER/NAME@REF/PATH`.
 //!
-//! What is expected is either `rejected` (the reason) or `jobs`, `stages` and `messages` (`level:key:code`, with the line where it is
-//! known). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
+//! What is expected is either `rejected` (the reason) or `jobs`, `stages` and `messages` (`level:key:code`, with `:line:column+width`
+//! where it stands). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
 
 use std::path::{Path, PathBuf};
 
@@ -42,8 +42,8 @@ fn event(folder: &Path) -> (Request, Commit) {
 
 fn shown(message: &Message) -> String {
     let line = message
-        .line
-        .map(|line| format!(":{line}"))
+        .place
+        .map(|place| format!(":{}:{}+{}", place.line, place.column, place.width))
         .unwrap_or_default();
     format!(
         "{}:{}:{}{line}",
@@ -89,7 +89,12 @@ fn decision(folder: &Path) -> Decision {
 fn outcome(folder: &Path) -> Json {
     let messages = |messages: &[Message]| messages.iter().map(shown).collect::<Vec<_>>();
     match decision(folder) {
-        Decision::Reject { reason, .. } => json!({ "rejected": reason }),
+        Decision::Reject {
+            reason,
+            messages: said,
+        } => {
+            json!({ "rejected": reason, "messages": messages(&said) })
+        }
         Decision::Accept(blueprint) => {
             let jobs: Vec<Json> = blueprint
                 .jobs

@@ -4,39 +4,51 @@
 use std::path::{Path, PathBuf};
 
 use assay_plan::{
-    ConfigRef, ImportError, Imported, Imports, Linted, MAX_CONFIG_BYTES, Map, Reading, Slug,
-    resolve,
+    ConfigRef, Imported, Imports, Linted, MAX_CONFIG_BYTES, Map, Reading, Slug, resolve,
 };
 
-use super::{read, shown};
+use super::{linted, shown};
+use crate::cli::output::Screen;
 use crate::exit::{Exit, Failure};
 
 /// A file, normalised, and the files it was read from, its own first.
 pub(super) struct Sourced {
     pub(super) linted: Linted,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
     pub(super) sources: Vec<String>,
 }
 
 /// Reads a file; with `follow`, what it imports too.
-pub(super) fn sourced(file: &Path, follow: bool, data: &Map) -> Result<Sourced, Failure> {
-    let bytes = read(file)?;
-    let unusable = |error: &dyn std::error::Error| {
-        Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(error)
-    };
+pub(super) fn sourced(
+    file: &Path,
+    follow: bool,
+    data: &Map,
+    screen: &Screen,
+) -> Result<Sourced, Failure> {
+    let (linted, bytes) = linted(file, screen)?;
     if !follow {
-        let linted = assay_plan::lint(&bytes).map_err(|error| unusable(&error))?;
         let sources = vec![shown(file)];
-        return Ok(Sourced { linted, sources });
+        return Ok(Sourced {
+            linted,
+            bytes,
+            sources,
+        });
     }
     let origin = origin(file, data)?;
     let mut imports = Imports::new();
     loop {
-        let step = resolve(&bytes, &origin, data, &imports);
-        match step.map_err(|error: ImportError| unusable(&error))? {
+        let step = resolve(&bytes, &origin, data, &imports).map_err(|error| {
+            Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(&error)
+        })?;
+        match step {
             Reading::Done(resolved) => {
                 let sources = resolved.sources.iter().map(ToString::to_string).collect();
-                let linted = resolved.linted;
-                return Ok(Sourced { linted, sources });
+                return Ok(Sourced {
+                    linted: resolved.linted,
+                    bytes,
+                    sources,
+                });
             }
             Reading::Needs(wanted) => {
                 let found = find(file, &origin, &wanted);

@@ -121,7 +121,12 @@ fn check(
     }
     let linted = read(commit, file)?;
     let messages = linted.messages.clone();
-    build(request, linted, data).map_err(|reason| Refusal { reason, messages })
+    let mut blueprint =
+        build(request, linted, data).map_err(|reason| Refusal { reason, messages })?;
+    if let ConfigFile::Bytes(bytes) = file {
+        yml::locate(bytes, &mut blueprint.messages);
+    }
+    Ok(blueprint)
 }
 
 fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
@@ -136,13 +141,14 @@ fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
         ConfigFile::NotAFile => Err(Refusal::new(format!(".travis.yml of commit {id} is not a regular file"))),
         ConfigFile::TooLarge(size) => Err(too_large(size)),
         ConfigFile::Bytes(bytes) => match u64::try_from(bytes.len()) {
-            Ok(size) if size <= MAX_CONFIG_BYTES => yml::lint(bytes).map_err(|error| match error {
-                ReadError::Syntax(error) => {
-                    Refusal::new(format!(".travis.yml of commit {id} is not valid YAML: {error}"))
-                }
-                ReadError::NotAMap(what) => Refusal::new(format!(
-                    ".travis.yml of commit {id} must be a map of keys at its top level, but it is {what}"
-                )),
+            Ok(size) if size <= MAX_CONFIG_BYTES => yml::lint(bytes).map_err(|error| Refusal {
+                reason: match &error {
+                    ReadError::Syntax { .. } => format!(".travis.yml of commit {id} is {error}"),
+                    ReadError::NotAMap(what) => format!(
+                        ".travis.yml of commit {id} must be a map of keys at its top level, but it is {what}"
+                    ),
+                },
+                messages: vec![error.to_message()],
             }),
             Ok(size) => Err(too_large(size)),
             Err(_) => Err(too_large(u64::MAX)),

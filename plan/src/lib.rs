@@ -22,7 +22,7 @@ pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
 pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};
-pub use message::{Level, Message};
+pub use message::{Level, Message, Place};
 pub use model::*;
 pub use value::{Map, Value};
-pub use yml::{Expansion, Linted, ReadError, expand, lint};
+pub use yml::{Expansion, Linted, ReadError, expand, lint, locate, normalise};

@@ -4,7 +4,7 @@ use assay_plan::{Build, Commit, Job, Message, State, Time};
 
 use super::log::seconds_text;
 use crate::clock;
-use crate::v2::{message_text, shown_state};
+use crate::v2::shown_state;
 
 /// A moment, for people and for machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +62,16 @@ pub(super) fn message(commit: &Commit) -> (String, String) {
     (first.trim().to_owned(), rest.trim().to_owned())
 }
 
-/// A remark about the configuration: its level, and the whole as a line.
+/// A remark about the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Remark {
     pub(super) level: &'static str,
-    pub(super) text: String,
+    /// Line and column in the file.
+    pub(super) place: Option<String>,
+    /// Dotted path of the key, where it says more than the cause.
+    pub(super) key: String,
+    pub(super) cause: String,
+    pub(super) suggestion: Option<String>,
 }
 
 pub(super) fn remarks(messages: &[Message]) -> Vec<Remark> {
@@ -74,7 +79,12 @@ pub(super) fn remarks(messages: &[Message]) -> Vec<Remark> {
         .iter()
         .map(|message| Remark {
             level: message.level.name(),
-            text: message_text(message),
+            place: message
+                .place
+                .map(|place| format!("line {}, column {}", place.line, place.column)),
+            key: message.key.clone(),
+            cause: message.cause(),
+            suggestion: message.suggestion(),
         })
         .collect()
 }

@@ -102,16 +102,11 @@ impl Expander<'_> {
 
     fn skip(&self, key: &str, code: &str, number: usize, condition: String) {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let message = Message {
-            level: Level::Info,
-            key: key.to_owned(),
-            code: code.to_owned(),
-            args: vec![
-                ("number".to_owned(), Value::Int(number)),
-                ("condition".to_owned(), Value::Str(condition)),
-            ],
-            line: None,
-        };
+        let args = vec![
+            ("number", Value::Int(number)),
+            ("condition", Value::Str(condition)),
+        ];
+        let message = Message::new(Level::Info, key, code, args);
         if self.said.borrow_mut().insert(message.clone()) {
             self.messages.borrow_mut().push(message);
         }

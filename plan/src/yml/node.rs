@@ -258,6 +258,16 @@ impl Node {
         }
     }
 
+    /// The plain value, without a copy.
+    fn into_value(self) -> Value {
+        match self {
+            Node::Str(text) => Value::Str(text),
+            Node::Seq(items) => Value::Seq(items.into_iter().map(Node::into_value).collect()),
+            Node::Map(fields) => Value::Map(fields.into_map()),
+            other => other.to_value(),
+        }
+    }
+
     /// The plain value.
     pub(super) fn to_value(&self) -> Value {
         match self {
@@ -272,6 +282,14 @@ impl Node {
 }
 
 impl Fields {
+    pub(super) fn into_map(self) -> Map {
+        let mut map = Map::new();
+        for (key, node) in self.entries {
+            map.push_new(key.text, node.into_value());
+        }
+        map
+    }
+
     pub(super) fn to_map(&self) -> Map {
         let mut map = Map::new();
         for (key, node) in &self.entries {

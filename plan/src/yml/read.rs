@@ -16,6 +16,7 @@ use serde_yaml::Deserializer;
 use super::ReadError;
 use super::node::{Fields, Key, Node};
 use super::scalar;
+use super::text::Tidied;
 
 /// Values in one file, aliases unfolded. Far more than any real file, few enough for a bounded time.
 const MAX_NODES: u32 = 100_000;
@@ -34,21 +35,54 @@ pub(super) struct Document {
     pub(super) anchors: Vec<String>,
 }
 
-/// Reads the first document of a text.
-pub(super) fn read(text: &str) -> Result<Document, ReadError> {
-    check_nesting(text)?;
-    match parse(text) {
-        Err(error) if is_unknown_anchor(&error) => read_with_null_aliases(text, error),
-        other => other.map_err(|error| syntax(&error)),
+/// Why a text is no YAML, with the place in the text.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    problem: String,
+    /// Line from 1, and characters before it in the line.
+    place: Option<(u32, usize)>,
+}
+
+impl Trouble {
+    fn new(error: &serde_yaml::Error) -> Self {
+        let text = error.to_string();
+        let Some(location) = error.location() else {
+            return Trouble {
+                problem: text,
+                place: None,
+            };
+        };
+        let (line, column) = (location.line(), location.column());
+        let said = format!(" at line {line} column {column}");
+        Trouble {
+            problem: text.replacen(&said, "", 1),
+            place: u32::try_from(line)
+                .ok()
+                .map(|line| (line, column.saturating_sub(1))),
+        }
+    }
+
+    /// The same with the place in the file.
+    pub(super) fn in_file(self, tidied: &Tidied<'_>) -> ReadError {
+        let Trouble { problem, place } = self;
+        ReadError::Syntax {
+            problem,
+            place: place.map(|(line, before)| tidied.map().at(line, before, 1)),
+        }
     }
 }
 
-fn syntax(error: &serde_yaml::Error) -> ReadError {
-    ReadError::Syntax(error.to_string())
+/// Reads the first document of a text.
+pub(super) fn read(text: &str) -> Result<Document, Trouble> {
+    check_nesting(text)?;
+    match parse(text) {
+        Err(error) if is_unknown_anchor(&error) => read_with_null_aliases(text, error),
+        other => other.map_err(|error| Trouble::new(&error)),
+    }
 }
 
 /// The text with the given error's alias blanked out is read again: Travis takes an undefined anchor for null.
-fn read_with_null_aliases(text: &str, first: serde_yaml::Error) -> Result<Document, ReadError> {
+fn read_with_null_aliases(text: &str, first: serde_yaml::Error) -> Result<Document, Trouble> {
     let mut bytes = text.as_bytes().to_vec();
     let mut error = first;
     for _ in 0..MAX_UNKNOWN_ANCHORS {
@@ -66,10 +100,10 @@ fn read_with_null_aliases(text: &str, first: serde_yaml::Error) -> Result<Docume
         let text = String::from_utf8_lossy(&bytes);
         match parse(&text) {
             Err(next) if is_unknown_anchor(&next) => error = next,
-            other => return other.map_err(|error| syntax(&error)),
+            other => return other.map_err(|error| Trouble::new(&error)),
         }
     }
-    Err(syntax(&error))
+    Err(Trouble::new(&error))
 }
 
 fn is_unknown_anchor(error: &serde_yaml::Error) -> bool {
@@ -77,18 +111,22 @@ fn is_unknown_anchor(error: &serde_yaml::Error) -> bool {
 }
 
 /// Refuses a text with more brackets open than any file needs, before libyaml spends minutes on it.
-fn check_nesting(text: &str) -> Result<(), ReadError> {
+fn check_nesting(text: &str) -> Result<(), Trouble> {
     let mut open = 0usize;
-    for byte in text.bytes() {
+    for (offset, byte) in text.bytes().enumerate() {
         match byte {
             b'[' | b'{' => open += 1,
             b']' | b'}' => open = open.saturating_sub(1),
             _ => continue,
         }
         if open > MAX_BRACKETS {
-            return Err(ReadError::Syntax(format!(
-                "more than {MAX_BRACKETS} brackets open at once"
-            )));
+            let before = &text[..offset];
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1);
+            return Err(Trouble {
+                problem: format!("more than {MAX_BRACKETS} brackets open at once"),
+                place: u32::try_from(line).ok().map(|line| (line, column)),
+            });
         }
     }
     Ok(())

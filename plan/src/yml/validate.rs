@@ -463,10 +463,12 @@ fn check_condition(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &F
         return;
     }
     if let Err(error) = condition::eval_condition(text, &Map::new()) {
-        let args = vec![
+        let mut args = vec![
             ("condition", text.as_str().into()),
-            ("message", error.to_string().into()),
+            ("message", error.reason().into()),
         ];
+        let position = error.position().and_then(|place| i64::try_from(place).ok());
+        args.extend(position.map(|place| ("position", Value::Int(place))));
         at.below(key).say(Level::Error, "invalid_condition", args);
     }
 }

@@ -1,7 +1,7 @@
 //! Every folder of `tests/cases` is one case: `travis.yml`, perhaps `event.json`, and `expected.json`.
 //!
-//! What is expected is either `rejected` (the reason) or `jobs`, `stages` and `messages` (`level:key:code`, with the line where it is
-//! known). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
+//! What is expected is either `rejected` (the reason) or `jobs`, `stages` and `messages` (`level:key:code`, with `:line:column+width`
+//! where it stands). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
 
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ fn event(folder: &Path) -> (Request, Commit) {
 
 fn shown(message: &Message) -> String {
     let line = message
-        .line
-        .map(|line| format!(":{line}"))
+        .place
+        .map(|place| format!(":{}:{}+{}", place.line, place.column, place.width))
         .unwrap_or_default();
     format!(
         "{}:{}:{}{line}",
@@ -60,7 +60,12 @@ fn outcome(folder: &Path) -> Json {
         &commit,
         ConfigFile::Bytes(&yaml),
     ) {
-        Decision::Reject { reason, .. } => json!({ "rejected": reason }),
+        Decision::Reject {
+            reason,
+            messages: said,
+        } => {
+            json!({ "rejected": reason, "messages": messages(&said) })
+        }
         Decision::Accept(blueprint) => {
             let jobs: Vec<Json> = blueprint
                 .jobs

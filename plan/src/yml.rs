@@ -22,7 +22,7 @@ use self::report::{At, Report};
 use crate::message::{Level, Message, Place};
 use crate::value::{Map, Value};
 
-pub use self::matrix::expand;
+pub use self::matrix::{MATRIX_KEYS, expand};
 pub(crate) use self::suggest::{known_values, nearest_key, nearest_value, owners};
 
 /// Why a file cannot be used at all.

@@ -75,7 +75,7 @@ fn about_values(message: &Message) -> Option<String> {
         ),
         "invalid_condition" => format!(
             "this condition cannot be read, and counts as false: {}",
-            bare(message, "message")
+            message.text("message").unwrap_or_default()
         ),
         "invalid_secure" => "this is no encrypted text: it is not base64".to_owned(),
         "secure" => match message.text("message") {
@@ -124,7 +124,10 @@ fn about_files(message: &Message) -> Option<String> {
                 bare(message, "bytes")
             )
         }
-        "parse_error" => format!("this is not valid YAML: {}", bare(message, "message")),
+        "parse_error" => format!(
+            "this is not valid YAML: {}",
+            message.text("message").unwrap_or_default()
+        ),
         "invalid_config_format" => {
             format!(
                 "the top level must be a map of keys, and it is {}",

@@ -130,14 +130,17 @@ impl Fields {
         self.entries.retain(keep);
     }
 
-    pub(super) fn entry_mut(&mut self, place: usize) -> Option<&mut (Key, Node)> {
-        self.entries.get_mut(place)
-    }
-
     /// Sets the value of the entry at a place.
     pub(super) fn replace_at(&mut self, place: usize, node: Node) {
         if let Some((_, old)) = self.entries.get_mut(place) {
             *old = node;
+        }
+    }
+
+    /// Notes that the author gave the key at a place more than once.
+    pub(super) fn repeat(&mut self, place: usize) {
+        if let Some((key, _)) = self.entries.get(place) {
+            self.duplicates.push(key.text.clone());
         }
     }
 

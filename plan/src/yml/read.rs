@@ -1,11 +1,12 @@
 //! Bytes to tree: the only place that knows serde_yaml.
 //!
 //! serde_yaml is asked for whatever it sees. Text and keys come as slices of the input, so their place and their quoting are
-//! known. A number loses its spelling (`3.10`), so when one came whose spelling matters, a second pass asks for
-//! the text at just those places. Anchors, merges and duplicate keys follow psych, which Travis uses.
+//! known. A number loses its spelling (`3.10`): it is looked up behind the last value whose place is known; where that is no sure
+//! thing, a second pass asks for the text at just those places. Anchors, merges and duplicate keys follow psych, which Travis
+//! uses.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{
@@ -169,6 +170,9 @@ struct Pass<'t> {
     nodes: Cell<u32>,
     bytes: Cell<usize>,
     has_anchors: bool,
+    has_aliases: bool,
+    /// Where to look for the next number: behind the last scalar whose place is known, if no other came since.
+    cursor: Cell<Option<usize>>,
     /// `0o14` is a number to serde_yaml and text to Travis.
     odd_octals: bool,
     anchors: RefCell<Vec<String>>,
@@ -183,6 +187,8 @@ impl<'t> Pass<'t> {
             nodes: Cell::new(0),
             bytes: Cell::new(0),
             has_anchors: text.contains('&'),
+            has_aliases: holds_name(text, b'&') && holds_name(text, b'*'),
+            cursor: Cell::new(Some(0)),
             odd_octals: text.contains("0o"),
             anchors: RefCell::default(),
         }
@@ -216,6 +222,29 @@ impl<'t> Pass<'t> {
         (offset + part.len() <= self.text.len()).then_some(offset)
     }
 
+    /// The spelling of a number that was just met, if it is the next scalar and `is_it` knows it. With aliases in the text nothing
+    /// is sure.
+    fn next_spelling(&self, is_it: impl FnOnce(&str) -> bool) -> Option<&'t str> {
+        let from = self.cursor.take().filter(|_| !self.has_aliases)?;
+        let rest = &self.text[from..];
+        let start = from + skip_structure(rest.as_bytes())?;
+        let rest = &self.text[start..];
+        let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}' | ':');
+        let token = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        if !is_it(token) {
+            return None;
+        }
+        self.cursor.set(Some(start + token.len()));
+        Some(token)
+    }
+
+    /// A scalar whose text stands at this offset has been met.
+    fn pass(&self, offset: usize, text: &str) {
+        self.cursor.set(Some(
+            offset + text.len() + usize::from(self.is_quoted(offset)),
+        ));
+    }
+
     fn is_quoted(&self, offset: usize) -> bool {
         offset > 0 && matches!(self.text.as_bytes()[offset - 1], b'"' | b'\'')
     }
@@ -224,6 +253,35 @@ impl<'t> Pass<'t> {
     fn note_anchor(&self, scalar: &str, offset: usize) {
         if self.has_anchors && anchor_follows(&self.text.as_bytes()[offset + scalar.len()..]) {
             self.anchors.borrow_mut().push(scalar.to_owned());
+        }
+    }
+}
+
+/// Whether anything looks like an anchor (`&name`) or an alias (`*name`).
+fn holds_name(text: &str, sign: u8) -> bool {
+    let bytes = text.as_bytes();
+    let is_start = |byte: u8| byte.is_ascii_whitespace() || b"[{,:-".contains(&byte);
+    bytes.iter().enumerate().any(|(place, byte)| {
+        *byte == sign
+            && bytes
+                .get(place + 1)
+                .is_some_and(|next| next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-'))
+            && place
+                .checked_sub(1)
+                .is_none_or(|before| is_start(bytes[before]))
+    })
+}
+
+/// Bytes before the next scalar; none if something comes that may be no plain one.
+fn skip_structure(bytes: &[u8]) -> Option<usize> {
+    let mut place = 0;
+    loop {
+        match bytes.get(place)? {
+            b' ' | b'\t' | b'\r' | b'\n' | b':' | b'[' | b'{' | b']' | b'}' | b',' => place += 1,
+            b'-' if matches!(bytes.get(place + 1), Some(b' ' | b'\n' | b'\r')) => place += 1,
+            b'#' => place += bytes[place..].iter().position(|byte| *byte == b'\n')?,
+            b'0'..=b'9' | b'+' | b'-' | b'.' => return Some(place),
+            _ => return None,
         }
     }
 }
@@ -287,6 +345,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         formatter.write_str("a value")
     }
 
+    // A nothing or a truth value may have been written: then the next number is not the next scalar, and isn't found.
     fn visit_unit<E>(self) -> Result<Node, E> {
         Ok(Node::Null)
     }
@@ -303,6 +362,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         if self.pass.odd_octals {
             self.ask_spelling();
         }
+        let _ = self.pass.next_spelling(|token| token.parse() == Ok(number));
         Ok(Node::Int(number))
     }
 
@@ -321,16 +381,32 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         Ok(Node::Str(number.to_string()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        self.ask_spelling();
-        Ok(Node::Null)
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Node, E> {
+        let is_it = |token: &str| {
+            token.contains(['.', 'e', 'E'])
+                && token
+                    .parse::<f64>()
+                    .is_ok_and(|found| found.to_bits() == number.to_bits())
+        };
+        match self.pass.next_spelling(is_it) {
+            Some(spelling) => {
+                self.pass.charge(spelling.len())?;
+                Ok(Node::Str(spelling.to_owned()))
+            }
+            None => {
+                self.ask_spelling();
+                Ok(Node::Null)
+            }
+        }
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Node, E> {
         self.pass.charge(text.len())?;
         let Some(offset) = self.pass.offset(text) else {
+            self.pass.cursor.set(None);
             return Ok(Node::Str(text.to_owned()));
         };
+        self.pass.pass(offset, text);
         self.pass.note_anchor(text, offset);
         if self.pass.is_quoted(offset) {
             Ok(Node::Str(text.to_owned()))
@@ -341,6 +417,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
         self.pass.charge(text.len())?;
+        self.pass.cursor.set(None);
         Ok(Node::Str(text.to_owned()))
     }
 
@@ -358,7 +435,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
             let value = entries.next_value_seed(Seed { pass: self.pass })?;
             builder.add(key, value);
         }
-        Ok(Node::Map(builder.finish()))
+        Ok(Node::Map(builder.fields))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Node, A::Error> {
@@ -432,14 +509,17 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<ReadKey, E> {
         self.pass.charge(text.len())?;
         let Some(offset) = self.pass.offset(text) else {
+            self.pass.cursor.set(None);
             return Ok(Self::key(text, 0));
         };
+        self.pass.pass(offset, text);
         self.pass.note_anchor(text, offset);
         Ok(Self::key(text, u32::try_from(offset + 1).unwrap_or(0)))
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ReadKey, E> {
         self.pass.charge(text.len())?;
+        self.pass.cursor.set(None);
         Ok(Self::key(text, 0))
     }
 }
@@ -449,10 +529,21 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
 #[derive(Default)]
 struct MapBuilder {
     fields: Fields,
+    /// Where the key of each field came from.
+    origins: Vec<Origin>,
+    /// Places of the keys, once there are many.
     places: HashMap<String, usize>,
-    seen: HashSet<String>,
-    repeated: HashSet<String>,
 }
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Merged,
+    Written,
+    WrittenAgain,
+}
+
+/// Keys of a map that are better looked up than searched.
+const LARGE_MAP: usize = 24;
 
 impl MapBuilder {
     fn add(&mut self, key: ReadKey, value: Node) {
@@ -466,15 +557,22 @@ impl MapBuilder {
                     });
                     let mut merged = MapBuilder::default();
                     maps.for_each(|fields| merged.merge(fields));
-                    self.merge(merged.finish());
+                    self.merge(merged.fields);
                 }
-                other => self.set(key.key, other),
+                other => {
+                    self.set(key.key, other);
+                }
             };
         }
-        if !self.seen.insert(key.key.text.clone()) && self.repeated.insert(key.key.text.clone()) {
-            self.fields.duplicates.push(key.key.text.clone());
-        }
-        self.set(key.key, value);
+        let place = self.set(key.key, value);
+        self.origins[place] = match self.origins[place] {
+            Origin::Merged => Origin::Written,
+            Origin::Written => {
+                self.fields.repeat(place);
+                Origin::WrittenAgain
+            }
+            Origin::WrittenAgain => Origin::WrittenAgain,
+        };
     }
 
     fn merge(&mut self, other: Fields) {
@@ -483,17 +581,30 @@ impl MapBuilder {
         }
     }
 
-    fn set(&mut self, key: Key, value: Node) {
-        match self.places.get(&key.text) {
-            Some(place) => self.fields.replace_at(*place, value),
-            None => {
-                self.places.insert(key.text.clone(), self.fields.len());
-                self.fields.push_new(key, value);
-            }
+    /// Sets a key; returns its place.
+    fn set(&mut self, key: Key, value: Node) -> usize {
+        if let Some(place) = self.place(&key.text) {
+            self.fields.replace_at(place, value);
+            return place;
         }
+        let place = self.fields.len();
+        if place == LARGE_MAP {
+            let keys = self.fields.iter().map(|(key, _)| key.text.clone());
+            self.places = keys.zip(0..).collect();
+        }
+        if place >= LARGE_MAP {
+            self.places.insert(key.text.clone(), place);
+        }
+        self.fields.push_new(key, value);
+        self.origins.push(Origin::Merged);
+        place
     }
 
-    fn finish(self) -> Fields {
-        self.fields
+    fn place(&self, name: &str) -> Option<usize> {
+        if self.places.is_empty() {
+            self.fields.iter().position(|(key, _)| key.text == name)
+        } else {
+            self.places.get(name).copied()
+        }
     }
 }

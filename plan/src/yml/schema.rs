@@ -4,6 +4,7 @@
 
 mod addons;
 mod deploy;
+mod index;
 mod job;
 mod languages;
 mod notifications;
@@ -370,11 +371,12 @@ impl Schema {
         let Kind::Any { choices, detect } = &self.kind else {
             return Vec::new();
         };
-        let detected = detect.and_then(|key| {
+        let find = |key, is_exact| {
             choices
                 .iter()
-                .find(|choice| choice.schema.is_detected(key, node))
-        });
+                .find(|choice| choice.schema.is_detected(key, is_exact, node))
+        };
+        let detected = detect.and_then(|key| find(key, true).or_else(|| find(key, false)));
         if let Some(choice) = detected {
             return vec![choice];
         }
@@ -386,22 +388,22 @@ impl Schema {
         }
     }
 
-    fn is_detected(&self, key: &str, node: &Node) -> bool {
+    fn is_detected(&self, key: &str, is_exact: bool, node: &Node) -> bool {
         match &self.kind {
             Kind::Any { choices, .. } => choices
                 .iter()
-                .any(|choice| choice.schema.is_detected(key, node)),
+                .any(|choice| choice.schema.is_detected(key, is_exact, node)),
             Kind::Seq { items, .. } => {
-                matches!(items.kind, Kind::Map(_)) && items.is_detected(key, node)
+                matches!(items.kind, Kind::Map(_)) && items.is_detected(key, is_exact, node)
             }
             Kind::Map(map) => map
                 .entry(key)
-                .is_some_and(|entry| entry.schema.is_named_by(key, node)),
+                .is_some_and(|entry| entry.schema.is_named_by(key, is_exact, node)),
             _ => false,
         }
     }
 
-    fn is_named_by(&self, key: &str, node: &Node) -> bool {
+    fn is_named_by(&self, key: &str, is_exact: bool, node: &Node) -> bool {
         let Kind::Str(StrType {
             values: [value], ..
         }) = &self.kind
@@ -413,9 +415,11 @@ impl Schema {
             other => other.text(),
         };
         given.is_some_and(|given| {
-            given == value.name
-                || super::similar::nearest(&[value.name], given)
-                    .is_some_and(|found| found == value.name)
+            if is_exact {
+                given == value.name
+            } else {
+                super::similar::nearest(&[value.name], given) == Some(value.name)
+            }
         })
     }
 
@@ -443,7 +447,15 @@ impl MapType {
     }
 
     pub(super) fn entry(&self, key: &str) -> Option<&'static Entry> {
-        self.entries().find(|entry| entry.key == key)
+        match index::large(self) {
+            Some(facts) => facts.entry(key),
+            None => self.entries().find(|entry| entry.key == key),
+        }
+    }
+
+    /// Keys that have a default.
+    pub(super) fn defaulted(&self) -> &'static [&'static str] {
+        index::facts(self).map_or(&[], index::Facts::defaulted)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {

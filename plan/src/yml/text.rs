@@ -21,6 +21,7 @@ impl Tidied<'_> {
     pub(super) fn map(&self) -> TextMap<'_> {
         TextMap {
             tidied: Lines::of(self.text.as_bytes()),
+            length: self.text.len(),
             file: Lines::of(self.original),
             original: self.original,
             indent: self.indent,
@@ -140,6 +141,8 @@ impl Lines {
 /// Leads from offsets in the tidied text to places in the file.
 pub(super) struct TextMap<'t> {
     tidied: Lines,
+    /// Bytes of the tidied text.
+    length: usize,
     file: Lines,
     original: &'t [u8],
     indent: usize,
@@ -153,8 +156,13 @@ impl TextMap<'_> {
         self.at(line, before, width)
     }
 
-    /// The same for a line, counted from 1, and what stands before the part in it.
+    /// The same for a line, counted from 1, and what stands before the part in it. Beyond the last line is its end.
     pub(super) fn at(&self, line: u32, before: usize, width: usize) -> Place {
+        let last = self.tidied.number(usize::MAX);
+        if line > last {
+            let end = self.length - self.tidied.start(last).unwrap_or(0);
+            return self.at(last, end, 1);
+        }
         let start = self.columns(line, before);
         let end = self.columns(line, before + width).max(start + 1);
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

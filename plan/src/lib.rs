@@ -25,4 +25,7 @@ pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};
 pub use message::{Level, Message, Place};
 pub use model::*;
 pub use value::{Map, Value};
-pub use yml::{Expansion, Linted, MATRIX_KEYS, ReadError, expand, lint, locate, normalise};
+pub use yml::{
+    Expansion, KeyDoc, KeyGroup, Linted, MATRIX_KEYS, ReadError, expand, json_schema,
+    key_reference, lint, locate, normalise,
+};

@@ -23,6 +23,7 @@ use crate::message::{Level, Message, Place};
 use crate::value::{Map, Value};
 
 pub use self::matrix::{MATRIX_KEYS, expand};
+pub use self::schema::{KeyDoc, KeyGroup};
 pub(crate) use self::suggest::{known_values, nearest_key, nearest_value, owners};
 
 /// Why a file cannot be used at all.
@@ -104,6 +105,16 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
 pub fn normalise(bytes: &[u8]) -> Result<Linted, ReadError> {
     let (tidied, config, messages) = read_and_check(bytes)?;
     Ok(finished(&tidied, config, messages))
+}
+
+/// The language as a JSON Schema (draft 7), for editors.
+pub fn json_schema() -> Map {
+    schema::json_schema()
+}
+
+/// Every key of the language, described, in groups.
+pub fn key_reference() -> Vec<KeyGroup> {
+    schema::reference()
 }
 
 /// Gives messages of the expansion their places in the file, where they have one.

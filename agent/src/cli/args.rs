@@ -95,6 +95,7 @@ pub(crate) enum Command {
     Expand(Expand),
     Script(Script),
     Condition(Condition),
+    Schema(Schema),
     Repo(Repo),
     Hook(Hook),
     Builds(Builds),
@@ -193,8 +194,9 @@ pub(crate) struct EventArgs {
 
 /// Check a .travis.yml
 ///
-/// Prints what there is to say about the file, one message a line: level, key, what it is. The exit status is 1 if there
-/// is an error among the messages, or if the file is no YAML.
+/// Prints what there is to say about the file, in its order: place, level and cause, the line with the place marked, and what
+/// to do about it. With --json, each message has level, key, code, args, line, column, width, source, cause and suggestion. The
+/// exit status is 1 if there is an error among the messages, or if the file is no YAML.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
     /// The file; - for standard input
@@ -244,6 +246,13 @@ pub(crate) struct Condition {
     #[command(flatten)]
     pub(crate) event: EventArgs,
 }
+
+/// Print a JSON Schema of .travis.yml
+///
+/// For editors: with it they complete keys and values, say what each is for, and mark what is wrong. travis.yml(5) says the same in
+/// words.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {}
 
 /// Repositories that the daemon builds
 #[derive(Debug, Args)]

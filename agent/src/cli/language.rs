@@ -173,6 +173,12 @@ pub(crate) fn condition(args: &args::Condition, screen: &Screen) -> Outcome {
     Ok(Exit::Ok)
 }
 
+/// `assay schema`
+pub(crate) fn schema(screen: &Screen) -> Outcome {
+    screen.json(&assay_plan::json_schema())?;
+    Ok(Exit::Ok)
+}
+
 /// A condition with a mark below the byte where reading stopped.
 fn pointed(condition: &str, position: usize) -> String {
     let before = condition.get(..position).unwrap_or(condition);

@@ -15,28 +15,36 @@ const MOST_JOBS: usize = 3;
 const CANARY: &str = "CANARY";
 
 /// Reading and normalising: any bytes have an answer, and every message stands in the file.
-pub fn yaml(bytes: &[u8]) {
+pub(crate) fn yaml(bytes: &[u8]) {
     match lint(bytes) {
         Ok(linted) => linted
             .messages
             .iter()
             .for_each(|message| stands_in(bytes, message)),
-        Err(error) => assert!(!error.to_string().is_empty()),
+        Err(error) => stands_in(bytes, &error.to_message()),
     }
 }
 
 fn stands_in(bytes: &[u8], message: &Message) {
-    let lines = bytes.split(|byte| *byte == b'\n').count();
-    if let Some(line) = message.place.map(|place| place.line) {
-        assert!(
-            line >= 1 && usize::try_from(line).is_ok_and(|line| line <= lines),
-            "line {line} of {lines}: {message:?}"
-        );
-    }
+    assert!(
+        !message.cause().is_empty() && !message.cause().contains('\n'),
+        "{message:?}"
+    );
+    assert!(
+        message.suggestion().is_none_or(|text| !text.is_empty()),
+        "{message:?}"
+    );
+    let Some(place) = message.place else { return };
+    let line = place
+        .source_line(bytes)
+        .unwrap_or_else(|| panic!("no such line: {message:?}"));
+    let end = usize::try_from(place.column + place.width - 1).expect("a small number");
+    assert!(place.column >= 1 && place.width >= 1, "{message:?}");
+    assert!(end <= line.chars().count() + 1, "{message:?} in {line:?}");
 }
 
 /// Expansion: a bounded number of jobs, the same each time.
-pub fn expand(bytes: &[u8]) {
+pub(crate) fn expand(bytes: &[u8]) {
     let Ok(linted) = lint(bytes) else { return };
     for data in [Map::new(), event()] {
         let expansion = expand_matrix(&linted.config, &data);
@@ -46,14 +54,14 @@ pub fn expand(bytes: &[u8]) {
 }
 
 /// Conditions: an answer for any text.
-pub fn condition(bytes: &[u8]) {
+pub(crate) fn condition(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let data = event();
     assert_eq!(eval_condition(&text, &data), eval_condition(&text, &data));
 }
 
 /// Job scripts: bash can read them, and nothing that the author wrote leaves its quotes.
-pub fn script(bytes: &[u8]) {
+pub(crate) fn script(bytes: &[u8]) {
     let Ok(linted) = lint(bytes) else { return };
     let expansion = expand_matrix(&linted.config, &event());
     for job in expansion.jobs.into_iter().take(MOST_JOBS) {
@@ -90,7 +98,10 @@ fn event() -> Map {
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
         .collect();
     data.insert("fork", Value::Bool(false));
-    data.insert("env", Value::Seq(vec![Value::from("A=1"), Value::from("B=")]));
+    data.insert(
+        "env",
+        Value::Seq(vec![Value::from("A=1"), Value::from("B=")]),
+    );
     data
 }
 
@@ -136,9 +147,7 @@ fn single_quoted(script: &[u8]) -> Option<Vec<bool>> {
             }
             b'"' if in_double => drop(open.pop()),
             b'"' => open.push(Open::Double),
-            b'`' if open.contains(&Open::Backtick) => {
-                while open.pop() != Some(Open::Backtick) {}
-            }
+            b'`' if open.contains(&Open::Backtick) => while open.pop() != Some(Open::Backtick) {},
             b'`' => open.push(Open::Backtick),
             b'$' if next == Some(b'(') => {
                 open.push(Open::Paren);
@@ -174,5 +183,9 @@ fn closing_quote(script: &[u8], mut place: usize, ansi: bool) -> Option<usize> {
 }
 
 fn starts_word(script: &[u8], place: usize) -> bool {
-    place == 0 || matches!(script[place - 1], b' ' | b'\t' | b'\n' | b';' | b'(' | b'&' | b'|')
+    place == 0
+        || matches!(
+            script[place - 1],
+            b' ' | b'\t' | b'\n' | b';' | b'(' | b'&' | b'|'
+        )
 }

@@ -134,7 +134,10 @@ fn check_nesting(text: &str) -> Result<(), Trouble> {
 }
 
 fn parse(text: &str) -> Result<Document, serde_yaml::Error> {
-    let first = Pass::new(text, Vec::new());
+    parse_from(text, Pass::new(text, Vec::new()))
+}
+
+fn parse_from(text: &str, first: Pass<'_>) -> Result<Document, serde_yaml::Error> {
     let Some(document) = Deserializer::from_str(text).next() else {
         return Ok(Document {
             root: Node::Null,
@@ -605,6 +608,49 @@ impl MapBuilder {
             self.fields.iter().position(|(key, _)| key.text == name)
         } else {
             self.places.get(name).copied()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(document: Result<Document, serde_yaml::Error>) -> Option<String> {
+        document
+            .ok()
+            .map(|document| format!("{:?}", document.root.to_value()))
+    }
+
+    proptest! {
+        /// Numbers looked up in the text are those of a second pass.
+        #[test]
+        fn spellings_are_found_where_they_stand(
+            text in "([a-c]: |- |\\[|\\]|\\{|\\}|, |\\n|\\n  |# 1\\.0\\n|'1\\.0'|\"1\\.0\"|1\\.0|1\\.00|3|3\\.0|10e1|1e2|-1\\.5|\\+\\.5|0o14|~|true|\\|\\n|x ){0,30}"
+        ) {
+            let mut slow = Pass::new(&text, Vec::new());
+            slow.has_aliases = true;
+            prop_assert_eq!(shown(parse(&text)), shown(parse_from(&text, slow)));
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_spelling() {
+        let cases = [
+            ("a: 3.10", "3.10"),
+            ("a: [3, 3.10]", "3.10"),
+            ("a: # 3.1\n  3.10", "3.10"),
+            ("x: &x 1\na: [*x, 3.10]", "3.10"),
+            ("a: [~, true, 3.10]", "3.10"),
+        ];
+        for (text, spelling) in cases {
+            let root = parse(text).unwrap().root.to_value();
+            assert!(
+                format!("{root:?}").contains(&format!("Str({spelling:?})")),
+                "{text}: {root:?}"
+            );
         }
     }
 }

@@ -6,15 +6,21 @@ mod addons;
 mod deploy;
 mod index;
 mod job;
+mod json;
 mod languages;
 mod notifications;
+mod reference;
 mod root;
+mod words;
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::node::{Node, Type};
 
+pub(super) use json::json_schema;
+pub(super) use reference::reference;
+pub use reference::{KeyDoc, KeyGroup};
 pub(super) use root::ROOT;
 
 /// One type of the language.
@@ -357,6 +363,36 @@ impl Schema {
         }
     }
 
+    /// The one value of the key that tells maps of this type from others.
+    fn named_by(&self, key: &str) -> Option<&'static str> {
+        match &self.kind {
+            Kind::Any { choices, .. } => choices
+                .iter()
+                .find_map(|choice| choice.schema.named_by(key)),
+            Kind::Map(map) => match &map.entry(key)?.schema.kind {
+                Kind::Str(StrType {
+                    values: [value], ..
+                }) => Some(value.name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The defaults of this type, or of what it is made of.
+    fn all_defaults(&self) -> &'static [Fill] {
+        match &self.kind {
+            Kind::Any { choices, .. } => choices
+                .iter()
+                .map(|choice| choice.schema.all_defaults())
+                .find(|defaults| !defaults.is_empty())
+                .unwrap_or_default(),
+            Kind::Seq { items, .. } => items.all_defaults(),
+            Kind::Map(_) => &[],
+            _ => self.defaults,
+        }
+    }
+
     /// Whether a default would be filled in for this type.
     pub(super) fn has_default(&self) -> bool {
         match &self.kind {
@@ -556,6 +592,11 @@ fn is_requirement(line: &str) -> bool {
 }
 
 impl StrType {
+    /// Whether any text will do.
+    fn is_plain(&self) -> bool {
+        self.values.is_empty() && self.format.is_none() && self.vars.is_empty()
+    }
+
     pub(super) fn is_enum(&self) -> bool {
         !self.values.is_empty()
     }

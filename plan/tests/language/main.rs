@@ -7,6 +7,9 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+#[path = "../../fuzz/src/checks.rs"]
+mod checks;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod nouns;

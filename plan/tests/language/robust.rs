@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use assay_plan::{ConfigFile, Decision, EventKind, Map, decide, eval_condition, expand, lint};
 use proptest::prelude::*;
 
-use crate::nouns;
+use crate::{checks, nouns};
 
 /// Generous: a debug build on a busy machine; a quadratic step would take hours.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -177,6 +177,27 @@ fn odd_files_have_answers() {
         b"? [a]\n: b",
     ] {
         try_out(bytes);
+    }
+}
+
+/// What fuzzing found once, and inputs like that: each file of `tests/found/TARGET` goes through the check of that target.
+#[test]
+fn what_was_found_stays_mended() {
+    let targets: [(&str, fn(&[u8])); 4] = [
+        ("yaml", checks::yaml),
+        ("expand", checks::expand),
+        ("condition", checks::condition),
+        ("script", checks::script),
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/found");
+    for (name, check) in targets {
+        let files = std::fs::read_dir(root.join(name)).unwrap();
+        let mut count = 0;
+        for file in files {
+            check(&std::fs::read(file.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "no inputs for {name}");
     }
 }
 

@@ -36,12 +36,11 @@ pub(super) struct Document {
     pub(super) anchors: Vec<String>,
 }
 
-/// Why a text is no YAML, with the place in the text.
+/// Why a text is no YAML, with the offset where reading stopped.
 #[derive(Debug)]
 pub(super) struct Trouble {
     problem: String,
-    /// Line from 1, and characters before it in the line.
-    place: Option<(u32, usize)>,
+    offset: Option<usize>,
 }
 
 impl Trouble {
@@ -50,25 +49,23 @@ impl Trouble {
         let Some(location) = error.location() else {
             return Trouble {
                 problem: text,
-                place: None,
+                offset: None,
             };
         };
-        let (line, column) = (location.line(), location.column());
-        let said = format!(" at line {line} column {column}");
+        let said = format!(" at line {} column {}", location.line(), location.column());
+        // The text is ASCII: characters are bytes.
         Trouble {
             problem: text.replacen(&said, "", 1),
-            place: u32::try_from(line)
-                .ok()
-                .map(|line| (line, column.saturating_sub(1))),
+            offset: Some(location.index()),
         }
     }
 
     /// The same with the place in the file.
     pub(super) fn in_file(self, tidied: &Tidied<'_>) -> ReadError {
-        let Trouble { problem, place } = self;
+        let place = |offset: usize| tidied.map().place(offset.min(tidied.text.len()), 1);
         ReadError::Syntax {
-            problem,
-            place: place.map(|(line, before)| tidied.map().at(line, before, 1)),
+            problem: self.problem,
+            place: self.offset.map(place),
         }
     }
 }
@@ -121,12 +118,9 @@ fn check_nesting(text: &str) -> Result<(), Trouble> {
             _ => continue,
         }
         if open > MAX_BRACKETS {
-            let before = &text[..offset];
-            let line = before.matches('\n').count() + 1;
-            let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1);
             return Err(Trouble {
                 problem: format!("more than {MAX_BRACKETS} brackets open at once"),
-                place: u32::try_from(line).ok().map(|line| (line, column)),
+                offset: Some(offset),
             });
         }
     }

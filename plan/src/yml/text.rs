@@ -21,7 +21,6 @@ impl Tidied<'_> {
     pub(super) fn map(&self) -> TextMap<'_> {
         TextMap {
             tidied: Lines::of(self.text.as_bytes()),
-            length: self.text.len(),
             file: Lines::of(self.original),
             original: self.original,
             indent: self.indent,
@@ -141,8 +140,6 @@ impl Lines {
 /// Leads from offsets in the tidied text to places in the file.
 pub(super) struct TextMap<'t> {
     tidied: Lines,
-    /// Bytes of the tidied text.
-    length: usize,
     file: Lines,
     original: &'t [u8],
     indent: usize,
@@ -153,16 +150,6 @@ impl TextMap<'_> {
     pub(super) fn place(&self, offset: usize, width: usize) -> Place {
         let line = self.tidied.number(offset);
         let before = offset - self.tidied.start(line).unwrap_or(offset);
-        self.at(line, before, width)
-    }
-
-    /// The same for a line, counted from 1, and what stands before the part in it. Beyond the last line is its end.
-    pub(super) fn at(&self, line: u32, before: usize, width: usize) -> Place {
-        let last = self.tidied.number(usize::MAX);
-        if line > last {
-            let end = self.length - self.tidied.start(last).unwrap_or(0);
-            return self.at(last, end, 1);
-        }
         let start = self.columns(line, before);
         let end = self.columns(line, before + width).max(start + 1);
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

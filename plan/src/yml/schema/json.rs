@@ -17,7 +17,16 @@ const ONE_WANTED: &str = "A single value is wanted: only the first of a list cou
 pub(in crate::yml) fn json_schema() -> Map {
     let mut writer = Writer::default();
     let root = match &ROOT.kind {
-        Kind::Map(map) => writer.object(map, ""),
+        Kind::Map(map) => {
+            // Definitions are named by where they are met first: jobs have all keys once more.
+            let (late, early): (Vec<_>, Vec<_>) = map
+                .entries()
+                .partition(|entry| matches!(entry.key, "jobs" | "addons"));
+            for entry in early.into_iter().chain(late) {
+                writer.reference(entry.schema, entry.key);
+            }
+            writer.object(map, "")
+        }
         _ => Map::new(),
     };
     let mut schema = object([
@@ -96,25 +105,17 @@ impl Writer {
     /// A reference to the definition of a type, which is made where it is met first.
     fn reference(&mut self, schema: &'static Schema, path: &str) -> Map {
         let address = std::ptr::from_ref(schema).addr();
-        let name = match self.names.get(&address) {
-            Some(name) => name.clone(),
-            None => {
-                let name = match &schema.kind {
-                    Kind::Str(text) if text.is_plain() => "text".to_owned(),
-                    Kind::Num => "number".to_owned(),
-                    Kind::Bool { values: [] } => "flag".to_owned(),
-                    Kind::Secure => "secret".to_owned(),
-                    _ => path.to_owned(),
-                };
-                self.names.insert(address, name.clone());
-                let definition = self.definition(schema, path);
-                self.definitions
-                    .insert(name.as_str(), Value::Map(definition));
-                name
-            }
-        };
-        let target = format!("#/definitions/{name}");
-        object([("$ref", target.into())])
+        if let Some(name) = self.names.get(&address) {
+            return referring(name);
+        }
+        let name = common_name(schema).unwrap_or(path).to_owned();
+        self.names.insert(address, name.clone());
+        self.open.push(name.clone());
+        let definition = self.definition(schema, path);
+        self.open.pop();
+        self.definitions
+            .insert(name.as_str(), Value::Map(definition));
+        referring(&name)
     }
 
     fn definition(&mut self, schema: &'static Schema, path: &str) -> Map {
@@ -229,6 +230,18 @@ impl Writer {
     }
 }
 
+/// Types that are used all over have a name of their own.
+fn common_name(schema: &'static Schema) -> Option<&'static str> {
+    match &schema.kind {
+        _ if std::ptr::eq(schema, &raw const super::STRS) => Some("texts"),
+        Kind::Str(text) if text.is_plain() => Some("text"),
+        Kind::Num => Some("number"),
+        Kind::Bool { values: [] } => Some("flag"),
+        Kind::Secure => Some("secret"),
+        _ => None,
+    }
+}
+
 fn text_choices(text: &'static StrType, out: &mut Vec<Value>) {
     match (text.is_enum(), text.format) {
         (true, _) => {
@@ -324,6 +337,31 @@ mod tests {
             let name = target.strip_prefix("#/definitions/").unwrap();
             assert!(definitions.get(name).is_some(), "{target}");
         }
+    }
+
+    fn descriptions(value: &Value, empty: &mut Vec<String>) {
+        match value {
+            Value::Map(map) => {
+                for (key, value) in map.iter() {
+                    let described = value.as_map().and_then(|map| map.text("description"));
+                    empty.extend(
+                        described
+                            .filter(|text| text.is_empty())
+                            .map(|_| key.to_owned()),
+                    );
+                    descriptions(value, empty);
+                }
+            }
+            Value::Seq(items) => items.iter().for_each(|item| descriptions(item, empty)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_property_has_words() {
+        let mut empty = Vec::new();
+        descriptions(&Value::Map(json_schema()), &mut empty);
+        assert!(empty.is_empty(), "{empty:?}");
     }
 
     #[test]

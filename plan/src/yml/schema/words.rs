@@ -907,14 +907,19 @@ pub(super) fn about(path: &str) -> &'static str {
             .find(|(key, _)| *key == wanted)
             .map(|(_, words)| *words)
     };
-    // What all providers share stands under `deploy` itself.
+    // Entries of `jobs` have the keys of a job, and all providers share what stands under `deploy` itself.
+    let of_job = ["jobs.include.", "jobs.exclude.", "jobs.allow_failures."]
+        .iter()
+        .find_map(|section| path.strip_prefix(section));
     let name = path.rsplit('.').next().unwrap_or(path);
+    let of_section = || {
+        let (first, rest) = of_job.unwrap_or(path).split_once('.')?;
+        let (_, rest) = rest.split_once('.')?;
+        find(&format!("{first}.{rest}"))
+    };
     find(path)
-        .or_else(|| {
-            let mut parts = path.splitn(3, '.');
-            let (first, _, rest) = (parts.next()?, parts.next()?, parts.next()?);
-            find(&format!("{first}.{rest}"))
-        })
+        .or_else(|| find(of_job?))
+        .or_else(of_section)
         .or_else(|| find(name))
         .unwrap_or_default()
 }

@@ -77,7 +77,7 @@ pub(crate) fn script(bytes: &[u8]) {
                 "out of its quotes at byte {place}:\n{script}"
             );
         }
-        if bytes.len() % ONE_IN == 0 {
+        if bytes.len().is_multiple_of(ONE_IN) {
             assert!(bash_reads(&script), "bash cannot read:\n{script}");
         }
     }

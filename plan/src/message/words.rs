@@ -6,6 +6,8 @@ use crate::yml::{known_values, nearest_key, nearest_value, owners};
 
 /// Characters of an author's text that are quoted in a line.
 const MOST_SHOWN: usize = 48;
+/// Sections that are named as having a key.
+const MOST_OWNERS: usize = 3;
 /// Values of an enumeration that are listed in a suggestion.
 const MOST_LISTED: usize = 15;
 
@@ -193,17 +195,21 @@ pub(super) fn suggestion(message: &Message) -> Option<String> {
 
 fn unknown_key(message: &Message) -> Option<String> {
     let key = message.text("key")?;
-    if let Some(near) = nearest_key(&message.key, key) {
-        return Some(format!("did you mean `{near}`?"));
-    }
     let owners = owners(key);
-    match owners {
-        [] => None,
-        owners if owners.iter().any(|owner| owner == "root") => Some(format!(
+    if owners.iter().any(|owner| owner == "root") {
+        return Some(format!(
             "`{key}` stands at the top level: mind the indentation"
-        )),
-        [first, ..] => Some(format!("`{key}` is a key of `{first}`: put it there")),
+        ));
     }
+    if owners.is_empty() {
+        return nearest_key(&message.key, key).map(|near| format!("did you mean `{near}`?"));
+    }
+    let owners: Vec<String> = owners
+        .iter()
+        .take(MOST_OWNERS)
+        .map(|owner| format!("`{owner}`"))
+        .collect();
+    Some(format!("`{key}` is a key of {}", owners.join(", ")))
 }
 
 fn unknown_value(message: &Message) -> Option<String> {
@@ -380,5 +386,102 @@ fn cut(text: &str) -> String {
         line.chars().take(MOST_SHOWN - 1).chain(['…']).collect()
     } else {
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Level, Message, Value, lint};
+
+    fn said(file: &str, code: &str) -> (String, Option<String>) {
+        let messages = lint(file.as_bytes()).unwrap().messages;
+        let message = messages
+            .iter()
+            .find(|message| message.code == code)
+            .unwrap_or_else(|| panic!("no {code} in {messages:?}"));
+        (message.cause(), message.suggestion())
+    }
+
+    #[test]
+    fn causes_are_sentences_and_suggestions_name_what_to_write() {
+        let cases = [
+            (
+                "scritps: x",
+                "find_key",
+                "`scritps` is no key, and is taken for `script`",
+                "did you mean `script`?",
+            ),
+            (
+                "addons: {script: x}",
+                "unknown_key",
+                "`script` is no key of `addons`, and does nothing",
+                "`script` stands at the top level: mind the indentation",
+            ),
+            (
+                "fast_finish: true",
+                "unknown_key",
+                "`fast_finish` is no key of the top level, and does nothing",
+                "`fast_finish` is a key of `jobs`",
+            ),
+            (
+                "language: rubyy3",
+                "unknown_value",
+                "`language` does not know `rubyy3`",
+                "did you mean `ruby`?",
+            ),
+            (
+                "if: branch = (",
+                "invalid_condition",
+                "this condition cannot be read, and counts as false: expected an operand",
+                "compare like this: `branch = main AND type != pull_request`",
+            ),
+            (
+                "if: $X = 1",
+                "invalid_condition",
+                "this condition cannot be read, and counts as false: a text that begins with a dollar sign must be quoted",
+                "conditions are no shell: write `branch` for $TRAVIS_BRANCH, `env(NAME)` for a variable",
+            ),
+            (
+                "matrix: {}\njobs: {}",
+                "overwrite",
+                "`matrix` is another name of `jobs`: it replaces the `jobs` that is given too",
+                "keep one of the two",
+            ),
+            (
+                "a: &a 1",
+                "deprecated_key",
+                "`a` is no key of the top level, it only holds an anchor",
+                "names that begin with _ or . are for anchors: `_a`",
+            ),
+        ];
+        for (file, code, cause, suggestion) in cases {
+            assert_eq!(
+                said(file, code),
+                (cause.to_owned(), Some(suggestion.to_owned())),
+                "{file}"
+            );
+        }
+    }
+
+    #[test]
+    fn yaml_errors_come_with_usual_reasons() {
+        let error = lint(b"a:\n\t- b").unwrap_err().to_message();
+        assert_eq!(
+            error.place.map(|place| (place.line, place.column)),
+            Some((2, 1))
+        );
+        assert!(
+            error
+                .suggestion()
+                .is_some_and(|text| text.contains("spaces, not tabs")),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn codes_without_a_sentence_are_said_plainly() {
+        let args = vec![("source", Value::from("x.yml"))];
+        let message = Message::new(Level::Error, "import", "not_told_here", args);
+        assert_eq!(message.cause(), "not told here: source x.yml");
     }
 }

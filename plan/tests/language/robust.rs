@@ -183,7 +183,8 @@ fn odd_files_have_answers() {
 /// What fuzzing found once, and inputs like that: each file of `tests/found/TARGET` goes through the check of that target.
 #[test]
 fn what_was_found_stays_mended() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    type Check = fn(&[u8]);
+    let targets: [(&str, Check); 4] = [
         ("yaml", checks::yaml),
         ("expand", checks::expand),
         ("condition", checks::condition),

@@ -242,17 +242,21 @@ fn shared_path(section: &str, key: &'static str) -> String {
     format!("{section}.{key}")
 }
 
-/// The map types of a type with the path of their keys; short forms, which are later choices, have no keys of their own.
+/// The map types of a type with the path of their keys; short forms, which are later choices than the normal one, have no keys of
+/// their own.
 fn maps(schema: &'static Schema, path: &str) -> Vec<(String, &'static MapType)> {
     match &schema.kind {
         Kind::Any {
             choices,
             detect: None,
-        } => choices
-            .iter()
-            .map(|choice| maps(choice.schema, path))
-            .find(|maps| !maps.is_empty())
-            .unwrap_or_default(),
+        } => {
+            let mut all = choices.iter().map(|choice| maps(choice.schema, path));
+            if choices.iter().any(|choice| choice.normal) {
+                all.find(|maps| !maps.is_empty()).unwrap_or_default()
+            } else {
+                all.flatten().collect()
+            }
+        }
         Kind::Any {
             choices,
             detect: Some(key),

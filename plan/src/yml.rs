@@ -127,14 +127,19 @@ pub fn key_reference() -> Vec<KeyGroup> {
 
 /// Gives messages of the expansion their places in the file, where they have one.
 pub fn locate(bytes: &[u8], messages: &mut [Message]) {
-    let tidied = text::tidy(bytes);
-    let mut marked: Vec<(Message, u32)> = messages
+    let lost =
+        |message: &&mut Message| message.place.is_none() && message.code.starts_with("skip_");
+    let mut lost: Vec<&mut Message> = messages.iter_mut().filter(lost).collect();
+    if lost.is_empty() {
+        return;
+    }
+    let mut marked: Vec<(Message, u32)> = lost
         .iter()
-        .map(|message| (message.clone(), 0))
+        .map(|message| ((**message).clone(), 0))
         .collect();
-    report::place(&tidied, &mut marked);
-    for (message, (found, _)) in messages.iter_mut().zip(marked) {
-        message.place = message.place.or(found.place);
+    report::place(&text::tidy(bytes), &mut marked);
+    for (message, (found, _)) in lost.iter_mut().zip(marked) {
+        message.place = found.place;
     }
 }
 

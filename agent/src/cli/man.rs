@@ -154,8 +154,14 @@ mod tests {
     #[test]
     fn mandoc_has_nothing_to_say() {
         for page in made() {
+            // Pages in mdoc(7) name others, which need not be installed: a matter of style.
+            let least = if page.file == LANGUAGE {
+                "warning"
+            } else {
+                "style"
+            };
             let Ok(output) = Command::new("mandoc")
-                .args(["-T", "lint"])
+                .args(["-T", "lint", "-W", least])
                 .arg(committed().join(&page.file))
                 .output()
             else {

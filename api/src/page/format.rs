@@ -94,6 +94,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn remarks_say_where_and_what_to_do() {
+        let messages = assay_plan::lint(b"language: c\nos: linux\ndist: focal\nscritps: x\n")
+            .unwrap()
+            .messages;
+        let expected = Remark {
+            level: "warn",
+            place: Some("line 4, column 1".to_owned()),
+            key: "root".to_owned(),
+            cause: "`scritps` is no key, and is taken for `script`".to_owned(),
+            suggestion: Some("did you mean `script`?".to_owned()),
+        };
+        assert_eq!(remarks(&messages), [expected]);
+    }
+
+    #[test]
     fn ages_are_rough() {
         let texts: Vec<String> = [0, 30, 61, 7_300, 200_000, 9_000_000].map(ago).into();
         assert_eq!(

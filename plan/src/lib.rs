@@ -21,8 +21,12 @@ pub use decide::{
 pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
-pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, plan_job};
-pub use message::{Level, Message};
+pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, Versions, plan_job};
+pub use message::{Level, Message, Place};
 pub use model::*;
 pub use value::{Map, Value};
-pub use yml::{Expansion, Linted, ReadError, expand, lint};
+pub use yml::{
+    ConfigRef, Expansion, ImportError, Imported, Imports, KeyDoc, KeyGroup, Linted, MATRIX_KEYS,
+    MAX_IMPORTS, ReadError, Reading, Resolved, expand, json_schema, key_reference, lint, locate,
+    normalise, resolve,
+};

@@ -7,6 +7,8 @@ mod arrows;
 mod bad_input;
 mod commands;
 mod crash;
+mod imports;
 mod live;
 mod push;
+mod scripts;
 mod source;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_plan::{
-    Build, ConfigFile, Decision, Input, Job, JobId, RepoId, Repository, Request, Source, Time,
-    decide,
+    Build, ConfigFile, Decision, Input, Job, JobId, MAX_CONFIG_BYTES, RepoId, Repository, Request,
+    Source, Time,
 };
 use assay_store::{FileAt, Store};
 use tokio::runtime::Handle;
@@ -16,13 +16,11 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::core::{Mailbox, Message, until};
+use super::imports::Importer;
 use super::runner::{self, Local, Runner};
 
 /// Name of the configuration in a repository.
 const CONFIG: &str = ".travis.yml";
-
-/// Longest `.travis.yml` that is read, bytes.
-const CONFIG_LIMIT: u64 = 1 << 20;
 
 /// Why a run is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,11 +240,11 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
     };
     let file = match &local.tree {
         Some(tree) => tree
-            .file(CONFIG, CONFIG_LIMIT)
+            .file(CONFIG, MAX_CONFIG_BYTES)
             .map_err(|error| error.to_string()),
         None => store
             .git()
-            .file(&repository, &commit.id, CONFIG, CONFIG_LIMIT)
+            .file(&repository, &commit.id, CONFIG, MAX_CONFIG_BYTES)
             .map_err(|error| error.to_string()),
     };
     let file = match file {
@@ -262,7 +260,19 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
         FileAt::TooLarge(size) => ConfigFile::TooLarge(*size),
         FileAt::Bytes(bytes) => ConfigFile::Bytes(bytes),
     };
-    let mut decision = decide(&repository, request, &commit, file);
+    let importer = Importer {
+        store,
+        repository: &repository,
+        commit: &commit,
+        tree: local.tree.as_ref(),
+    };
+    let mut decision = match importer.decide(request, file) {
+        Ok(decision) => decision,
+        Err(error) => {
+            tracing::warn!(request = %request.id, error, "cannot read an imported file now; it is tried again");
+            return Input::Unread(request.id, error);
+        }
+    };
     if let Some(job) = local.job {
         keep_one(&mut decision, job);
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, plan_job};
+use assay_plan::{
+    Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, Versions, plan_job,
+};
 use assay_sandbox::{
     Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
     TreeWriter,
@@ -19,6 +21,7 @@ use super::hands::Stop;
 use super::host;
 use super::image::{Choices, Chosen};
 use super::launcher;
+use super::marks::Marks;
 use super::worktree::WorkTree;
 use crate::clock;
 use crate::config::{Config, Reach, Required};
@@ -45,6 +48,7 @@ pub(super) struct Runner {
     pub(super) network: Network,
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
+    pub(super) versions: Versions,
     /// Address of the web pages, without a slash at the end.
     pub(super) web: String,
     /// Prefix of the ids of this daemon's runs.
@@ -89,6 +93,7 @@ impl Runner {
             },
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
+            versions: config.versions,
             web,
             prefix,
             local: Local::default(),
@@ -256,6 +261,7 @@ impl Attempt {
             dist,
             arch: host::arch(),
             env: &self.runner.local.env,
+            versions: self.runner.versions,
         })
     }
 
@@ -265,13 +271,22 @@ impl Attempt {
         mut run: Run,
         canceler: &assay_sandbox::Canceler,
     ) -> (Result<Outcome, RunError>, assay_sandbox::Usage) {
+        let mut marks = match self.runner.versions {
+            Versions::Exact => Marks::none(),
+            Versions::Nearest => Marks::default(),
+        };
         loop {
             let due = self.log.due();
             tokio::select! {
                 event = run.event() => match event {
                     Some(RunEvent::Notice(line)) => self.log.say(&format!("\x1b[33;1m{line}\x1b[0m")),
                     Some(RunEvent::Started) => self.mailbox.tell(Input::Started(self.job.id, self.job.attempt)),
-                    Some(RunEvent::Output(bytes)) => self.log.take(&bytes),
+                    Some(RunEvent::Output(bytes)) => {
+                        for substitute in marks.take(&bytes) {
+                            self.mailbox.tell(Input::Substituted(self.job.id, self.job.attempt, substitute));
+                        }
+                        self.log.take(&bytes);
+                    }
                     None => break,
                 },
                 () = sleep_until(due) => self.log.flush(),

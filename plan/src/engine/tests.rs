@@ -46,6 +46,7 @@ fn blueprint(stages: usize, rows: &[(u32, bool)], fast_finish: bool) -> Decision
         jobs: jobs.collect(),
         fast_finish,
         messages: Vec::new(),
+        sources: Vec::new(),
     }))
 }
 
@@ -456,6 +457,28 @@ fn a_run_that_is_cut_off_is_tried_once_more() {
     assert_eq!(world.states(), ["errored"]);
     assert_eq!(world.build_state(1), State::Errored);
     world.run_out();
+}
+
+#[test]
+fn a_substituted_version_stays_on_record_until_the_job_runs_again() {
+    let mut world = World::new(1);
+    world.observe(&[("main", 1)], Vec::new());
+    world.decide(RequestId(1), blueprint(0, &[(0, false)], false));
+    world.start(1);
+    let substitute = Substitute {
+        name: "Python".to_owned(),
+        asked: "3.8".to_owned(),
+        used: "3.9".to_owned(),
+    };
+    for attempt in [1, 1, 2] {
+        let input = Input::Substituted(JobId(1), attempt, substitute.clone());
+        world.step(input).unwrap();
+    }
+    assert_eq!(world.jobs[&JobId(1)].substitutes, [substitute]);
+    world.exit(1, 0);
+    world.restart(Target::Job(JobId(1))).unwrap();
+    assert_eq!(world.jobs[&JobId(1)].state, State::Received);
+    assert!(world.jobs[&JobId(1)].substitutes.is_empty());
 }
 
 #[test]

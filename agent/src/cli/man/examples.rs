@@ -94,6 +94,19 @@ const ALL: &[(&str, Examples)] = &[
         )],
     ),
     (
+        "assay-schema",
+        &[
+            (
+                "assay schema > .travis.schema.json",
+                "Writes the schema to a file.",
+            ),
+            (
+                "# yaml-language-server: $schema=.travis.schema.json",
+                "As the first line of .travis.yml, makes editors with the YAML language server use it.",
+            ),
+        ],
+    ),
+    (
         "assay-repo",
         &[(
             "assay repo list",

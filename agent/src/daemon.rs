@@ -31,8 +31,8 @@ pub(crate) use run::run;
 
 use self::core::{Core, Mailbox, Message};
 use crate::config::{AccessMode, Config};
-use image::Choices;
 use hands::Hands;
+use image::Choices;
 use intake::Intake;
 use runner::Runner;
 

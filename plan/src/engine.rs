@@ -531,7 +531,10 @@ impl Engine {
 
     /// Kept with the record that the end of the run will save.
     fn used(&mut self, id: JobId, attempt: u32, used: Used) {
-        if self.held.get(&id).is_some_and(|held| held.attempt == attempt)
+        if self
+            .held
+            .get(&id)
+            .is_some_and(|held| held.attempt == attempt)
             && let Some((active, place)) = find(&self.home, &mut self.active, id)
         {
             active.jobs[place].used = Some(used);

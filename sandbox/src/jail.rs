@@ -235,7 +235,11 @@ pub(crate) fn plan(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&E
 fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
     let mut steps: Vec<Step> = facts.groups.iter().cloned().map(Step::Join).collect();
     let owner = facts.root.then(|| spec.uid_base + spec.slot);
-    let binds = || spec.binds.iter().map(|bind| Step::Open(bind.source.clone()));
+    let binds = || {
+        spec.binds
+            .iter()
+            .map(|bind| Step::Open(bind.source.clone()))
+    };
     let range = match &spec.image {
         Image::Host { .. } => None,
         Image::Imported(image) => range(spec, image.owners()).map(|range| (image, range)),

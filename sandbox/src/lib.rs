@@ -29,7 +29,7 @@ mod wire;
 
 pub use doctor::{Check, CheckState, doctor};
 pub use error::RunError;
-pub use image::{About, ImageError, Imported, Images};
+pub use image::{About, ImageError, Images, Imported};
 pub use launcher::launcher_main;
 pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
 pub use spec::{Bind, Image, Limits, Network, Profile, Resource, RunSpec};

@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::jail::{self, Facts};
+use crate::net::{self, Egress};
 use crate::process::Process;
 use crate::spec::{Resource, RunSpec};
 use crate::supervise::Supervisor;
 use crate::tree::TreeWriter;
-use crate::net::{self, Egress};
 use crate::{host, seccomp, warm, wire};
 
 /// Events on their way to the caller; when it is full, the job's terminal is not read.

@@ -162,7 +162,9 @@ impl RunSpec {
         let folders = match (&self.image, self.profile) {
             (Image::Host { folders }, Profile::Strict) => folders,
             (Image::Host { .. }, Profile::Root) => {
-                return Err(RunError::Profile("the host image has no root: import an image"));
+                return Err(RunError::Profile(
+                    "the host image has no root: import an image",
+                ));
             }
             (Image::Imported(image), profile) => {
                 return match (image.owners(), profile) {

@@ -158,7 +158,10 @@ impl Supervisor {
             }
         }
         let usage = Usage {
-            cpu_ms: self.groups.cpu_ms().unwrap_or(self.progress.spent.cpu_us / 1000),
+            cpu_ms: self
+                .groups
+                .cpu_ms()
+                .unwrap_or(self.progress.spent.cpu_us / 1000),
             memory_peak: self.groups.memory_peak(),
             read: self.progress.spent.read,
             written: self.progress.spent.written,

@@ -110,6 +110,7 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
         finished_at: Some(when.plus(5000)),
         restarted: None,
         reason: None,
+        used: None,
     };
     let build = Build {
         id: RequestId(number),

@@ -11,10 +11,10 @@ use assay_store::{Changed, Store};
 
 use super::core::{Core, Mailbox, Message, NewRepository};
 use super::hands::Hands;
+use super::image::Choices;
 use super::runner::{Local, Runner};
 use super::scratch::Scratch;
 use super::worktree::{WorkTree, WorkTreeError};
-use super::image::Choices;
 use super::{commands, images};
 use crate::cli::args::{Global, Run};
 use crate::cli::output::Screen;
@@ -76,7 +76,13 @@ async fn go(
         &config,
         "http://localhost".to_owned(),
         prefix,
-        Choices::new(&config, images(&config::state_folder(global.state.as_deref(), Some(&config)))),
+        Choices::new(
+            &config,
+            images(&config::state_folder(
+                global.state.as_deref(),
+                Some(&config),
+            )),
+        ),
     );
     runner.local = Local {
         tree: Some(tree),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, plan_job};
 use assay_sandbox::{
-    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
+    TreeWriter,
 };
 use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
 use tokio::sync::watch;
@@ -182,7 +183,7 @@ impl Attempt {
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
         let chosen = self.runner.choices.choose(
-            self.job.config.text("dist"),
+            asked_dist(&self.job, &self.build),
             &repository.slug,
             self.build.event,
         )?;
@@ -206,7 +207,11 @@ impl Attempt {
             feed(tree, &source, &plan, runner.local.tree.as_ref())
         });
         let (outcome, result) = self.follow(run, &canceler).await;
-        self.mailbox.tell(Input::Used(self.job.id, self.job.attempt, used(image, result)));
+        self.mailbox.tell(Input::Used(
+            self.job.id,
+            self.job.attempt,
+            used(image, result),
+        ));
         let fed = feeding
             .await
             .unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
@@ -343,6 +348,21 @@ fn no_sandbox(error: &RunError) -> String {
         RunError::Lost(_) => format!("The sandbox broke: {error}"),
         _ => format!("The sandbox could not be set up: {error}"),
     }
+}
+
+/// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
+fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
+    let dist = job.config.text("dist")?;
+    let filled_in = build.messages.iter().any(|message| {
+        let said = |text: &str| {
+            message
+                .args
+                .iter()
+                .any(|(_, value)| value.as_str() == Some(text))
+        };
+        message.code == "default" && said("dist") && said(dist)
+    });
+    (!filled_in).then_some(dist)
 }
 
 /// A job whose `os` or `arch` this host hasn't ends at once.

@@ -39,7 +39,11 @@ fn ago(seconds: i64) -> String {
 /// What a run used; what could not be measured is left out.
 pub(super) fn used(used: &Used) -> String {
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    let mut text = format!("{}.{} s of CPU", used.cpu_ms / 1000, used.cpu_ms % 1000 / 100);
+    let mut text = format!(
+        "{}.{} s of CPU",
+        used.cpu_ms / 1000,
+        used.cpu_ms % 1000 / 100
+    );
     for (value, unit) in [
         (mib(used.memory), "MiB of memory"),
         (mib(used.read), "MiB read"),

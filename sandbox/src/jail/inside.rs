@@ -88,7 +88,10 @@ fn home(spec: &RunSpec) -> Vec<Step> {
     if hands_over(spec) {
         let mut places = vec![spec.home.clone()];
         let mut place = spec.home.clone();
-        let below = spec.cwd.strip_prefix(&spec.home).filter(|rest| rest.starts_with('/'));
+        let below = spec
+            .cwd
+            .strip_prefix(&spec.home)
+            .filter(|rest| rest.starts_with('/'));
         match below {
             Some(below) => {
                 for part in below.split('/').filter(|part| !part.is_empty()) {
@@ -144,7 +147,8 @@ fn leads_somewhere(path: &str, to: &str) -> bool {
 const SHELL: &str = "/bin/bash";
 
 fn hosts(names: &Names) -> String {
-    let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    let mut text =
+        format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (address, name) in &names.hosts {
         text.push_str(&format!("{address}\t{name}\n"));
     }
@@ -191,7 +195,10 @@ fn etc_of_image(spec: &RunSpec, image: &Imported, names: &Names) -> Vec<Step> {
     let users = others(&image.passwd, user, "root:x:0:0:root:/root:/bin/sh\n");
     let groups = others(&image.group, user, "root:x:0:\ntty:x:5:\n");
     let written = [
-        ("/etc/passwd", format!("{users}{user}:x:{INSIDE}:{INSIDE}:{user}:{home}:{SHELL}\n")),
+        (
+            "/etc/passwd",
+            format!("{users}{user}:x:{INSIDE}:{INSIDE}:{user}:{home}:{SHELL}\n"),
+        ),
         ("/etc/group", format!("{groups}{user}:x:{INSIDE}:\n")),
         ("/etc/hosts", hosts(names)),
         ("/etc/hostname", format!("{HOSTNAME}\n")),
@@ -228,7 +235,10 @@ mod tests {
     #[test]
     fn the_images_other_users_stay() {
         let passwd = "root:x:0:0::/root:/bin/sh\ntravis:x:2000:2000::/h:/bin/sh\nubuntu:x:1000:1000::/u:/bin/sh\n\n";
-        assert_eq!(others(passwd, "travis", "none"), "root:x:0:0::/root:/bin/sh\n");
+        assert_eq!(
+            others(passwd, "travis", "none"),
+            "root:x:0:0::/root:/bin/sh\n"
+        );
         assert_eq!(others("", "travis", "none\n"), "none\n");
     }
 }

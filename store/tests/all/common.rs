@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use assay_plan::{
     Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId,
-    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Used, Value, Visibility,
+    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Used, Value,
+    Visibility,
 };
 
 /// A repository record.

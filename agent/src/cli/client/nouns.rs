@@ -55,7 +55,11 @@ impl Used {
     /// For people: what could not be measured is left out.
     pub(crate) fn text(&self) -> String {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let mut text = format!("{}.{} s of CPU", self.cpu_ms / 1000, self.cpu_ms % 1000 / 100);
+        let mut text = format!(
+            "{}.{} s of CPU",
+            self.cpu_ms / 1000,
+            self.cpu_ms % 1000 / 100
+        );
         for (value, unit) in [
             (mib(self.memory), "MiB of memory"),
             (mib(self.read), "MiB read"),

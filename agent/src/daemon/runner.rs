@@ -206,7 +206,7 @@ impl Attempt {
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
         let chosen = self.runner.choices.choose(
-            self.job.config.text("dist"),
+            asked_dist(&self.job, &self.build),
             &repository.slug,
             self.build.event,
         )?;
@@ -381,6 +381,21 @@ fn no_sandbox(error: &RunError) -> String {
         RunError::Lost(_) => format!("The sandbox broke: {error}"),
         _ => format!("The sandbox could not be set up: {error}"),
     }
+}
+
+/// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
+fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
+    let dist = job.config.text("dist")?;
+    let filled_in = build.messages.iter().any(|message| {
+        let said = |text: &str| {
+            message
+                .args
+                .iter()
+                .any(|(_, value)| value.as_str() == Some(text))
+        };
+        message.code == "default" && said("dist") && said(dist)
+    });
+    (!filled_in).then_some(dist)
 }
 
 /// A job whose `os` or `arch` this host hasn't ends at once.

@@ -137,7 +137,8 @@ fn every_compression_gives_the_same_image() {
 fn names_that_lead_out_are_refused() {
     let place = place();
     let outside = place.write("outside", b"before");
-    let cases: [&[(tar::EntryType, &[u8], &[u8])]; 9] = [
+    type Entry<'a> = (tar::EntryType, &'a [u8], &'a [u8]);
+    let cases: [&[Entry<'_>]; 9] = [
         &[(Regular, b"/etc/x", b"bad")],
         &[(Regular, b"../x", b"bad")],
         &[(Regular, b"a/../../x", b"bad")],

@@ -69,6 +69,7 @@ fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
         Command::Expand(args) => language::expand(&args, screen),
         Command::Script(args) => language::script(&args, screen),
         Command::Condition(args) => language::condition(&args, screen),
+        Command::Schema(_) => language::schema(screen),
         Command::Repo(args) => repo::run(args.command, global, screen),
         Command::Hook(args) => hook::run(args.command, global, screen),
         Command::Builds(args) => build::builds(&args, global, screen),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use assay_plan::{Slug, Visibility};
+use assay_plan::{Slug, Versions, Visibility};
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
@@ -56,6 +56,7 @@ pub(crate) struct Config {
     /// Looking for pushes that no hook told of.
     pub(crate) reconcile: Reconcile,
     /// What to do about a language version that isn't there. Default `exact`.
+    #[serde(serialize_with = "versions_name")]
     pub(crate) versions: Versions,
     /// Repositories that are registered at start. Default none.
     pub(crate) repositories: Vec<RepositoryEntry>,
@@ -218,18 +219,9 @@ pub(crate) struct Shutdown {
 pub(crate) struct Reconcile {
     /// How often. Default `5m`; `0s`: only at start.
     pub(crate) interval: Span,
-    /// How many refs of a repository are built in one go, newest first; the others get a rejected request. Default 20.
+    /// How many refs of one push, or found by one look, are built, newest first; the others get a rejected request.
+    /// Default 20.
     pub(crate) limit: usize,
-}
-
-/// What to do about a language version that isn't there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Versions {
-    /// The job ends as errored.
-    Exact,
-    /// The nearest one is used, and named in the log.
-    Nearest,
 }
 
 /// A repository registered at start.
@@ -243,7 +235,7 @@ pub(crate) struct RepositoryEntry {
     /// `public` or `private`. Default `private`.
     #[serde(serialize_with = "visibility_name")]
     pub(crate) visibility: Visibility,
-    /// Repositories of the same owner that may use this one as a submodule. Default none.
+    /// Repositories of the same owner that may use this one as a submodule and import files of it. Default none.
     #[serde(serialize_with = "as_texts")]
     pub(crate) share: Vec<Slug>,
     /// `strict` or `root`: what its jobs may do inside an imported image. Default `strict`.
@@ -286,6 +278,13 @@ fn as_text<S: Serializer>(text: &impl fmt::Display, serializer: S) -> Result<S::
 
 fn as_texts<S: Serializer>(texts: &[Slug], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(texts.iter().map(Slug::as_str))
+}
+
+fn versions_name<S: Serializer>(versions: &Versions, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match versions {
+        Versions::Exact => "exact",
+        Versions::Nearest => "nearest",
+    })
 }
 
 fn visibility_name<S: Serializer>(

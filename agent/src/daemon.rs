@@ -6,7 +6,9 @@ mod demo;
 mod hands;
 mod host;
 mod image;
+mod imports;
 mod intake;
+mod marks;
 mod run;
 mod runner;
 mod scratch;
@@ -32,8 +34,8 @@ pub(crate) use run::run;
 
 use self::core::{Core, Mailbox, Message};
 use crate::config::{AccessMode, Config};
-use image::Choices;
 use hands::Hands;
+use image::Choices;
 use intake::Intake;
 use runner::Runner;
 use wasm::Wasm;
@@ -93,7 +95,7 @@ pub(crate) struct Daemon {
     shutdown: watch::Sender<bool>,
     intakes: Vec<JoinHandle<()>>,
     servers: Vec<JoinHandle<()>>,
-    warm: JoinHandle<assay_sandbox::Warm>,
+    warm: JoinHandle<Option<assay_sandbox::Warm>>,
 }
 
 impl Daemon {
@@ -136,11 +138,11 @@ impl Daemon {
 
         let prefix = run_prefix(&state);
         assay_sandbox::clean_up(&prefix);
-        let warm = keep_warm(&prefix, config.jobs);
         let (mailbox, inbox) = Mailbox::new();
         let choices = Choices::new(&config, images(&state));
         let wasm = Wasm::new(&config, &state);
         let runner = Runner::new(store.clone(), &config, address.clone(), prefix, choices, wasm);
+        let warm = keep_warm(&runner, config.jobs);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let core = start_core(&store, &hands, &state, &config, inbox).await?;
         let burst = config.reconcile.limit;
@@ -374,10 +376,12 @@ pub(crate) fn images(state: &Path) -> assay_sandbox::Images {
     assay_sandbox::Images::new(state.join("images"), launcher())
 }
 
-/// Keeps a launcher waiting for each job that may run at once, so that sandboxes start sooner; nobody waits for it.
-fn keep_warm(prefix: &str, jobs: usize) -> JoinHandle<assay_sandbox::Warm> {
-    let prefix = prefix.to_owned();
-    tokio::task::spawn_blocking(move || assay_sandbox::keep_warm(&launcher(), &prefix, jobs))
+/// Keeps a jail ready for each job that may run at once, so that sandboxes start sooner; nobody waits for it.
+fn keep_warm(runner: &Runner, jobs: usize) -> JoinHandle<Option<assay_sandbox::Warm>> {
+    let (prefix, usual) = (runner.prefix.clone(), runner.usual());
+    tokio::task::spawn_blocking(move || {
+        Some(assay_sandbox::keep_warm(&launcher(), &prefix, jobs, usual?))
+    })
 }
 
 /// Prefix of this daemon's sandboxes, so that a new daemon finds what a dead one left, and nobody else's.

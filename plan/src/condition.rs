@@ -41,6 +41,30 @@ pub enum ConditionError {
     TooDeep(usize),
 }
 
+impl ConditionError {
+    /// What is the matter, without the condition itself.
+    pub fn reason(&self) -> String {
+        match self {
+            ConditionError::Parse { expected, .. } => format!("expected {expected}"),
+            ConditionError::Shell { .. } => {
+                "a text that begins with a dollar sign must be quoted".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// The byte of the condition where reading stopped, if reading did. A line that ends with a backslash and the next count as one
+    /// line.
+    pub fn position(&self) -> Option<usize> {
+        match self {
+            ConditionError::Parse { offset, .. } | ConditionError::Shell { offset, .. } => {
+                Some(*offset)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Evaluates a condition for an event and a job: `data` has `type`, `branch`, `tag`, … and `env` as a map or as a list of texts and maps.
 ///
 /// # Errors

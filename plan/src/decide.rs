@@ -7,8 +7,12 @@ use crate::condition;
 use crate::message::Message;
 use crate::model::{Commit, EventKind, Repository, Request};
 use crate::value::{Map, Value};
-use crate::yml::{self, Expansion, Linted, ReadError};
+use crate::yml::{
+    self, ConfigRef, Expansion, ImportError, Imports, Linted, ReadError, Reading, Resolved,
+};
 
+/// Path of the configuration in a repository.
+const CONFIG: &str = ".travis.yml";
 /// Bytes of a `.travis.yml` that are read.
 pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// Jobs of one build (Travis docs, "Build Matrix").
@@ -40,6 +44,8 @@ pub struct Blueprint {
     pub fast_finish: bool,
     /// Messages about the file.
     pub messages: Vec<Message>,
+    /// The files it was read from, the repository's own first: `OWNER/NAME:PATH@COMMIT`.
+    pub sources: Vec<String>,
 }
 
 /// One row of the matrix.
@@ -67,7 +73,8 @@ pub enum Decision {
     },
 }
 
-/// Decides about a request whose commit has been read: skip commands, `branches`, the file itself, its conditions.
+/// Decides about a request whose commit has been read: skip commands, `branches`, the file itself, its conditions. Asks for
+/// the files that are imported, one after another, until `imports` holds them all.
 ///
 /// Sources: Travis docs "Customizing the Build" (skipping, safelisting), travis-core `request/approval.rb`.
 pub fn decide(
@@ -75,12 +82,21 @@ pub fn decide(
     request: &Request,
     commit: &Commit,
     file: ConfigFile<'_>,
-) -> Decision {
+    imports: &Imports,
+) -> Reading<Decision> {
     let data = event_data(repository, request, commit);
-    match check(request, commit, file, &data) {
-        Ok(blueprint) => Decision::Accept(Box::new(blueprint)),
-        Err(Refusal { reason, messages }) => Decision::Reject { reason, messages },
-    }
+    let origin = ConfigRef {
+        slug: repository.slug.clone(),
+        path: CONFIG.to_owned(),
+        at: Some(commit.id.to_string()),
+    };
+    Reading::Done(
+        match check(request, commit, file, &origin, &data, imports) {
+            Ok(Reading::Needs(wanted)) => return Reading::Needs(wanted),
+            Ok(Reading::Done(blueprint)) => Decision::Accept(Box::new(blueprint)),
+            Err(Refusal { reason, messages }) => Decision::Reject { reason, messages },
+        },
+    )
 }
 
 /// Why there is no build.
@@ -102,8 +118,10 @@ fn check(
     request: &Request,
     commit: &Commit,
     file: ConfigFile<'_>,
+    origin: &ConfigRef,
     data: &Map,
-) -> Result<Blueprint, Refusal> {
+    imports: &Imports,
+) -> Result<Reading<Blueprint>, Refusal> {
     if let Some(option) = request
         .event
         .options
@@ -119,12 +137,37 @@ fn check(
     {
         return Err(Refusal::new(format!("the commit message says {command}")));
     }
-    let linted = read(commit, file)?;
+    let bytes = bytes_of(commit, file)?;
+    let resolved = yml::resolve(bytes, origin, data, imports);
+    let Resolved { linted, sources } = match resolved.map_err(|error| unusable(commit, &error))? {
+        Reading::Needs(wanted) => return Ok(Reading::Needs(wanted)),
+        Reading::Done(resolved) => resolved,
+    };
     let messages = linted.messages.clone();
-    build(request, linted, data).map_err(|reason| Refusal { reason, messages })
+    let sources = sources.iter().map(ToString::to_string).collect();
+    let mut blueprint =
+        build(request, linted, sources, data).map_err(|reason| Refusal { reason, messages })?;
+    yml::locate(bytes, &mut blueprint.messages);
+    Ok(Reading::Done(blueprint))
 }
 
-fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
+fn unusable(commit: &Commit, error: &ImportError) -> Refusal {
+    let id = commit.id.short();
+    match error {
+        ImportError::Read(error) => Refusal {
+            reason: match error {
+                ReadError::Syntax { .. } => format!("{CONFIG} of commit {id} is {error}"),
+                ReadError::NotAMap(what) => format!(
+                    "{CONFIG} of commit {id} must be a map of keys at its top level, but it is {what}"
+                ),
+            },
+            messages: vec![error.to_message()],
+        },
+        error => Refusal::new(error.to_string()),
+    }
+}
+
+fn bytes_of<'f>(commit: &Commit, file: ConfigFile<'f>) -> Result<&'f [u8], Refusal> {
     let id = commit.id.short();
     let too_large = |size: u64| {
         Refusal::new(format!(
@@ -132,18 +175,15 @@ fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
         ))
     };
     match file {
-        ConfigFile::Missing => Err(Refusal::new(format!("there is no .travis.yml in commit {id}"))),
-        ConfigFile::NotAFile => Err(Refusal::new(format!(".travis.yml of commit {id} is not a regular file"))),
+        ConfigFile::Missing => Err(Refusal::new(format!(
+            "there is no .travis.yml in commit {id}"
+        ))),
+        ConfigFile::NotAFile => Err(Refusal::new(format!(
+            ".travis.yml of commit {id} is not a regular file"
+        ))),
         ConfigFile::TooLarge(size) => Err(too_large(size)),
         ConfigFile::Bytes(bytes) => match u64::try_from(bytes.len()) {
-            Ok(size) if size <= MAX_CONFIG_BYTES => yml::lint(bytes).map_err(|error| match error {
-                ReadError::Syntax(error) => {
-                    Refusal::new(format!(".travis.yml of commit {id} is not valid YAML: {error}"))
-                }
-                ReadError::NotAMap(what) => Refusal::new(format!(
-                    ".travis.yml of commit {id} must be a map of keys at its top level, but it is {what}"
-                )),
-            }),
+            Ok(size) if size <= MAX_CONFIG_BYTES => Ok(bytes),
             Ok(size) => Err(too_large(size)),
             Err(_) => Err(too_large(u64::MAX)),
         },
@@ -151,7 +191,12 @@ fn read(commit: &Commit, file: ConfigFile<'_>) -> Result<Linted, Refusal> {
 }
 
 /// Everything after the file has been read; the error is the reason.
-fn build(request: &Request, linted: Linted, data: &Map) -> Result<Blueprint, String> {
+fn build(
+    request: &Request,
+    linted: Linted,
+    sources: Vec<String>,
+    data: &Map,
+) -> Result<Blueprint, String> {
     let Linted {
         config,
         mut messages,
@@ -190,6 +235,7 @@ fn build(request: &Request, linted: Linted, data: &Map) -> Result<Blueprint, Str
         jobs,
         fast_finish,
         messages,
+        sources,
     })
 }
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::decide::{Blueprint, Decision};
 use crate::model::{
     Build, BuildId, Commit, CommitId, Event, Job, JobId, JobNumber, RefName, RepoId, Request,
-    RequestId, RequestState, State, Time, Used, Verdict,
+    RequestId, RequestState, State, Substitute, Time, Used, Verdict,
 };
 
 /// The highest numbers given out so far; the engine goes on from them and never gives one out twice.
@@ -140,6 +140,8 @@ pub enum Input {
     Started(JobId, u32),
     /// What a job's run was made of and used; comes before its end.
     Used(JobId, u32, Used),
+    /// A job runs under another version than it asked for.
+    Substituted(JobId, u32, Substitute),
     /// A job's run is over, its sandbox gone.
     Finished(JobId, u32, Verdict),
     /// A person cancels.
@@ -319,6 +321,9 @@ impl Engine {
             Input::Unread(id, reason) => self.unread(now, id, reason, &mut out),
             Input::Started(job, attempt) => self.started(now, job, attempt, &mut out),
             Input::Used(job, attempt, used) => self.used(job, attempt, used),
+            Input::Substituted(job, attempt, substitute) => {
+                self.substituted(job, attempt, substitute, &mut out)
+            }
             Input::Finished(job, attempt, verdict) => {
                 self.finished(now, job, attempt, &verdict, &mut out)
             }
@@ -446,6 +451,7 @@ impl Engine {
                 restarted: None,
                 reason: None,
                 used: None,
+                substitutes: Vec::new(),
             });
         }
         let build = Build {
@@ -459,6 +465,7 @@ impl Engine {
             commit,
             config: plan.config,
             messages: plan.messages,
+            sources: plan.sources,
             stages: plan.stages,
             fast_finish: plan.fast_finish,
             jobs: jobs.iter().map(|job| job.id).collect(),
@@ -489,6 +496,7 @@ impl Engine {
                 continue;
             };
             let job = &mut active.jobs[place];
+            job.substitutes.clear();
             job.state = State::Received;
             job.attempt += 1;
             let held = Held {
@@ -531,10 +539,27 @@ impl Engine {
 
     /// Kept with the record that the end of the run will save.
     fn used(&mut self, id: JobId, attempt: u32, used: Used) {
-        if self.held.get(&id).is_some_and(|held| held.attempt == attempt)
+        if self
+            .held
+            .get(&id)
+            .is_some_and(|held| held.attempt == attempt)
             && let Some((active, place)) = find(&self.home, &mut self.active, id)
         {
             active.jobs[place].used = Some(used);
+        }
+    }
+
+    fn substituted(&mut self, id: JobId, attempt: u32, substitute: Substitute, out: &mut Out) {
+        let is_held = |held: &Held| held.attempt == attempt && !held.killed;
+        if !self.held.get(&id).is_some_and(is_held) {
+            return;
+        }
+        if let Some((active, place)) = find(&self.home, &mut self.active, id) {
+            let job = &mut active.jobs[place];
+            if !job.substitutes.contains(&substitute) {
+                job.substitutes.push(substitute);
+                out.save(Record::Job(job.clone()));
+            }
         }
     }
 

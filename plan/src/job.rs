@@ -24,6 +24,18 @@ pub struct JobContext<'a> {
     pub arch: &'a str,
     /// Variables given from outside the file (`assay run --env`); exported after the built-in ones.
     pub env: &'a [(String, String)],
+    /// What becomes of a job whose version of a language is not there.
+    pub versions: Versions,
+}
+
+/// What becomes of a job that asks for a version of a language that the machine doesn't have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Versions {
+    /// It ends in set-up, naming what there is.
+    #[default]
+    Exact,
+    /// The nearest one runs it; log and record say which.
+    Nearest,
 }
 
 /// Everything one job needs, resolved.

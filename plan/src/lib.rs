@@ -22,9 +22,13 @@ pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
 pub use job::{
-    CommandLine, CommandLines, GitOptions, JobContext, JobPlan, OnFailure, PhaseLimits, When, plan_job,
+    CommandLine, CommandLines, GitOptions, JobContext, JobPlan, OnFailure, PhaseLimits, Versions, When, plan_job,
 };
-pub use message::{Level, Message};
+pub use message::{Level, Message, Place};
 pub use model::*;
 pub use value::{Map, Value};
-pub use yml::{Expansion, Linted, ReadError, expand, lint};
+pub use yml::{
+    ConfigRef, Expansion, ImportError, Imported, Imports, KeyDoc, KeyGroup, Linted, MATRIX_KEYS,
+    MAX_IMPORTS, ReadError, Reading, Resolved, expand, json_schema, key_reference, lint, locate,
+    normalise, resolve,
+};

@@ -494,6 +494,8 @@ pub struct Build {
     pub config: Map,
     /// Messages about the configuration.
     pub messages: Vec<Message>,
+    /// The files that the configuration was read from, the repository's own first: `OWNER/NAME:PATH@COMMIT`.
+    pub sources: Vec<String>,
     /// Names of the stages in order; empty when the build has none.
     pub stages: Vec<String>,
     /// Whether the build is finished as soon as its required jobs are.
@@ -545,6 +547,8 @@ pub struct Job {
     pub reason: Option<String>,
     /// What its last run was made of and used.
     pub used: Option<Used>,
+    /// Versions that ran in the place of those asked for (`versions: nearest`).
+    pub substitutes: Vec<Substitute>,
 }
 
 /// What a run was made of and used.
@@ -562,6 +566,23 @@ pub struct Used {
     pub written: u64,
     /// Most processes and threads at once; 0 where they can't be counted.
     pub processes: u64,
+}
+
+/// A version of a language that ran in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Substitute {
+    /// The language or tool: `Python`.
+    pub name: String,
+    /// The version asked for.
+    pub asked: String,
+    /// The version that ran.
+    pub used: String,
+}
+
+impl std::fmt::Display for Substitute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} instead of {}", self.name, self.used, self.asked)
+    }
 }
 
 /// How one run of a job ended, as the engine is told.

@@ -9,11 +9,11 @@ mod language;
 mod languages;
 mod lines;
 mod phases;
+mod prepare;
 
 use std::fmt::Write as _;
 
-use crate::job::{GitOptions, JobContext};
-use crate::value::{Map, Value};
+use crate::job::{GitOptions, JobContext, Versions};
 
 pub(crate) use env::{HOME, initial};
 pub(crate) use lines::lines;
@@ -33,12 +33,19 @@ pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions)
     shell.raw("#!/bin/bash");
     shell.raw(HELPERS);
     env::write_builtin(&mut shell, context, build_dir);
+    prepare::write_services(&mut shell, config);
     write_checkout(&mut shell, context, git);
-    let mut notes = env::write_config(&mut shell, context);
+    prepare::write_git(&mut shell, config, git);
+    let notes = env::write_config(&mut shell, context);
     language::write_setup(&mut shell, context);
+    if context.versions == Versions::Nearest {
+        // From here on the author's own commands write; the agent believes no mark after this one.
+        shell.raw("printf 'assay_setup:done\\r\\033[0K'");
+    }
+    prepare::write_cache(&mut shell, config);
+    prepare::write_addons(&mut shell, config);
     phases::write(&mut shell, config);
     shell.raw("travis_footer");
-    notes.extend(unsupported(config));
     Script {
         text: shell.text,
         notes,
@@ -67,40 +74,14 @@ fn write_checkout(shell: &mut Shell, context: &JobContext<'_>, git: &GitOptions)
         "printf '%s\\n' {}",
         quote(&format!("Checked out: {what}"))
     );
-    shell.raw("cd \"$TRAVIS_BUILD_DIR\" || travis_terminate 2\ntravis_time_finish checkout\ntravis_fold end git.checkout\necho");
-}
-
-/// Sections that are read but not acted on.
-fn unsupported(config: &Map) -> Vec<String> {
-    let mut notes = Vec::new();
-    let names = |value: &Value| -> Vec<String> {
-        match value {
-            Value::Seq(items) => items
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
-            Value::Map(map) => map.keys().map(str::to_owned).collect(),
-            Value::Str(text) => vec![text.clone()],
-            _ => Vec::new(),
-        }
-    };
-    for (key, what) in [
-        ("services", "services are not started"),
-        ("addons", "addons are not installed"),
-    ] {
-        if let Some(list) = config.get(key).map(names).filter(|list| !list.is_empty()) {
-            notes.push(format!("{what} here: {}", list.join(", ")));
-        }
+    shell.raw("cd \"$TRAVIS_BUILD_DIR\" || travis_terminate 2\ntravis_time_finish checkout\ntravis_fold end git.checkout");
+    if git.clone && git.submodules {
+        shell.raw(
+            "if [[ -f .gitmodules ]]; then\ntravis_fold start git.submodule\necho 'Submodules are checked out too:'\n\
+             grep -E '^[[:space:]]*path[[:space:]]*=' .gitmodules\ntravis_fold end git.submodule\nfi",
+        );
     }
-    if config
-        .get("cache")
-        .and_then(Value::as_map)
-        .is_some_and(|cache| !cache.is_empty())
-    {
-        notes.push("cache: nothing is kept between jobs here".to_owned());
-    }
-    notes
+    shell.raw("echo");
 }
 
 /// A script being written.

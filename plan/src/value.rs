@@ -144,6 +144,20 @@ impl Map {
         Some(self.0.remove(place).1)
     }
 
+    /// Keeps the entries for which the same place in `keep` is true.
+    pub(crate) fn keep(&mut self, keep: &[bool]) {
+        let mut place = 0;
+        self.0.retain(|_| {
+            place += 1;
+            keep.get(place - 1).copied().unwrap_or(false)
+        });
+    }
+
+    /// Makes room for more entries.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.0.reserve(more);
+    }
+
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))

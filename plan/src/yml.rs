@@ -1,8 +1,10 @@
 //! The `.travis.yml` language: bytes to tree, tree to normalised configuration, configuration to matrix.
 
 mod change;
+mod import;
 mod matrix;
 mod node;
+mod place;
 mod read;
 mod report;
 mod scalar;
@@ -10,6 +12,7 @@ mod schema;
 pub(crate) mod shell_vars;
 mod similar;
 mod spelling;
+mod suggest;
 mod text;
 mod validate;
 
@@ -17,20 +20,52 @@ use std::cell::{Cell, RefCell};
 
 use self::node::{Fields, Node};
 use self::report::{At, Report};
-use crate::message::{Level, Message};
+use crate::message::{Level, Message, Place};
 use crate::value::{Map, Value};
 
-pub use self::matrix::expand;
+pub use self::import::{
+    ConfigRef, ImportError, Imported, Imports, MAX_IMPORTS, Reading, Resolved, resolve,
+};
+pub use self::matrix::{MATRIX_KEYS, expand};
+pub use self::schema::{KeyDoc, KeyGroup};
+pub(crate) use self::suggest::{known_values, nearest_key, nearest_value, owners};
 
 /// Why a file cannot be used at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It is not YAML; the text carries line and column.
-    #[error("not valid YAML: {0}")]
-    Syntax(String),
+    /// It is not YAML.
+    #[error("not valid YAML: {problem}{}", shown(.place))]
+    Syntax {
+        /// What the YAML parser says.
+        problem: String,
+        /// Where reading stopped, if known.
+        place: Option<Place>,
+    },
     /// It is YAML, but its top level is no map.
     #[error("not a map at the top level but {0}")]
     NotAMap(&'static str),
+}
+
+fn shown(place: &Option<Place>) -> String {
+    place.map_or_else(String::new, |place| {
+        format!(" at line {} column {}", place.line, place.column)
+    })
+}
+
+impl ReadError {
+    /// The same as a message about the file.
+    pub fn to_message(&self) -> Message {
+        let (code, arg, place) = match self {
+            ReadError::Syntax { problem, place } => {
+                ("parse_error", ("message", problem.as_str().into()), *place)
+            }
+            ReadError::NotAMap(what) => ("invalid_config_format", ("actual", (*what).into()), None),
+        };
+        Message {
+            place,
+            ..Message::new(Level::Error, "root", code, vec![arg])
+        }
+    }
 }
 
 /// A file read and normalised.
@@ -57,56 +92,130 @@ pub struct Expansion {
     pub truncated: bool,
 }
 
-/// Reads and normalises a file.
+/// Reads and normalises a file; its messages know their places.
 ///
 /// # Errors
 /// If the bytes are no YAML, or their top level is no map. Everything else is a message.
 pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
-    let text::Tidied { text, dropped } = text::tidy(bytes);
-    let document = read::read(&text)?;
+    Ok(lint_file(read_file(bytes)?))
+}
+
+fn lint_file(file: File<'_>) -> Linted {
+    let (tidied, config, mut messages) = check(file);
+    report::place(&tidied, &mut messages);
+    finished(&tidied, config, messages)
+}
+
+/// The same for those who only want the configuration: the messages have no places.
+///
+/// # Errors
+/// As [`lint`].
+pub fn normalise(bytes: &[u8]) -> Result<Linted, ReadError> {
+    let (tidied, config, messages) = check(read_file(bytes)?);
+    Ok(finished(&tidied, config, messages))
+}
+
+/// The language as a JSON Schema (draft 7), for editors.
+pub fn json_schema() -> Map {
+    schema::json_schema()
+}
+
+/// Every key of the language, described, in groups.
+pub fn key_reference() -> Vec<KeyGroup> {
+    schema::reference()
+}
+
+/// Gives messages of the expansion their places in the file, where they have one.
+pub fn locate(bytes: &[u8], messages: &mut [Message]) {
+    let lost =
+        |message: &&mut Message| message.place.is_none() && message.code.starts_with("skip_");
+    let mut lost: Vec<&mut Message> = messages.iter_mut().filter(lost).collect();
+    if lost.is_empty() {
+        return;
+    }
+    let mut marked: Vec<(Message, u32)> = lost
+        .iter()
+        .map(|message| ((**message).clone(), 0))
+        .collect();
+    report::place(&text::tidy(bytes), &mut marked);
+    for (message, (found, _)) in lost.iter_mut().zip(marked) {
+        message.place = found.place;
+    }
+}
+
+/// A file as it was read.
+struct File<'t> {
+    fields: Fields,
+    /// Keys that hold an anchor.
+    anchors: Vec<String>,
+    tidied: text::Tidied<'t>,
+}
+
+fn read_file(bytes: &[u8]) -> Result<File<'_>, ReadError> {
+    let tidied = text::tidy(bytes);
+    let document = read::read(&tidied.text).map_err(|trouble| trouble.in_file(&tidied))?;
     let fields = match document.root {
         Node::Map(fields) => fields,
         Node::Null | Node::Bool(false) => Fields::default(),
         other => return Err(ReadError::NotAMap(describe(&other))),
     };
+    Ok(File {
+        fields,
+        anchors: document.anchors,
+        tidied,
+    })
+}
+
+type Checked<'t> = (text::Tidied<'t>, Map, Vec<(Message, u32)>);
+
+fn check(file: File<'_>) -> Checked<'_> {
+    let File {
+        fields,
+        anchors,
+        tidied,
+    } = file;
     let report = Report::default();
     let at = At::root(&report);
     let root = Node::Map(fields);
     say_duplicates(&at, &root);
     let root = change::change(&schema::ROOT, &at, root);
     let context = validate::Context {
-        anchors: &document.anchors,
+        anchors: &anchors,
         created: RefCell::default(),
         tried: Cell::new(0),
     };
-    let root = validate::validate(
-        &context,
-        &schema::ROOT,
-        &at,
-        &validate::Around::default(),
-        root,
-    );
+    let around = validate::Around::default();
+    let root = validate::validate(&context, &schema::ROOT, &at, &around, root);
     let mut config = match root {
-        Node::Map(fields) => fields.to_map(),
+        Node::Map(fields) => fields.into_map(),
         _ => Map::new(),
     };
     config.remove("import");
     config.remove("merge_mode");
-    let mut messages = report.into_messages(&text);
-    messages.extend(dropped.map(|(count, line)| say_dropped(count, line)));
-    Ok(Linted { config, messages })
+    let messages = report.into_messages(&tidied.text);
+    (tidied, config, messages)
 }
 
-fn say_dropped(count: usize, line: u32) -> Message {
+fn finished(tidied: &text::Tidied<'_>, config: Map, messages: Vec<(Message, u32)>) -> Linted {
+    let mut messages: Vec<Message> = messages.into_iter().map(|(message, _)| message).collect();
+    messages.extend(
+        tidied
+            .dropped
+            .map(|(count, place)| say_dropped(count, place)),
+    );
+    Linted { config, messages }
+}
+
+fn say_dropped(count: usize, place: Place) -> Message {
+    let bytes = Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
     Message {
-        level: Level::Warn,
-        key: "root".to_owned(),
-        code: "dropped_characters".to_owned(),
-        args: vec![(
-            "bytes".to_owned(),
-            Value::Int(i64::try_from(count).unwrap_or(i64::MAX)),
-        )],
-        line: Some(line),
+        place: Some(place),
+        ..Message::new(
+            Level::Warn,
+            "root",
+            "dropped_characters",
+            vec![("bytes", bytes)],
+        )
     }
 }
 

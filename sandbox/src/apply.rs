@@ -15,8 +15,8 @@ use rustix::mount::{
 
 use crate::jail::Step;
 use crate::net::{self, Keeper};
-use crate::{sys, userns};
 use crate::wire::{Failure, Part};
+use crate::{sys, userns};
 
 /// How images are mounted.
 const IMAGE: u64 = sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV;
@@ -50,6 +50,11 @@ impl Builder {
             self.step(step).map_err(fail)?;
         }
         Ok(())
+    }
+
+    /// Host folders that come opened.
+    pub(crate) fn take_opened(&mut self, trees: impl Iterator<Item = (PathBuf, OwnedFd)>) {
+        self.opened.extend(trees);
     }
 
     fn step(&mut self, step: &Step) -> io::Result<()> {
@@ -106,8 +111,7 @@ impl Builder {
     }
 
     fn open(&mut self, source: &Path) -> io::Result<()> {
-        let tree = clone_tree(CWD, source)?;
-        self.opened.insert(source.to_owned(), tree);
+        self.opened.insert(source.to_owned(), open(source)?);
         Ok(())
     }
 
@@ -131,14 +135,20 @@ impl Builder {
 
     fn open_shifted(&mut self, source: &Path) -> io::Result<()> {
         let tree = clone_one(source)?;
-        let namespace = self.range.as_ref().ok_or_else(|| io::Error::other("no range"))?;
+        let namespace = self
+            .range
+            .as_ref()
+            .ok_or_else(|| io::Error::other("no range"))?;
         sys::shift_owners(tree.as_fd(), IMAGE, namespace.as_fd())?;
         self.opened.insert(source.to_owned(), tree);
         Ok(())
     }
 
     fn enter(&mut self) -> io::Result<()> {
-        let namespace = self.range.take().ok_or_else(|| io::Error::other("no range"))?;
+        let namespace = self
+            .range
+            .take()
+            .ok_or_else(|| io::Error::other("no range"))?;
         userns::join(&namespace)?;
         sys::unshare(sys::jail_namespaces() - rustix::thread::UnshareFlags::NEWUSER)
     }
@@ -157,7 +167,11 @@ impl Builder {
         self.attach(&tree, "/lower")?;
         let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         // The RAM root is the working folder.
-        for (key, path) in [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")] {
+        for (key, path) in [
+            ("lowerdir", "lower"),
+            ("upperdir", "upper"),
+            ("workdir", "work"),
+        ] {
             rustix::mount::fsconfig_set_string(&context, key, path)?;
         }
         rustix::mount::fsconfig_set_flag(&context, "userxattr")?;
@@ -173,7 +187,10 @@ impl Builder {
 
     /// A folder of the RAM root itself, over the image's: quicker than through the image, and its own.
     fn fresh(&mut self, path: &str, mode: u32) -> io::Result<()> {
-        let ram = self.ram.as_ref().ok_or_else(|| io::Error::other("no RAM root"))?;
+        let ram = self
+            .ram
+            .as_ref()
+            .ok_or_else(|| io::Error::other("no RAM root"))?;
         let inside = format!("fresh/{}", path.trim_start_matches('/').replace('/', "-"));
         rustix::fs::mkdirat(ram, &inside, Mode::from_raw_mode(mode))?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -195,7 +212,8 @@ impl Builder {
         match self.beneath(path, OFlags::empty()) {
             Ok(_) => {
                 let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-                let tree = rustix::mount::open_tree(self.root()?, with.trim_start_matches('/'), flags)?;
+                let tree =
+                    rustix::mount::open_tree(self.root()?, with.trim_start_matches('/'), flags)?;
                 self.attach(&tree, path)
             }
             // Not there, or a link to somewhere: nothing that would be taken for the real one.
@@ -204,10 +222,19 @@ impl Builder {
     }
 
     fn own(&mut self, path: &str, id: u32) -> io::Result<()> {
-        let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
+        let (uid, gid) = (
+            rustix::process::Uid::from_raw(id),
+            rustix::process::Gid::from_raw(id),
+        );
         let (parent, name) = self.parent(path)?;
         let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        Ok(rustix::fs::chownat(&parent, name, Some(uid), Some(gid), flags)?)
+        Ok(rustix::fs::chownat(
+            &parent,
+            name,
+            Some(uid),
+            Some(gid),
+            flags,
+        )?)
     }
 
     fn folder(&mut self, path: &str, mode: u32) -> io::Result<()> {
@@ -390,6 +417,11 @@ fn alone() -> io::Result<()> {
         1 => Ok(()),
         roots => Err(io::Error::other(format!("{roots} roots"))),
     }
+}
+
+/// A host folder, to be shown in a jail.
+pub(crate) fn open(source: &Path) -> io::Result<OwnedFd> {
+    clone_tree(CWD, source)
 }
 
 /// A copy of the mounts at and below `path`, attached nowhere yet.

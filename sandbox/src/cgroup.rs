@@ -147,9 +147,9 @@ impl Groups {
 
     /// Most processes at once, the launcher and the namespace's first left out; 0 on kernels that don't count it.
     pub(crate) fn processes_peak(&self) -> u64 {
-        self.processes
-            .as_ref()
-            .map_or(0, |group| number(&group.path, "pids.peak").saturating_sub(2))
+        self.processes.as_ref().map_or(0, |group| {
+            number(&group.path, "pids.peak").saturating_sub(2)
+        })
     }
 
     /// CPU time of the group in milliseconds, if something counts it.

@@ -33,7 +33,11 @@ const RIGHTS: CapabilitySet = CapabilitySet::CHOWN
 /// Leaves the job what its profile has: nothing, or the few rights of root. Makes sure that exec can't bring more, and
 /// becomes the job's user, where that is another.
 pub(crate) fn settle_rights(job: &Job) -> io::Result<()> {
-    let kept = if job.rights { RIGHTS } else { CapabilitySet::empty() };
+    let kept = if job.rights {
+        RIGHTS
+    } else {
+        CapabilitySet::empty()
+    };
     bound(kept)?;
     if let Some(id) = job.user {
         userns::become_inside(id)?;

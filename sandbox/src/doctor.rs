@@ -282,17 +282,31 @@ fn cgroups(base: &Base, root: bool) -> Vec<Check> {
 
 fn network(helper: Result<net::Helper, String>) -> Check {
     match helper {
-        Ok(helper) => check("network", Good, format!("jobs reach the internet through {}", helper.name())),
-        Err(missing) => check("network", Degraded, format!("jobs have loopback only: {missing}")),
+        Ok(helper) => check(
+            "network",
+            Good,
+            format!("jobs reach the internet through {}", helper.name()),
+        ),
+        Err(missing) => check(
+            "network",
+            Degraded,
+            format!("jobs have loopback only: {missing}"),
+        ),
     }
 }
 
 fn uids(owners: Owners) -> Check {
     match owners {
-        Owners::True => check("image owners", Good, "each job with an image gets 65536 uids of its own"),
-        Owners::Range { uid, .. } => {
-            check("image owners", Good, format!("images use the subordinate uids from {uid} on"))
-        }
+        Owners::True => check(
+            "image owners",
+            Good,
+            "each job with an image gets 65536 uids of its own",
+        ),
+        Owners::Range { uid, .. } => check(
+            "image owners",
+            Good,
+            format!("images use the subordinate uids from {uid} on"),
+        ),
         Owners::Flat { .. } => check(
             "image owners",
             Degraded,

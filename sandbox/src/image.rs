@@ -42,7 +42,9 @@ const LONGEST_NAME: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The name can't be one.
-    #[error("image name {0:?} has other characters than a-z, 0-9, '.', '_' and '-', or begins with one of those")]
+    #[error(
+        "image name {0:?} has other characters than a-z, 0-9, '.', '_' and '-', or begins with one of those"
+    )]
     Name(String),
     /// Nothing has this name.
     #[error("there is no image {0}")]
@@ -133,7 +135,10 @@ pub struct Imported {
 impl Imported {
     /// Code name of its distribution (`bookworm`), from its os-release(5).
     pub fn codename(&self) -> Option<String> {
-        let line = self.release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+        let line = self
+            .release
+            .lines()
+            .find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
         Some(line.trim_matches('"').to_owned()).filter(|name| !name.is_empty())
     }
 
@@ -165,7 +170,13 @@ impl Images {
         self.import_as(Owners::here(), name, source, now)
     }
 
-    fn import_as(&self, owners: Owners, name: &str, source: &Path, now: u64) -> Result<About, ImageError> {
+    fn import_as(
+        &self,
+        owners: Owners,
+        name: &str,
+        source: &Path,
+        now: u64,
+    ) -> Result<About, ImageError> {
         check_name(name)?;
         self.prepare(owners)?;
         let source = std::path::absolute(source).map_err(|error| ImageError::Source {
@@ -221,7 +232,9 @@ impl Images {
         let digest = self.digest(name)?;
         let about = self.about(&digest)?;
         let others = self.list()?;
-        let shared = others.iter().any(|(other, about)| other != name && about.digest == digest);
+        let shared = others
+            .iter()
+            .any(|(other, about)| other != name && about.digest == digest);
         let path = self.path(&digest);
         let lock = (!shared)
             .then(|| lock(&path, FlockOperation::NonBlockingLockExclusive))
@@ -235,7 +248,8 @@ impl Images {
         if lock.is_some() {
             let (room, _lock) = self.room()?;
             // Out of sight in one step; the removal itself may be cut off.
-            std::fs::rename(&path, room.join("gone")).map_err(ImageError::io("removing an image"))?;
+            std::fs::rename(&path, room.join("gone"))
+                .map_err(ImageError::io("removing an image"))?;
             self.discard(&room, about.owners);
         }
         Ok(about)
@@ -273,8 +287,12 @@ impl Images {
             return Err(ImageError::Foreign(name.to_owned()));
         }
         let tree = path.join("tree");
-        let root = rustix::fs::open(&tree, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| ImageError::io("opening an image")(error.into()))?;
+        let root = rustix::fs::open(
+            &tree,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|error| ImageError::io("opening an image")(error.into()))?;
         Ok(Imported {
             passwd: text_inside(&root, "etc/passwd"),
             group: text_inside(&root, "etc/group"),
@@ -287,10 +305,19 @@ impl Images {
     }
 
     fn prepare(&self, owners: Owners) -> Result<(), ImageError> {
-        let make = |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        let make = |path: &Path| {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+        };
         make(&self.folder.join("names")).map_err(ImageError::io("making the folder for images"))?;
         // What a cut-off import left: nobody holds its lock.
-        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let stale = entry.file_name().to_string_lossy().starts_with("tmp-");
             if stale && lock_folder(&entry.path()).is_ok() {
                 self.discard(&entry.path(), owners);
@@ -303,7 +330,9 @@ impl Images {
     fn room(&self) -> Result<(PathBuf, OwnedFd), ImageError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!("tmp-{}-{number}", std::process::id()));
+        let path = self
+            .folder
+            .join(format!("tmp-{}-{number}", std::process::id()));
         let made = std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&path)
@@ -354,8 +383,10 @@ impl Images {
             bytes,
             skipped,
         };
-        let text = serde_json::to_vec_pretty(&about).map_err(|e| ImageError::Told(e.to_string()))?;
-        let done = std::fs::write(room.join("about.json"), text).and_then(|()| std::fs::rename(room, &path));
+        let text =
+            serde_json::to_vec_pretty(&about).map_err(|e| ImageError::Told(e.to_string()))?;
+        let done = std::fs::write(room.join("about.json"), text)
+            .and_then(|()| std::fs::rename(room, &path));
         done.map_err(ImageError::io("keeping an image"))?;
         Ok(about)
     }
@@ -391,13 +422,18 @@ impl Images {
         serde_json::from_slice(&text)
             .ok()
             .filter(|about: &About| about.version == VERSION && about.digest == digest)
-            .ok_or_else(|| ImageError::Corrupt(format!("what is known about {digest} can't be read")))
+            .ok_or_else(|| {
+                ImageError::Corrupt(format!("what is known about {digest} can't be read"))
+            })
     }
 }
 
 fn check_name(name: &str) -> Result<(), ImageError> {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-    let begins = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let begins = name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphanumeric());
     match begins && name.len() <= LONGEST_NAME && name.bytes().all(good) {
         true => Ok(()),
         false => Err(ImageError::Name(name.to_owned())),
@@ -423,7 +459,13 @@ fn inside(root: &OwnedFd, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
     if !flags.contains(OFlags::PATH) {
         flags |= OFlags::NONBLOCK;
     }
-    Ok(rustix::fs::openat2(root.as_fd(), path, flags, Mode::empty(), resolve)?)
+    Ok(rustix::fs::openat2(
+        root.as_fd(),
+        path,
+        flags,
+        Mode::empty(),
+        resolve,
+    )?)
 }
 
 /// Largest text file of an image that is looked at.

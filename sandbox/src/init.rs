@@ -17,28 +17,54 @@ use rustix::termios::Winsize;
 use seccompiler::BpfProgram;
 
 use crate::apply::Builder;
-use crate::wire::{Failure, Job, ORDER_KILL, ORDER_TERMINATE, Part, Plan, Report};
+use crate::jail::Step;
+use crate::wire::{Failure, Job, ORDER_KILL, ORDER_PLAN, ORDER_TERMINATE, Part, Plan, Report};
 use crate::{apply, confine, launcher, layout, sys, wire};
 
 /// Whom the kernel should take first when memory runs out: the command, then this process.
 const OOM_SCORE: &str = "500";
 
-/// Everything from the fork to the end.
-pub(crate) fn run(
-    control: &OwnedFd,
+/// What to do in the jail, once it is known.
+struct Task {
+    plan: Plan,
+    filter: BpfProgram,
     tree: OwnedFd,
-    builder: Builder,
-    plan: &Plan,
-    filter: &BpfProgram,
-) -> ExitCode {
-    match prepare(control, tree, builder, plan)
-        .and_then(|terminal| start(control, terminal, &plan.job, filter))
+}
+
+/// Everything from the fork to the end: builds the jail, waits for the plan, carries it out.
+pub(crate) fn run(control: &OwnedFd, mut builder: Builder, inner: &[Step]) -> ExitCode {
+    let built = rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(step("processes", "be tied to the launcher"))
+        .and_then(|()| builder.apply(inner));
+    if let Err(failure) = built {
+        return launcher::fail(control, failure);
+    }
+    drop(wire::report(control.as_fd(), &Report::Ready, &[]));
+    let Ok(task) = take_plan(control, &mut builder) else {
+        // The daemon had no use for this jail, or is gone.
+        return ExitCode::SUCCESS;
+    };
+    let Task { plan, filter, tree } = task;
+    match prepare(control, tree, builder, &plan)
+        .and_then(|terminal| start(control, terminal, &plan.job, &filter))
     {
         Ok(Some(running)) => running.supervise(control),
         // The forked child, whose exec failed; it has reported.
         Ok(None) => ExitCode::FAILURE,
         Err(failure) => launcher::fail(control, failure),
     }
+}
+
+fn take_plan(control: &OwnedFd, builder: &mut Builder) -> io::Result<Task> {
+    let (order, fds) = wire::receive(control.as_fd(), RecvFlags::empty())?;
+    let mut fds = fds.into_iter();
+    let (Some(&ORDER_PLAN), Some(plan), Some(tree)) = (order.first(), fds.next(), fds.next())
+    else {
+        return Err(io::Error::other("no plan"));
+    };
+    let (plan, filter) = wire::unpack(plan)?;
+    builder.take_opened(plan.opened.iter().cloned().zip(fds));
+    Ok(Task { plan, filter, tree })
 }
 
 /// For `map_err`: a step that isn't in the plan, with its promise.
@@ -55,14 +81,14 @@ fn step<E: Into<io::Error>>(
     }
 }
 
-/// Builds the jail, drops every right, opens the terminal, lays out the source. Returns the terminal's inner side.
+/// Completes the jail, drops every right, opens the terminal, lays out the source. Returns the terminal's inner side.
 fn prepare(
     control: &OwnedFd,
     tree: OwnedFd,
     mut builder: Builder,
     plan: &Plan,
 ) -> Result<OwnedFd, Failure> {
-    builder.apply(&plan.inner)?;
+    builder.apply(&plan.late)?;
     drop(builder);
     confine::settle_rights(&plan.job).map_err(step("privileges", "drop capabilities"))?;
     guard().map_err(step("processes", "guard the first process"))?;

@@ -9,7 +9,7 @@ use crate::image::owners::Owners;
 use crate::net::{Egress, Helper, Names};
 use crate::spec::{Image, Profile, RunSpec};
 use crate::userns::Range;
-use crate::wire::{Job, Plan};
+use crate::wire::{Jail, Job, Plan};
 
 mod inside;
 mod sudo;
@@ -195,6 +195,8 @@ impl std::fmt::Display for Step {
 pub(crate) struct Facts {
     /// The caller is root: the job gets a uid of its own.
     pub(crate) root: bool,
+    /// The number of the run.
+    pub(crate) slot: u32,
     /// Control groups to join.
     pub(crate) groups: Vec<PathBuf>,
     /// A group counts processes.
@@ -203,20 +205,31 @@ pub(crate) struct Facts {
     pub(crate) counted_memory: bool,
 }
 
-/// The whole plan of a run.
-pub(crate) fn plan(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&Egress>) -> Plan {
+/// What of a run can be built before the job is known.
+pub(crate) fn jail(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&Egress>) -> Jail {
     let names = egress.map_or_else(Names::default, |egress| egress.names.clone());
-    let ranged = match &spec.image {
-        Image::Host { .. } => false,
-        Image::Imported(image) => !matches!(image.owners(), Owners::Flat { .. }),
-    };
-    Plan {
+    Jail {
+        groups: facts.groups.clone(),
         outer: outer(spec, facts, egress),
         inner: egress
             .into_iter()
             .flat_map(way_out)
             .chain(inside::steps(spec, host, &names))
             .collect(),
+    }
+}
+
+/// The rest of the run.
+pub(crate) fn plan(spec: &RunSpec, facts: &Facts) -> Plan {
+    let ranged = match &spec.image {
+        Image::Host { .. } => false,
+        Image::Imported(image) => !matches!(image.owners(), Owners::Flat { .. }),
+    };
+    let sources = spec.binds.iter().map(|bind| bind.source.clone());
+    Plan {
+        // An ordinary user can't: it opens them in its own namespaces, where they are still in sight.
+        opened: sources.filter(|_| facts.root).collect(),
+        late: inside::late_steps(spec),
         job: Job {
             argv: spec.argv.clone(),
             env: spec.env.clone(),
@@ -233,12 +246,16 @@ pub(crate) fn plan(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&E
 
 /// With the caller's privileges, up to and including the new namespaces.
 fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
-    let mut steps: Vec<Step> = facts.groups.iter().cloned().map(Step::Join).collect();
-    let owner = facts.root.then(|| spec.uid_base + spec.slot);
-    let binds = || spec.binds.iter().map(|bind| Step::Open(bind.source.clone()));
+    let mut steps = Vec::new();
+    let owner = facts.root.then(|| spec.uid_base + facts.slot);
+    let binds = || {
+        spec.binds
+            .iter()
+            .map(|bind| Step::Open(bind.source.clone()))
+    };
     let range = match &spec.image {
         Image::Host { .. } => None,
-        Image::Imported(image) => range(spec, image.owners()).map(|range| (image, range)),
+        Image::Imported(image) => range(spec, facts, image.owners()).map(|range| (image, range)),
     };
     let helper = |owner| {
         egress.map(|egress| Step::Helper {
@@ -250,7 +267,6 @@ fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
         Some((image, range)) if facts.root => {
             steps.extend(helper(owner));
             steps.push(Step::Range { owner, range });
-            steps.extend(binds());
             steps.push(Step::OpenShifted(image.tree.clone()));
             steps.push(Step::Enter);
             steps.push(Step::Inside(0));
@@ -264,10 +280,7 @@ fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
             steps.push(Step::Inside(0));
         }
         None => {
-            if let Some(uid) = owner {
-                steps.extend(binds());
-                steps.push(Step::Become(uid));
-            }
+            steps.extend(owner.map(Step::Become));
             steps.extend(helper(None));
             steps.push(Step::Namespaces { inside: INSIDE });
         }
@@ -281,11 +294,11 @@ fn way_out(egress: &Egress) -> [Step; 2] {
 }
 
 /// The job's range of uids; none where it has only its own.
-fn range(spec: &RunSpec, owners: Owners) -> Option<Range> {
+fn range(spec: &RunSpec, facts: &Facts, owners: Owners) -> Option<Range> {
     match owners {
         Owners::Flat { .. } => None,
         Owners::Range { uid, gid } => Some(Range { uid, gid }),
-        Owners::True => spec.range_start().map(|first| Range {
+        Owners::True => spec.range_start(facts.slot).map(|first| Range {
             uid: first,
             gid: first,
         }),
@@ -316,6 +329,12 @@ mod tests {
         ])
     }
 
+    fn whole(spec: &RunSpec, facts: &Facts) -> Vec<String> {
+        let mut steps = jail(spec, &host(), facts, None).inner;
+        steps.extend(plan(spec, facts).late);
+        lines(&steps)
+    }
+
     fn lines(steps: &[Step]) -> Vec<String> {
         steps.iter().map(Step::to_string).collect()
     }
@@ -323,32 +342,32 @@ mod tests {
     #[test]
     fn root_becomes_the_slots_uid_before_any_namespace() {
         let mut spec = sample();
-        spec.slot = 3;
         spec.binds.push(Bind {
             source: "/srv/m/objects".into(),
             target: "/run/objects".into(),
         });
         let facts = Facts {
             root: true,
+            slot: 3,
             groups: vec!["/sys/fs/cgroup/x".into()],
             ..Facts::default()
         };
-        let plan = plan(&spec, &host(), &facts, None);
+        let jail = jail(&spec, &host(), &facts, None);
+        assert_eq!(jail.groups, [PathBuf::from("/sys/fs/cgroup/x")]);
         assert_eq!(
-            lines(&plan.outer),
-            [
-                "join control group /sys/fs/cgroup/x",
-                "open /srv/m/objects",
-                "become uid 1800000003",
-                "create namespaces"
-            ]
+            lines(&jail.outer),
+            ["become uid 1800000003", "create namespaces"]
         );
+        // By then the uid can't reach it: the daemon opens it.
+        let plan = plan(&spec, &facts);
+        assert_eq!(plan.opened, [PathBuf::from("/srv/m/objects")]);
+        assert_eq!(lines(&plan.late)[0], "show /srv/m/objects at /run/objects");
     }
 
     #[test]
     fn a_user_stays_itself_and_root_is_never_mapped() {
-        let plan = plan(&sample(), &host(), &Facts::default(), None);
-        assert_eq!(plan.outer, [Step::Namespaces { inside: 1000 }]);
+        let jail = jail(&sample(), &host(), &Facts::default(), None);
+        assert_eq!(jail.outer, [Step::Namespaces { inside: 1000 }]);
     }
 
     #[test]
@@ -401,38 +420,33 @@ cover program /usr/bin/sudo
 make folder /home/travis
 make folder /home/travis/build/o/r
 change root";
-        assert_eq!(
-            lines(&plan(&sample(), &host(), &Facts::default(), None).inner).join("\n"),
-            expected
-        );
+        assert_eq!(whole(&sample(), &Facts::default()).join("\n"), expected);
     }
 
     #[test]
     fn limits_without_a_group_fall_to_each_process() {
-        let none = plan(&sample(), &host(), &Facts::default(), None).job;
+        let none = plan(&sample(), &Facts::default()).job;
         assert_eq!((none.processes, none.memory), (Some(100), Some(1 << 30)));
         let facts = Facts {
             counted_processes: true,
             counted_memory: true,
             ..Facts::default()
         };
-        let both = plan(&sample(), &host(), &facts, None).job;
+        let both = plan(&sample(), &facts).job;
         assert_eq!((both.processes, both.memory), (None, None));
     }
 
     #[test]
     fn every_step_survives_the_wire() {
-        let plan = plan(
-            &sample(),
-            &host(),
-            &Facts {
-                root: true,
-                ..Facts::default()
-            },
-            None,
-        );
+        let facts = Facts {
+            root: true,
+            ..Facts::default()
+        };
+        let jail = jail(&sample(), &host(), &facts, None);
+        let text = serde_json::to_string(&jail).unwrap();
+        assert_eq!(serde_json::from_str::<Jail>(&text).unwrap(), jail);
+        let plan = plan(&sample(), &facts);
         let text = serde_json::to_string(&plan).unwrap();
-        let back: Plan = serde_json::from_str(&text).unwrap();
-        assert_eq!((back.outer, back.inner), (plan.outer, plan.inner));
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap().late, plan.late);
     }
 }

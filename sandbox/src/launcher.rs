@@ -1,29 +1,27 @@
 //! The launcher: the daemon's own program started again, single-threaded, with nothing but one socket.
 //!
-//! It takes the plan, gives up the caller's privileges, enters new namespaces and splits off their first process
+//! It is told what jail to build, gives up the caller's privileges, enters new namespaces and splits off their first process
 //! ([`init`]). Then it only waits: for that process to end, or for the daemon to hang up.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
-use seccompiler::BpfProgram;
 
 use crate::apply::Builder;
 use crate::jail::Step;
 use crate::net::Keeper;
-use crate::wire::{Failure, ORDER_IMAGE, ORDER_JOIN, ORDER_PLAN, Part, Plan, Report};
+use crate::wire::{Failure, Jail, ORDER_IMAGE, ORDER_JAIL, Part, Report};
 use crate::{confine, image, init, sys, wire};
 
-/// The launcher: reads its plan from the inherited socket, builds the jail, runs the command. Call it first thing in
+/// The launcher: learns what jail to build from the inherited socket, builds it, runs the command. Call it first thing in
 /// `main`, before any thread exists, when the first argument is the hidden subcommand.
 pub fn launcher_main() -> ExitCode {
-    match take_plan() {
-        Ok(Work::Jail(start)) => run(*start),
+    match take_work() {
+        Ok(Work::Jail(control, jail)) => run(&control, &jail),
         #[cfg(feature = "wasm")]
         Ok(Work::Done(code)) => code,
         // Started by hand, or the daemon is gone: there is nobody to report to.
@@ -34,86 +32,58 @@ pub fn launcher_main() -> ExitCode {
 /// What this process was started for.
 enum Work {
     /// To build a jail.
-    Jail(Box<Start>),
+    Jail(OwnedFd, Box<Jail>),
     /// Something else, which is over.
     #[cfg(feature = "wasm")]
     Done(ExitCode),
 }
 
-struct Start {
-    control: OwnedFd,
-    tree: OwnedFd,
-    plan: Plan,
-    filter: BpfProgram,
-}
-
-fn take_plan() -> io::Result<Work> {
+fn take_work() -> io::Result<Work> {
     sys::close_from(3)?;
     let control = sys::inherited(0)?;
     loop {
         let (order, fds) = wire::receive(control.as_fd(), RecvFlags::empty())?;
-        match (order.split_first(), <[OwnedFd; 2]>::try_from(fds)) {
-            (Some((&ORDER_PLAN, [])), Ok([plan, tree])) => {
-                let (plan, filter) = wire::unpack(plan)?;
-                return Ok(Work::Jail(Box::new(Start {
-                    control,
-                    tree,
-                    plan,
-                    filter,
-                })));
+        match (order.split_first(), <[OwnedFd; 1]>::try_from(fds)) {
+            (Some((&ORDER_JAIL, [])), Ok([jail])) => {
+                return Ok(Work::Jail(control, Box::new(wire::unpack_jail(jail)?)));
             }
             #[cfg(feature = "wasm")]
-            (Some((&wire::ORDER_CELL, [])), Ok([plan, tree])) => {
-                return crate::wasm::cell(control, plan, tree).map(Work::Done);
+            (Some((&wire::ORDER_CELL, [])), Err(fds)) => {
+                return crate::wasm::cell(control, fds).map(Work::Done);
             }
             #[cfg(feature = "wasm")]
-            (Some((&wire::ORDER_COMPILE, task)), Err(fds)) => {
-                return crate::wasm::compile(&control, task, fds).map(Work::Done);
+            (Some((&wire::ORDER_COMPILE, task)), Ok([program])) => {
+                return crate::wasm::compile(&control, task, program).map(Work::Done);
             }
-            (Some((&ORDER_JOIN, paths)), _) => join(&control, paths)?,
             (Some((&ORDER_IMAGE, task)), _) => {
                 wire::send(control.as_fd(), &image::task::answer(task)?, &[])?;
             }
-            _ => return Err(io::Error::other("no plan")),
+            _ => return Err(io::Error::other("no jail")),
         }
     }
 }
 
-/// Ahead of the plan: joining is what takes longest, because the kernel waits for all others to notice.
-fn join(control: &OwnedFd, paths: &[u8]) -> io::Result<()> {
-    let paths: Vec<PathBuf> = serde_json::from_slice(paths)?;
-    let steps: Vec<Step> = paths.into_iter().map(Step::Join).collect();
-    let report = Builder::default()
-        .apply(&steps)
-        .map_or_else(Report::Failed, |()| Report::Ready);
-    wire::report(control.as_fd(), &report, &[])
-}
-
-fn run(start: Start) -> ExitCode {
-    let Start {
-        control,
-        tree,
-        plan,
-        filter,
-    } = start;
+fn run(control: &OwnedFd, jail: &Jail) -> ExitCode {
     // The modes of what is made inside are given in full.
     rustix::process::umask(rustix::fs::Mode::empty());
     let mut builder = Builder::default();
+    let joins: Vec<Step> = jail.groups.iter().cloned().map(Step::Join).collect();
     let split = builder
-        .apply(&plan.outer)
+        .apply(&joins)
+        .and_then(|()| builder.apply(&jail.outer))
         .and_then(|()| sys::fork().map_err(|error| failed("start first process", &error)));
     match split {
-        Ok(None) => init::run(&control, tree, builder, &plan, &filter),
+        Ok(None) => init::run(control, builder, &jail.inner),
         Ok(Some(child)) => {
             let keeper = builder.keeper.take();
-            drop((tree, builder));
-            watch(&control, child, keeper)
+            drop(builder);
+            watch(control, child, keeper)
         }
         Err(failure) => {
             if let Some(keeper) = builder.keeper.take() {
                 keeper.end();
             }
-            fail(&control, failure)
+            fail(control, failure)
         }
     }
 }

@@ -17,6 +17,7 @@ mod net;
 mod process;
 mod run;
 mod seccomp;
+mod slots;
 mod spec;
 mod supervise;
 mod sys;
@@ -30,7 +31,7 @@ mod wire;
 
 pub use doctor::{Check, CheckState, doctor};
 pub use error::RunError;
-pub use image::{About, ImageError, Imported, Images};
+pub use image::{About, ImageError, Images, Imported};
 pub use launcher::launcher_main;
 pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
 pub use spec::{Bind, Image, Limits, Network, Profile, Resource, RunSpec};

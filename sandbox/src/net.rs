@@ -89,7 +89,9 @@ pub(crate) fn helper() -> Result<Helper, String> {
     let helper = helper.ok_or("neither pasta nor slirp4netns is installed (package passt)")?;
     match tun() {
         true => Ok(helper),
-        false => Err("/dev/net/tun can't be opened by jobs' users (chmod 0666 /dev/net/tun)".to_owned()),
+        false => {
+            Err("/dev/net/tun can't be opened by jobs' users (chmod 0666 /dev/net/tun)".to_owned())
+        }
     }
 }
 
@@ -98,7 +100,9 @@ fn tun() -> bool {
     use std::os::unix::fs::PermissionsExt;
     let path = "/dev/net/tun";
     match rustix::process::geteuid().is_root() {
-        true => std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o006 == 0o006),
+        true => {
+            std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o006 == 0o006)
+        }
         false => {
             let access = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
             rustix::fs::access(path, access).is_ok()
@@ -135,7 +139,12 @@ pub(crate) fn prepare(network: &Network) -> Result<(Option<Egress>, Vec<String>)
     }
     let found = names::look_up(hosts)?;
     let mut notices = found.notices;
-    let literal: BTreeSet<IpAddr> = found.allowed.iter().filter(|a| a.literal).map(|a| a.address).collect();
+    let literal: BTreeSet<IpAddr> = found
+        .allowed
+        .iter()
+        .filter(|a| a.literal)
+        .map(|a| a.address)
+        .collect();
     if literal.iter().any(IpAddr::is_loopback) {
         notices.push("a loopback address in the list of hosts means the job itself".to_owned());
     }
@@ -155,10 +164,16 @@ pub(crate) fn prepare(network: &Network) -> Result<(Option<Egress>, Vec<String>)
 /// Loads packet rules into the present network namespace, whose rights this process has.
 pub(crate) fn load(rules: &str) -> io::Result<()> {
     let nft = tool::find("nft").ok_or_else(|| io::Error::other("nft is gone"))?;
-    let mut input = std::fs::File::from(rustix::fs::memfd_create("rules", rustix::fs::MemfdFlags::CLOEXEC)?);
+    let mut input = std::fs::File::from(rustix::fs::memfd_create(
+        "rules",
+        rustix::fs::MemfdFlags::CLOEXEC,
+    )?);
     input.write_all(rules.as_bytes())?;
     input.rewind()?;
-    let output = std::fs::File::from(rustix::fs::memfd_create("said", rustix::fs::MemfdFlags::CLOEXEC)?);
+    let output = std::fs::File::from(rustix::fs::memfd_create(
+        "said",
+        rustix::fs::MemfdFlags::CLOEXEC,
+    )?);
     let mut command = Command::new(nft);
     command
         .args(["-f", "-"])
@@ -189,15 +204,23 @@ fn keep_over_exec() -> io::Result<()> {
         inheritable: one,
     };
     rustix::thread::set_capabilities(None, sets)?;
-    Ok(rustix::thread::configure_capability_in_ambient_set(one, true)?)
+    Ok(rustix::thread::configure_capability_in_ambient_set(
+        one, true,
+    )?)
 }
 
 fn first_line(mut file: std::fs::File) -> String {
     use std::io::Read;
     let mut text = Vec::new();
-    let read = file.rewind().and_then(|()| file.take(4096).read_to_end(&mut text));
+    let read = file
+        .rewind()
+        .and_then(|()| file.take(4096).read_to_end(&mut text));
     match read {
-        Ok(_) => String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned(),
+        Ok(_) => String::from_utf8_lossy(&text)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         Err(error) => error.to_string(),
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use crate::cgroup::{Groups, base};
 use crate::error::RunError;
 use crate::run::Launcher;
+use crate::slots::Slot;
 use crate::wire;
 
 /// A launcher that has been started, the socket to it, and the groups made for it.
@@ -17,6 +18,8 @@ pub(crate) struct Process {
     pub(crate) control: OwnedFd,
     pub(crate) child: Child,
     pub(crate) groups: Groups,
+    /// Held until everything of it is gone.
+    pub(crate) slot: Slot,
 }
 
 impl Process {
@@ -48,6 +51,7 @@ impl Process {
             control,
             child,
             groups,
+            slot: Slot::take(),
         })
     }
 

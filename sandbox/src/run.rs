@@ -10,13 +10,14 @@ use tokio::task::JoinHandle;
 use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::jail::{self, Facts};
+use crate::net::{self, Egress};
 use crate::process::Process;
 use crate::spec::{Limits, Resource, RunSpec};
 use crate::supervise::Supervisor;
 use crate::tree::TreeWriter;
-use crate::net::{self, Egress};
 use crate::wasm::{self, WasmSpec};
-use crate::{host, seccomp, warm, wire};
+use crate::wire::Jail;
+use crate::{apply, host, seccomp, warm, wire};
 
 /// Events on their way to the caller; when it is full, the job's terminal is not read.
 const EVENTS: usize = 16;
@@ -218,12 +219,12 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
         limits.processes = limits.processes.saturating_add(HELPER_PROCESSES);
     }
     loop {
-        let (mut process, joined) = match warm::take(launcher) {
+        let (mut process, is_warm) = match warm::take(launcher, &spec, egress.as_ref()) {
             Some(process) => (process, true),
-            None => (Process::start(launcher, &spec.id)?, false),
+            None => (build(launcher, &spec.id, &spec, egress.as_ref())?.0, false),
         };
         process.groups.limit(&limits);
-        match instruct(&process, &spec, egress.as_ref(), joined) {
+        match instruct(&process, &spec) {
             Ok(tree) => {
                 let mut notices = notices(&process.groups);
                 notices.extend(network);
@@ -239,7 +240,7 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
             Err(error) => {
                 process.dismiss();
                 // One that died while it waited is no reason to fail; the next one may be alive, or is new.
-                if !(joined && matches!(error, RunError::Io { .. })) {
+                if !(is_warm && matches!(error, RunError::Io { .. })) {
                     return Err(error);
                 }
             }
@@ -247,35 +248,77 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
     }
 }
 
-/// Gives a launcher its plan; returns the end of the tree pipe to write into.
-fn instruct(
-    process: &Process,
+/// Starts a launcher that builds the jail for a run; `id` names its groups.
+pub(crate) fn build(
+    launcher: &Launcher,
+    id: &str,
     spec: &RunSpec,
     egress: Option<&Egress>,
-    joined: bool,
-) -> Result<OwnedFd, RunError> {
-    required(&spec.require, &process.groups)?;
-    let facts = Facts {
-        root: rustix::process::geteuid().is_root(),
-        groups: if joined {
-            Vec::new()
-        } else {
-            process.groups.paths().to_vec()
-        },
-        counted_processes: process.groups.limits_processes(),
-        counted_memory: process.groups.limits_memory(),
+) -> Result<(Process, Jail), RunError> {
+    let process = Process::start(launcher, id)?;
+    let order = || {
+        spec.check_uids(process.slot.number())?;
+        let jail = jail::jail(spec, &host::look(), &facts(&process), egress);
+        let packed = wire::pack_jail(&jail).map_err(RunError::io("writing the jail"))?;
+        wire::send(
+            process.control.as_fd(),
+            &[wire::ORDER_JAIL],
+            &[packed.as_fd()],
+        )
+        .map_err(RunError::io("sending the jail"))?;
+        Ok(jail)
     };
-    let plan = jail::plan(spec, &host::look(), &facts, egress);
-    let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
-    send_plan(process, wire::ORDER_PLAN, &packed)
+    match order() {
+        Ok(jail) => Ok((process, jail)),
+        Err(error) => {
+            process.dismiss();
+            Err(error)
+        }
+    }
 }
 
-/// Sends the plan and the reading end of a new tree pipe; returns the other end.
-pub(crate) fn send_plan(process: &Process, order: u8, plan: &OwnedFd) -> Result<OwnedFd, RunError> {
+/// What the plan must know of a launcher.
+pub(crate) fn facts(process: &Process) -> Facts {
+    Facts {
+        root: rustix::process::geteuid().is_root(),
+        slot: process.slot.number(),
+        groups: process.groups.paths().to_vec(),
+        counted_processes: process.groups.limits_processes(),
+        counted_memory: process.groups.limits_memory(),
+    }
+}
+
+/// Gives the jail's first process its plan; returns the end of the tree pipe to write into.
+fn instruct(process: &Process, spec: &RunSpec) -> Result<OwnedFd, RunError> {
+    required(&spec.require, &process.groups)?;
+    let plan = jail::plan(spec, &facts(process));
+    let opened: Vec<OwnedFd> = plan
+        .opened
+        .iter()
+        .map(|source| {
+            apply::open(source).map_err(|error| RunError::Setup {
+                promise: "isolation of files".to_owned(),
+                step: format!("open {}", source.display()),
+                source: error,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
+    send_plan(process, wire::ORDER_PLAN, &packed, &opened)
+}
+
+/// Sends the plan, the reading end of a new tree pipe, and what was opened for it; returns the pipe's other end.
+pub(crate) fn send_plan(
+    process: &Process,
+    order: u8,
+    plan: &OwnedFd,
+    opened: &[OwnedFd],
+) -> Result<OwnedFd, RunError> {
     let (reader, tree) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
     // A smaller pipe works too, only slower.
     let _ = rustix::pipe::fcntl_setpipe_size(&tree, PIPE);
-    let fds = [plan.as_fd(), reader.as_fd()];
+    let mut fds = vec![plan.as_fd(), reader.as_fd()];
+    fds.extend(opened.iter().map(AsFd::as_fd));
     wire::send(process.control.as_fd(), &[order], &fds)
         .map_err(RunError::io("sending the plan"))?;
     Ok(tree.into())

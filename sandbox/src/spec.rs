@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::RunError;
 use crate::image::Imported;
 use crate::image::owners::{Owners, SPAN};
+use crate::wire::MOST_FDS;
 
 /// Longest single argument or variable the kernel takes (`MAX_ARG_STRLEN`, with its closing zero).
 const LONGEST_STRING: usize = 128 * 1024;
@@ -38,9 +39,7 @@ pub struct RunSpec {
     pub binds: Vec<Bind>,
     /// Limits.
     pub limits: Limits,
-    /// Distinguishes runs going on at once, from 0: a root caller's job uid is `uid_base + slot`.
-    pub slot: u32,
-    /// First host uid for jobs of a root caller.
+    /// First host uid for jobs of a root caller; each of the runs that go on at once has one of its own.
     pub uid_base: u32,
     /// Promises about resources that must be kept by a cgroup, else the run is refused.
     pub require: Vec<Resource>,
@@ -145,6 +144,9 @@ impl RunSpec {
         if !is_plain(&self.cwd) {
             return refuse("cwd", &self.cwd);
         }
+        if self.binds.len() + 2 > MOST_FDS {
+            return refuse("number of binds", &self.binds.len().to_string());
+        }
         for bind in &self.binds {
             if !is_plain(&bind.target) || RESERVED.iter().any(|top| lies_in(&bind.target, top)) {
                 return refuse("bind target", &bind.target);
@@ -154,7 +156,6 @@ impl RunSpec {
             }
         }
         self.check_image()?;
-        self.check_uids()?;
         self.check_strings()
     }
 
@@ -162,7 +163,9 @@ impl RunSpec {
         let folders = match (&self.image, self.profile) {
             (Image::Host { folders }, Profile::Strict) => folders,
             (Image::Host { .. }, Profile::Root) => {
-                return Err(RunError::Profile("the host image has no root: import an image"));
+                return Err(RunError::Profile(
+                    "the host image has no root: import an image",
+                ));
             }
             (Image::Imported(image), profile) => {
                 return match (image.owners(), profile) {
@@ -186,20 +189,23 @@ impl RunSpec {
         Ok(())
     }
 
-    fn check_uids(&self) -> Result<(), RunError> {
+    /// Whether there are uids for a run with this number.
+    pub(crate) fn check_uids(&self, slot: u32) -> Result<(), RunError> {
         let last = match &self.image {
-            Image::Host { .. } => self.uid_base.checked_add(self.slot),
-            Image::Imported(_) => self.range_start().and_then(|first| first.checked_add(SPAN)),
+            Image::Host { .. } => self.uid_base.checked_add(slot),
+            Image::Imported(_) => self
+                .range_start(slot)
+                .and_then(|first| first.checked_add(SPAN)),
         };
         match last {
             Some(last) if self.uid_base > 0 && last < u32::MAX => Ok(()),
-            _ => refuse("uid", &format!("{} + {}", self.uid_base, self.slot)),
+            _ => refuse("uid", &format!("{} + {slot}", self.uid_base)),
         }
     }
 
     /// First uid of the range that a root caller's job has with an image: behind those of all jobs without one.
-    pub(crate) fn range_start(&self) -> Option<u32> {
-        let before = self.slot.checked_add(1)?.checked_mul(SPAN)?;
+    pub(crate) fn range_start(&self, slot: u32) -> Option<u32> {
+        let before = slot.checked_add(1)?.checked_mul(SPAN)?;
         self.uid_base.checked_add(before)
     }
 
@@ -291,7 +297,6 @@ pub(crate) mod tests {
                 output: 1 << 20,
                 cpu_weight: 100,
             },
-            slot: 0,
             uid_base: 1_800_000_000,
             require: vec![],
             terminal: (80, 24),
@@ -314,7 +319,6 @@ pub(crate) mod tests {
         assert!(with(|s| s.argv.clear()));
         assert!(with(|s| s.env.push(("A=B".into(), String::new()))));
         assert!(with(|s| s.env.push(("A".into(), "x".repeat(3 << 20)))));
-        assert!(with(|s| s.uid_base = 0));
         assert!(with(|s| s.profile = Profile::Root));
         assert!(with(|s| s.image = Image::Host {
             folders: vec!["/".into()]
@@ -323,6 +327,16 @@ pub(crate) mod tests {
             source: "/srv".into(),
             target: "/dev/x".into()
         })));
+    }
+
+    #[test]
+    fn uid_0_and_uids_that_do_not_exist_are_refused() {
+        let mut spec = sample();
+        assert!(spec.check_uids(3).is_ok());
+        spec.uid_base = 0;
+        assert!(spec.check_uids(3).is_err());
+        spec.uid_base = u32::MAX - 2;
+        assert!(spec.check_uids(3).is_err());
     }
 
     #[test]

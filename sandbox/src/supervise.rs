@@ -16,6 +16,7 @@ use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::process::Process;
 use crate::run::{Outcome, RunEvent, Usage};
+use crate::slots::Slot;
 use crate::spec::Limits;
 use crate::sys::Spent;
 use crate::terminal::{Chunk, Terminal};
@@ -56,6 +57,7 @@ pub(crate) struct Supervisor {
     /// Becomes readable when the launcher has ended.
     ending: AsyncFd<OwnedFd>,
     groups: Groups,
+    _slot: Slot,
     events: mpsc::Sender<RunEvent>,
     cancel: Arc<Notify>,
     terminal: Option<Terminal>,
@@ -108,6 +110,7 @@ impl Supervisor {
             control,
             child,
             groups,
+            slot,
         } = process;
         let control = sys::watch(control).map_err(RunError::io("watching a socket"))?;
         let ending = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
@@ -136,6 +139,7 @@ impl Supervisor {
             child,
             ending,
             groups,
+            _slot: slot,
             events,
             cancel,
             terminal: None,
@@ -165,7 +169,10 @@ impl Supervisor {
             modules.end().await;
         }
         let usage = Usage {
-            cpu_ms: self.groups.cpu_ms().unwrap_or(self.progress.spent.cpu_us / 1000),
+            cpu_ms: self
+                .groups
+                .cpu_ms()
+                .unwrap_or(self.progress.spent.cpu_us / 1000),
             memory_peak: self.groups.memory_peak(),
             read: self.progress.spent.read,
             written: self.progress.spent.written,

@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 
 use rustix::process::{Pid, Uid};
-use serde::{Deserialize, Serialize};
 use rustix::thread::UnshareFlags;
+use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -65,11 +65,19 @@ pub(crate) fn mount_attributes(tree: BorrowedFd<'_>, set: u64) -> io::Result<()>
 }
 
 /// The same, and shifts the owners of all files into the range of a user namespace.
-pub(crate) fn shift_owners(tree: BorrowedFd<'_>, set: u64, namespace: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn shift_owners(
+    tree: BorrowedFd<'_>,
+    set: u64,
+    namespace: BorrowedFd<'_>,
+) -> io::Result<()> {
     change_mounts(tree, set | ATTR_IDMAP, Some(namespace))
 }
 
-fn change_mounts(tree: BorrowedFd<'_>, set: u64, namespace: Option<BorrowedFd<'_>>) -> io::Result<()> {
+fn change_mounts(
+    tree: BorrowedFd<'_>,
+    set: u64,
+    namespace: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
     #[repr(C)]
     struct MountAttr {
         set: u64,

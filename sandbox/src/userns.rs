@@ -47,7 +47,11 @@ pub(crate) fn make(owner: Option<u32>, range: Range, own: bool) -> io::Result<Ow
     let namespace = match (made, word) {
         (Ok(1), [1]) => map(child, range, own).and_then(|()| {
             let path = format!("/proc/{}/ns/user", child.as_raw_pid());
-            Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+            Ok(rustix::fs::open(
+                path,
+                OFlags::RDONLY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?)
         }),
         _ => Err(io::Error::other("no user namespace can be made")),
     };
@@ -61,14 +65,28 @@ pub(crate) fn make(owner: Option<u32>, range: Range, own: bool) -> io::Result<Ow
 fn map(child: Pid, range: Range, own: bool) -> io::Result<()> {
     let pid = child.as_raw_pid();
     if rustix::process::geteuid().is_root() {
-        std::fs::write(format!("/proc/{pid}/uid_map"), format!("0 {} {SPAN}\n", range.uid))?;
-        return std::fs::write(format!("/proc/{pid}/gid_map"), format!("0 {} {SPAN}\n", range.gid));
+        std::fs::write(
+            format!("/proc/{pid}/uid_map"),
+            format!("0 {} {SPAN}\n", range.uid),
+        )?;
+        return std::fs::write(
+            format!("/proc/{pid}/gid_map"),
+            format!("0 {} {SPAN}\n", range.gid),
+        );
     }
-    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let (uid, gid) = (
+        rustix::process::getuid().as_raw(),
+        rustix::process::getgid().as_raw(),
+    );
     for (name, first, mine) in [("newuidmap", range.uid, uid), ("newgidmap", range.gid, gid)] {
         let program = tool::find(name).unwrap_or_else(|| PathBuf::from(name));
         let mut command = Command::new(&program);
-        let mut words = vec![pid.to_string(), "0".to_owned(), first.to_string(), SPAN.to_string()];
+        let mut words = vec![
+            pid.to_string(),
+            "0".to_owned(),
+            first.to_string(),
+            SPAN.to_string(),
+        ];
         if own {
             words.extend([SPAN.to_string(), mine.to_string(), "1".to_owned()]);
         }
@@ -81,7 +99,10 @@ fn map(child: Pid, range: Range, own: bool) -> io::Result<()> {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.lines().next().unwrap_or_default();
-            return Err(io::Error::other(format!("{name}: {said} ({})", output.status)));
+            return Err(io::Error::other(format!(
+                "{name}: {said} ({})",
+                output.status
+            )));
         }
     }
     Ok(())
@@ -90,7 +111,10 @@ fn map(child: Pid, range: Range, own: bool) -> io::Result<()> {
 /// Joins the namespace: from here on this process has every right inside it, and none outside.
 pub(crate) fn join(namespace: &OwnedFd) -> io::Result<()> {
     let kind = Some(LinkNameSpaceType::User);
-    Ok(rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)?)
+    Ok(rustix::thread::move_into_link_name_space(
+        namespace.as_fd(),
+        kind,
+    )?)
 }
 
 /// Becomes a uid and gid as they are inside, with no other groups.

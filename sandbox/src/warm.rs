@@ -1,23 +1,27 @@
-//! Launchers started ahead of time.
+//! Jails built ahead of time.
 //!
-//! Starting the program and joining its control groups takes several times as long as everything else: the kernel lets a
-//! process change groups only after all processors have passed through the scheduler. So a few wait in groups of their
-//! own, with no rights given up and nothing of any job in them, until a run takes them.
+//! Starting the program, joining its control groups and making namespaces and mounts takes several times as long as
+//! everything else: again and again the kernel waits until all processors have passed through the scheduler. So a few
+//! jails stand ready, built as the usual run wants them up to what depends on the job, with nothing of any job in them,
+//! until a run takes one. A run that wants another jail than the usual has its own built.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFlags, Timespec};
 use rustix::net::RecvFlags;
 
+use crate::host::{self, Host};
+use crate::net::{self, Egress};
 use crate::process::Process;
-use crate::run::Launcher;
-use crate::sys;
-use crate::wire::{self, ORDER_JOIN, Report};
+use crate::run::{self, Launcher};
+use crate::spec::RunSpec;
+use crate::wire::{self, Jail, Report};
+use crate::{jail, sys};
 
-/// How long a run waits for a launcher that is still joining; starting another one takes as long.
+/// How long a run waits for a jail that is still being built; building another one takes as long.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
@@ -32,9 +36,27 @@ struct Pool {
     launcher: Launcher,
     prefix: String,
     most: usize,
-    waiting: Vec<Process>,
+    usual: Arc<RunSpec>,
+    waiting: Vec<Waiting>,
     /// Being started at the moment.
     coming: usize,
+}
+
+/// A launcher that has built, or is building, a jail.
+struct Waiting {
+    process: Process,
+    jail: Jail,
+    /// What the jail's copies of files are of.
+    host: Arc<Host>,
+}
+
+impl Waiting {
+    /// Whether this run would have built the same.
+    fn suits(&self, spec: &RunSpec, egress: Option<&Egress>) -> bool {
+        let host = host::look();
+        Arc::ptr_eq(&host, &self.host)
+            && self.jail == jail::jail(spec, &host, &run::facts(&self.process), egress)
+    }
 }
 
 fn pool() -> MutexGuard<'static, Option<Pool>> {
@@ -42,26 +64,28 @@ fn pool() -> MutexGuard<'static, Option<Pool>> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps launchers waiting for as long as it lives; dropping it ends them and removes their groups.
+/// Keeps jails ready for as long as it lives; dropping it ends them and removes their groups.
 #[derive(Debug)]
 #[must_use = "dropping it ends the launchers"]
 pub struct Warm(());
 
-/// Keeps up to `count` launchers ready, so that runs that use the same `launcher` start sooner. One for each run that
-/// may go on at once is enough. Their groups' names begin with `prefix`, for [`clean_up`](crate::clean_up). There is one
-/// such stock per process; a second call replaces it.
+/// Keeps up to `count` jails ready, so that runs that use the same `launcher`, and differ from `usual` only in command,
+/// working folder, environment and binds, start sooner. One for each run that may go on at once is enough. Their groups'
+/// names begin with `prefix`, for [`clean_up`](crate::clean_up). There is one such stock per process; a second call
+/// replaces it.
 ///
-/// Blocks for a few milliseconds for each launcher.
-pub fn keep_warm(launcher: &Launcher, prefix: &str, count: usize) -> Warm {
+/// Blocks for a few milliseconds for each jail.
+pub fn keep_warm(launcher: &Launcher, prefix: &str, count: usize, usual: RunSpec) -> Warm {
     let fresh = Pool {
         launcher: launcher.clone(),
         prefix: prefix.to_owned(),
         most: count,
+        usual: Arc::new(usual),
         waiting: Vec::new(),
         coming: 0,
     };
     let old = pool().replace(fresh);
-    dismiss(old);
+    dismiss(old.into_iter().flat_map(|pool| pool.waiting));
     refill();
     Warm(())
 }
@@ -69,7 +93,7 @@ pub fn keep_warm(launcher: &Launcher, prefix: &str, count: usize) -> Warm {
 impl Drop for Warm {
     fn drop(&mut self) {
         let old = pool().take();
-        dismiss(old);
+        dismiss(old.into_iter().flat_map(|pool| pool.waiting));
         // A launcher that is being started meanwhile finds no pool and is dismissed by whoever starts it.
         let starting = STARTING.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = STARTING
@@ -101,9 +125,9 @@ impl Drop for Starter {
     }
 }
 
-fn dismiss(old: Option<Pool>) {
-    for process in old.into_iter().flat_map(|pool| pool.waiting) {
-        process.dismiss();
+fn dismiss(waiting: impl IntoIterator<Item = Waiting>) {
+    for waiting in waiting {
+        waiting.process.dismiss();
     }
 }
 
@@ -113,41 +137,39 @@ pub(crate) async fn refill_soon() {
     drop(tokio::task::spawn_blocking(refill).await);
 }
 
-/// Starts what is missing. A launcher that can't be started is left to the next run, which will say why.
+/// Builds what is missing, and anew what the usual run would no longer take. A jail that can't be built is left to the
+/// next run, which will say why.
 pub(crate) fn refill() {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let _starter = Starter::new();
-    loop {
-        let (launcher, id) = {
-            let mut pool = pool();
-            let Some(pool) = pool
-                .as_mut()
-                .filter(|pool| pool.waiting.len() + pool.coming < pool.most)
-            else {
-                return;
-            };
-            pool.coming += 1;
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            (
-                pool.launcher.clone(),
-                format!("{}warm-{}-{number}", pool.prefix, std::process::id()),
-            )
-        };
-        let made = Process::start(&launcher, &id)
-            .ok()
-            .filter(|process| order_to_join(process).is_ok());
+    let Some(usual) = pool().as_ref().map(|pool| Arc::clone(&pool.usual)) else {
+        return;
+    };
+    let Ok((egress, _)) = net::prepare(&usual.network) else {
+        return;
+    };
+    dismiss(outdated(&usual, egress.as_ref()));
+    while let Some((launcher, id)) = next() {
+        let host = host::look();
+        let built = run::build(&launcher, &id, &usual, egress.as_ref());
         let mut pool = pool();
-        match (pool.as_mut(), made) {
-            (Some(pool), Some(process)) if pool.launcher == launcher => {
+        let pool_now = pool
+            .as_mut()
+            .filter(|pool| Arc::ptr_eq(&pool.usual, &usual));
+        match (pool_now, built) {
+            (Some(pool), Ok((process, jail))) => {
                 pool.coming = pool.coming.saturating_sub(1);
-                pool.waiting.push(process);
+                pool.waiting.push(Waiting {
+                    process,
+                    jail,
+                    host,
+                });
             }
-            (other, made) => {
+            (other, built) => {
                 if let Some(pool) = other {
                     pool.coming = pool.coming.saturating_sub(1);
                 }
                 drop(pool);
-                if let Some(process) = made {
+                if let Ok((process, _)) = built {
                     process.dismiss();
                 }
                 return;
@@ -156,25 +178,50 @@ pub(crate) fn refill() {
     }
 }
 
-fn order_to_join(process: &Process) -> std::io::Result<()> {
-    let mut order = vec![ORDER_JOIN];
-    serde_json::to_writer(&mut order, process.groups.paths())?;
-    wire::send(process.control.as_fd(), &order, &[])
+/// Takes out what the usual run would build otherwise by now.
+fn outdated(usual: &RunSpec, egress: Option<&Egress>) -> Vec<Waiting> {
+    pool().as_mut().map_or_else(Vec::new, |pool| {
+        let old = pool
+            .waiting
+            .extract_if(.., |waiting| !waiting.suits(usual, egress));
+        old.collect()
+    })
 }
 
-/// A launcher that is in its groups and waits for its plan.
-pub(crate) fn take(launcher: &Launcher) -> Option<Process> {
+/// The launcher and id of the next jail to be built, if one is missing.
+fn next() -> Option<(Launcher, String)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut pool = pool();
+    let pool = pool
+        .as_mut()
+        .filter(|pool| pool.waiting.len() + pool.coming < pool.most)?;
+    pool.coming += 1;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let id = format!("{}warm-{}-{number}", pool.prefix, std::process::id());
+    Some((pool.launcher.clone(), id))
+}
+
+/// A launcher that has built the jail this run wants, and waits for the plan.
+pub(crate) fn take(
+    launcher: &Launcher,
+    spec: &RunSpec,
+    egress: Option<&Egress>,
+) -> Option<Process> {
     loop {
-        let process = pool()
-            .as_mut()
-            .filter(|pool| pool.launcher == *launcher)?
-            .waiting
-            .pop()?;
-        if is_ready(&process) {
-            return Some(process);
+        let waiting = {
+            let mut pool = pool();
+            let pool = pool.as_mut().filter(|pool| pool.launcher == *launcher)?;
+            let place = pool
+                .waiting
+                .iter()
+                .position(|waiting| waiting.suits(spec, egress))?;
+            pool.waiting.remove(place)
+        };
+        if is_ready(&waiting.process) {
+            return Some(waiting.process);
         }
-        tracing::warn!("a waiting launcher is not ready");
-        process.dismiss();
+        tracing::warn!("a waiting jail is not ready");
+        waiting.process.dismiss();
     }
 }
 

@@ -71,8 +71,6 @@ pub struct WasmSpec {
     pub fixed: Option<Fixed>,
     /// Limits. `memory` is that of all programs together; `processes` counts programs that run at once.
     pub limits: Limits,
-    /// As [`RunSpec::slot`].
-    pub slot: u32,
     /// As [`RunSpec::uid_base`].
     pub uid_base: u32,
     /// As [`RunSpec::require`].
@@ -165,7 +163,6 @@ impl WasmSpec {
             network: Network::None,
             binds: Vec::new(),
             limits: self.limits.clone(),
-            slot: self.slot,
             uid_base: self.uid_base,
             require: self.require.clone(),
             terminal: (80, 24),

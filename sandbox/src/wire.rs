@@ -1,11 +1,13 @@
 //! What daemon and launcher say to each other.
 //!
-//! One `SOCK_SEQPACKET` pair carries small messages both ways. The first one to the launcher brings two descriptors: a
-//! memory file with the [`Plan`] and the compiled system call filter, and the reading end of the tree pipe.
+//! One `SOCK_SEQPACKET` pair carries small messages both ways. The launcher is first told the [`Jail`] to build, in a
+//! memory file. The jail's first process is then told what to do in it: a memory file with the [`Plan`] and the compiled
+//! system call filter, the reading end of the tree pipe, and the host folders to be shown.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -21,10 +23,10 @@ use crate::sys::Spent;
 pub(crate) const ORDER_TERMINATE: u8 = b'T';
 /// Kill everything, then report as usual.
 pub(crate) const ORDER_KILL: u8 = b'K';
-/// The message that brings the plan.
+/// The message that brings the jail, to the launcher.
+pub(crate) const ORDER_JAIL: u8 = b'J';
+/// The message that brings the plan, to the jail's first process.
 pub(crate) const ORDER_PLAN: u8 = b'P';
-/// Join control groups and wait for the plan; followed by their paths as JSON.
-pub(crate) const ORDER_JOIN: u8 = b'J';
 
 /// Work on an image's files; followed by the task as JSON.
 pub(crate) const ORDER_IMAGE: u8 = b'I';
@@ -42,15 +44,26 @@ pub(crate) const ORDER_MODULE: u8 = b'M';
 /// Largest message; reports are far smaller.
 const LARGEST: usize = 16 * 1024;
 /// Most descriptors in one message.
-const MOST_FDS: usize = 2;
+pub(crate) const MOST_FDS: usize = 66;
 
-/// Everything the launcher must know.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Plan {
+/// What can be built before the job is known.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Jail {
+    /// Control groups to join first.
+    pub(crate) groups: Vec<PathBuf>,
     /// Steps with the caller's privileges, up to and including the new namespaces.
     pub(crate) outer: Vec<Step>,
     /// Steps of the new process namespace's first process.
     pub(crate) inner: Vec<Step>,
+}
+
+/// What the jail's first process must know of the job.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Host folders that come opened, in this order.
+    pub(crate) opened: Vec<PathBuf>,
+    /// The last steps of the jail.
+    pub(crate) late: Vec<Step>,
     /// The command.
     pub(crate) job: Job,
 }
@@ -76,7 +89,7 @@ pub(crate) struct Job {
 /// What the launcher reports.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// In the control groups, waiting for the plan.
+    /// The jail is built, up to what depends on the job.
     Ready,
     /// Brings the terminal's master side.
     Terminal,
@@ -212,9 +225,25 @@ pub(crate) fn pack(plan: &Plan, filter: &BpfProgram) -> io::Result<OwnedFd> {
         bytes.extend_from_slice(&[instruction.jt, instruction.jf]);
         bytes.extend_from_slice(&instruction.k.to_le_bytes());
     }
-    let fd = rustix::fs::memfd_create("plan", rustix::fs::MemfdFlags::CLOEXEC)?;
+    memory("plan", &bytes)
+}
+
+/// Puts a jail into a memory file, as JSON.
+pub(crate) fn pack_jail(jail: &Jail) -> io::Result<OwnedFd> {
+    memory("jail", &serde_json::to_vec(jail)?)
+}
+
+/// The other end of [`pack_jail`].
+pub(crate) fn unpack_jail(fd: OwnedFd) -> io::Result<Jail> {
+    let mut bytes = Vec::new();
+    std::fs::File::from(fd).read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+fn memory(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = std::fs::File::from(fd);
-    file.write_all(&bytes)?;
+    file.write_all(bytes)?;
     file.rewind()?;
     Ok(file.into())
 }

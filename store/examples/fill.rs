@@ -110,6 +110,8 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
         finished_at: Some(when.plus(5000)),
         restarted: None,
         reason: None,
+        substitutes: Vec::new(),
+        used: None,
     };
     let build = Build {
         id: RequestId(number),
@@ -123,6 +125,7 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
         config,
         messages: Vec::new(),
         stages: Vec::new(),
+        sources: Vec::new(),
         fast_finish: false,
         jobs: vec![JobId(number)],
         state: State::Passed,

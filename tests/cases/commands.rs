@@ -155,6 +155,44 @@ fn run_gives_the_verdict_of_a_working_tree_with_its_changes() {
 }
 
 #[test]
+fn expand_follows_imports_when_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let expand = |args: &[&str]| {
+        let mut command = Command::new(ASSAY);
+        command.arg("expand").args(args).current_dir(dir.path());
+        command.output().unwrap()
+    };
+    std::fs::write(dir.path().join("shared.yml"), "script: [shared]\n").unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join(".travis.yml"), text).unwrap();
+    write("language: shell\nimport: shared.yml\nscript: [own]\n");
+    let json = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_slice(&expand(args).stdout).unwrap()
+    };
+    let followed = json(&["--json", "--sources"]);
+    assert_eq!(
+        followed["jobs"][0]["script"],
+        serde_json::json!(["shared", "own"])
+    );
+    assert_eq!(
+        followed["sources"],
+        serde_json::json!(["owner/name:.travis.yml", "owner/name:shared.yml"])
+    );
+    let alone = json(&["--json"]);
+    assert_eq!(alone["jobs"][0]["script"], serde_json::json!(["own"]));
+    assert_eq!(alone.get("sources"), None);
+    let shown = String::from_utf8(expand(&["--sources"]).stdout).unwrap();
+    assert!(shown.contains("owner/name:shared.yml"), "{shown}");
+    write("language: shell\nimport: other/repo:shared.yml\n");
+    let refused = expand(&["--sources"]);
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{words}");
+    assert!(
+        words.contains("cannot import other/repo:shared.yml"),
+        "{words}"
+    );
+}
+
+#[test]
 fn the_demo_shows_the_whole_product() {
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new(ASSAY)

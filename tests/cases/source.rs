@@ -75,6 +75,7 @@ fn a_pointer_to_a_large_file_elsewhere_is_refused_with_a_clear_message() {
     drop(server);
 }
 
+/// Attack rows F1, F6 and F7.
 #[test]
 fn hooks_filters_and_configuration_of_the_source_are_never_run() {
     let dir = tempfile::tempdir().unwrap();

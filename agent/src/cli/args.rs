@@ -95,6 +95,7 @@ pub(crate) enum Command {
     Expand(Expand),
     Script(Script),
     Condition(Condition),
+    Schema(Schema),
     Repo(Repo),
     Hook(Hook),
     Builds(Builds),
@@ -194,8 +195,9 @@ pub(crate) struct EventArgs {
 
 /// Check a .travis.yml
 ///
-/// Prints what there is to say about the file, one message a line: level, key, what it is. The exit status is 1 if there
-/// is an error among the messages, or if the file is no YAML.
+/// Prints what there is to say about the file, in its order: place, level and cause, the line with the place marked, and what
+/// to do about it. With --json, each message has level, key, code, args, line, column, width, source, cause and suggestion. The
+/// exit status is 1 if there is an error among the messages, or if the file is no YAML.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
     /// The file; - for standard input
@@ -214,6 +216,11 @@ pub(crate) struct Expand {
     /// The file; - for standard input
     #[arg(default_value = ".travis.yml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Follow import: too, and list the files that were read
+    ///
+    /// Files of the same repository are read from the folder of FILE. Those of other repositories only the daemon can read.
+    #[arg(long)]
+    pub(crate) sources: bool,
     /// The event.
     #[command(flatten)]
     pub(crate) event: EventArgs,
@@ -225,6 +232,9 @@ pub(crate) struct Script {
     /// The file; - for standard input
     #[arg(default_value = ".travis.yml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Follow import: too, in the folder of FILE
+    #[arg(long)]
+    pub(crate) sources: bool,
     /// The job, counted from 1 as assay-expand(1) lists them
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) job: u32,
@@ -245,6 +255,13 @@ pub(crate) struct Condition {
     #[command(flatten)]
     pub(crate) event: EventArgs,
 }
+
+/// Print a JSON Schema of .travis.yml
+///
+/// For editors: with it they complete keys and values, say what each is for, and mark what is wrong. travis.yml(5) says the same in
+/// words.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {}
 
 /// Repositories that the daemon builds
 #[derive(Debug, Args)]

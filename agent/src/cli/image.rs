@@ -26,17 +26,25 @@ pub(crate) fn run(command: ImageCommand, global: &Global, screen: &Screen) -> Ou
             // The state folder is the daemon's to make: a new one would be found by nobody.
             if !state.is_dir() {
                 let what = format!("there is no state folder {}", state.display());
-                return Err(Failure::new(Exit::NotFound, what).hint("start the daemon once, or name one with --state"));
+                return Err(Failure::new(Exit::NotFound, what)
+                    .hint("start the daemon once, or name one with --state"));
             }
-            let about = images.import(&name, &source, now).map_err(|error| failure("import the image", &error))?;
+            let about = images
+                .import(&name, &source, now)
+                .map_err(|error| failure("import the image", &error))?;
             show(&name, &about, screen)?;
             if about.skipped > 0 {
-                screen.say(&format!("{} devices, pipes and sockets were left out", about.skipped));
+                screen.say(&format!(
+                    "{} devices, pipes and sockets were left out",
+                    about.skipped
+                ));
             }
             Ok(Exit::Ok)
         }
         ImageCommand::Rm { name } => {
-            let about = images.remove(&name).map_err(|error| failure("remove the image", &error))?;
+            let about = images
+                .remove(&name)
+                .map_err(|error| failure("remove the image", &error))?;
             screen.say(&format!("removed {name} ({})", about.digest));
             Ok(Exit::Ok)
         }
@@ -45,9 +53,14 @@ pub(crate) fn run(command: ImageCommand, global: &Global, screen: &Screen) -> Ou
 }
 
 fn list(images: &Images, screen: &Screen) -> Outcome {
-    let all = images.list().map_err(|error| failure("list the images", &error))?;
+    let all = images
+        .list()
+        .map_err(|error| failure("list the images", &error))?;
     if screen.json {
-        let list: Vec<Value> = all.iter().map(|(name, about)| as_json(name, about)).collect();
+        let list: Vec<Value> = all
+            .iter()
+            .map(|(name, about)| as_json(name, about))
+            .collect();
         screen.json(&json!({ "images": list }))?;
         return Ok(Exit::Ok);
     }
@@ -91,7 +104,9 @@ fn as_json(name: &str, about: &About) -> Value {
 fn verify(images: &Images, names: &[String], screen: &Screen) -> Outcome {
     let all = match names {
         [] => {
-            let all = images.list().map_err(|error| failure("list the images", &error))?;
+            let all = images
+                .list()
+                .map_err(|error| failure("list the images", &error))?;
             all.into_keys().collect()
         }
         names => names.to_vec(),
@@ -99,7 +114,9 @@ fn verify(images: &Images, names: &[String], screen: &Screen) -> Outcome {
     let mut exit = Exit::Ok;
     let mut found = serde_json::Map::new();
     for name in &all {
-        let differences = images.verify(name).map_err(|error| failure("verify the image", &error))?;
+        let differences = images
+            .verify(name)
+            .map_err(|error| failure("verify the image", &error))?;
         if !differences.is_empty() {
             exit = Exit::BuildFailed;
         }

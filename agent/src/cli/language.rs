@@ -1,17 +1,19 @@
 //! `assay lint`, `expand` and `script`: the language of `.travis.yml`, without a daemon.
 
 mod event;
+mod sources;
 mod words;
 
 use std::io::Read;
 use std::path::Path;
 
-use assay_plan::{JobContext, Level, Map, Value};
+use assay_plan::{JobContext, Level, Map, Message, Place, Value};
 use serde::Serialize;
 use serde_json::json;
 
 use self::event::{event_data, made_up, made_up_job};
-use self::words::{messages_json, messages_table};
+use self::sources::{Sourced, sourced};
+use self::words::{MessageJson, messages_json};
 use super::args;
 use super::client::job_details;
 use super::output::{Cell, Color, Screen, Table};
@@ -30,34 +32,34 @@ const TOO_MANY: &str =
 pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
     let bytes = read(&args.file)?;
     let data = event_data(&args.event)?;
-    let linted = match assay_plan::lint(&bytes) {
-        Ok(linted) => linted,
-        Err(error) => {
-            if screen.json {
-                let message = json!({ "level": "error", "key": "root", "code": "parse_error", "args": { "message": error.to_string() } });
-                screen.json(&json!({ "messages": [message] }))?;
-            } else {
-                screen.table(&words::unreadable(&error))?;
-            }
-            return Ok(Exit::BuildFailed);
+    let (messages, truncated) = match assay_plan::lint(&bytes) {
+        Ok(linted) => {
+            let expansion = assay_plan::expand(&linted.config, &data);
+            let mut messages = linted.messages;
+            messages.extend(located(expansion.messages, &bytes));
+            (messages, expansion.truncated)
         }
+        Err(error) => (vec![error.to_message()], false),
     };
-    let expansion = assay_plan::expand(&linted.config, &data);
-    let mut messages = linted.messages;
-    messages.extend(expansion.messages);
     if screen.json {
-        screen.json(&json!({ "messages": messages_json(&messages) }))?;
+        screen.json(&json!({ "messages": messages_json(&messages, &bytes) }))?;
     } else {
-        screen.table(&messages_table(&messages))?;
-        if messages.is_empty() {
-            screen.say("nothing to say about it");
-        }
+        let name = shown(&args.file);
+        screen.data(&words::report(&messages, &name, &bytes, &screen.style))?;
+        screen
+            .say(&words::tally(&messages).unwrap_or_else(|| "nothing to say about it".to_owned()));
     }
-    if expansion.truncated {
+    if truncated {
         screen.say(TOO_MANY);
     }
-    let bad = expansion.truncated || messages.iter().any(|message| message.level >= Level::Error);
+    let bad = truncated || messages.iter().any(|message| message.level >= Level::Error);
     Ok(if bad { Exit::BuildFailed } else { Exit::Ok })
+}
+
+/// Messages of the expansion, with their places.
+fn located(mut messages: Vec<Message>, file: &[u8]) -> Vec<Message> {
+    assay_plan::locate(file, &mut messages);
+    messages
 }
 
 /// The JSON form of an expansion. A struct, because `json!` would sort the keys, and the order of variables counts.
@@ -66,15 +68,23 @@ struct Expanded<'a> {
     config: &'a Map,
     stages: &'a [Map],
     jobs: &'a [Map],
-    messages: &'a [serde_json::Value],
+    messages: &'a [MessageJson<'a>],
+    /// With `--sources`: the files that were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<&'a [String]>,
 }
 
 /// `assay expand`
 pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
-    let linted = normalised(&args.file)?;
-    let expansion = assay_plan::expand(&linted.config, &event_data(&args.event)?);
+    let data = event_data(&args.event)?;
+    let Sourced {
+        linted,
+        bytes,
+        sources,
+    } = sourced(&args.file, args.sources, &data, screen)?;
+    let expansion = assay_plan::expand(&linted.config, &data);
     let mut messages = linted.messages;
-    messages.extend(expansion.messages);
+    messages.extend(located(expansion.messages, &bytes));
     if expansion.truncated {
         screen.say(TOO_MANY);
     }
@@ -83,7 +93,8 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
             config: &linted.config,
             stages: &expansion.stages,
             jobs: &expansion.jobs,
-            messages: &messages_json(&messages),
+            messages: &messages_json(&messages, &bytes),
+            sources: args.sources.then_some(&sources),
         })?;
         return Ok(Exit::Ok);
     }
@@ -108,13 +119,21 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
         screen.say(&describe(message));
     }
     screen.table(&table)?;
+    if args.sources {
+        let mut table = Table::new(&["SOURCE"]);
+        for source in &sources {
+            table.row(vec![source.as_str().into()]);
+        }
+        screen.line("")?;
+        screen.table(&table)?;
+    }
     Ok(Exit::Ok)
 }
 
 /// `assay script`
 pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
-    let linted = normalised(&args.file)?;
     let data = event_data(&args.event)?;
+    let Sourced { linted, .. } = sourced(&args.file, args.sources, &data, screen)?;
     let expansion = assay_plan::expand(&linted.config, &data);
     let place = usize::try_from(args.job).unwrap_or(usize::MAX);
     let Some(config) = place
@@ -137,6 +156,7 @@ pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
         dist: None,
         arch: arch(),
         env: &[],
+        versions: assay_plan::Versions::Exact,
     });
     if screen.json {
         let env: Map = plan
@@ -157,14 +177,39 @@ pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
 /// `assay condition`
 pub(crate) fn condition(args: &args::Condition, screen: &Screen) -> Outcome {
     let data = event_data(&args.event)?;
-    let holds = assay_plan::eval_condition(&args.expression, &data)
-        .map_err(|error| Failure::usage("cannot use the condition").because(&error))?;
+    let holds = assay_plan::eval_condition(&args.expression, &data).map_err(|error| {
+        let failure = Failure::usage("cannot use the condition");
+        let Some(position) = error.position() else {
+            return failure.because(&error);
+        };
+        screen.say(&pointed(&args.expression, position));
+        failure.cause(error.reason())
+    })?;
     if screen.json {
         screen.json(&holds)?;
     } else {
         screen.line(if holds { "true" } else { "false" })?;
     }
     Ok(Exit::Ok)
+}
+
+/// `assay schema`
+pub(crate) fn schema(screen: &Screen) -> Outcome {
+    screen.json(&assay_plan::json_schema())?;
+    Ok(Exit::Ok)
+}
+
+/// A condition with a mark below the byte where reading stopped.
+fn pointed(condition: &str, position: usize) -> String {
+    let before = condition.get(..position).unwrap_or(condition);
+    let column = u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX);
+    let place = Place {
+        line: 1,
+        column,
+        width: 1,
+    };
+    let (line, mark) = words::marked(condition, place, usize::MAX);
+    format!("  {line}\n  {mark}")
 }
 
 /// Travis' name of this processor.
@@ -177,10 +222,15 @@ fn arch() -> &'static str {
     }
 }
 
-fn normalised(file: &Path) -> Result<assay_plan::Linted, Failure> {
-    assay_plan::lint(&read(file)?).map_err(|error| {
+/// A file read and normalised; one that is no YAML is shown where it breaks.
+fn linted(file: &Path, screen: &Screen) -> Result<(assay_plan::Linted, Vec<u8>), Failure> {
+    let bytes = read(file)?;
+    let linted = assay_plan::lint(&bytes).map_err(|error| {
+        let report = words::report(&[error.to_message()], &shown(file), &bytes, &screen.style);
+        screen.say(report.trim_end());
         Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(&error)
-    })
+    })?;
+    Ok((linted, bytes))
 }
 
 fn shown(file: &Path) -> String {

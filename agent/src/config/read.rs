@@ -10,8 +10,8 @@ use serde_yaml::Value;
 use super::reader::{Problems, Section, kind};
 use super::{
     Access, AccessMode, Config, DEFAULT_LISTEN, HOST_IMAGE, Host, ImageChoice, Images, JobProfile,
-    Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry, Required, Sandbox, Shutdown,
-    Size, Span, Tls, Versions, Wasm, nearest, slug_of,
+    Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry, Required, Sandbox,
+    Shutdown, Size, Span, Tls, Versions, Wasm, nearest, slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -151,7 +151,9 @@ fn read_sandbox(root: &mut Section<'_>) -> Sandbox {
                 choice(value, &[("none", Reach::None), ("egress", Reach::Egress)])
             })
             .unwrap_or(Reach::Egress),
-        hosts: section.get("hosts", |value| list(value, host_name)).unwrap_or_default(),
+        hosts: section
+            .get("hosts", |value| list(value, host_name))
+            .unwrap_or_default(),
         wasm: read_wasm(&mut section),
     };
     section.finish();

@@ -171,7 +171,10 @@ impl<'a> Section<'a> {
     }
 
     /// Every key that nobody has asked for so far, each with its value by `parse`. Values that are wrong are left out.
-    pub(super) fn rest<T>(&mut self, parse: impl Fn(&Value) -> Result<T, String>) -> BTreeMap<String, T> {
+    pub(super) fn rest<T>(
+        &mut self,
+        parse: impl Fn(&Value) -> Result<T, String>,
+    ) -> BTreeMap<String, T> {
         let mut all = BTreeMap::new();
         let (known, other) = std::mem::take(&mut self.map)
             .into_iter()

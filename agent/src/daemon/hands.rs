@@ -1,14 +1,14 @@
 //! The engine's hands: they read commits, run jobs, kill runs and keep the alarm clock, each in a task of its own, and
 //! tell the core how it went.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_plan::{
-    Build, ConfigFile, Decision, Input, Job, JobId, RepoId, Repository, Request, Source, Time,
-    decide,
+    Build, ConfigFile, Decision, Input, Job, JobId, MAX_CONFIG_BYTES, RepoId, Repository, Request,
+    Source, Time,
 };
 use assay_store::{FileAt, Store};
 use tokio::runtime::Handle;
@@ -16,13 +16,11 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::core::{Mailbox, Message, until};
+use super::imports::Importer;
 use super::runner::{self, Local, Runner};
 
 /// Name of the configuration in a repository.
 const CONFIG: &str = ".travis.yml";
-
-/// Longest `.travis.yml` that is read, bytes.
-const CONFIG_LIMIT: u64 = 1 << 20;
 
 /// Why a run is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +45,6 @@ pub(super) struct Hands {
     runtime: Handle,
     runner: Arc<Runner>,
     running: Arc<Mutex<BTreeMap<JobId, Running>>>,
-    slots: Arc<Mutex<BTreeSet<u32>>>,
     alarm: Mutex<Option<AbortHandle>>,
     by_path: Mutex<BTreeMap<PathBuf, Repository>>,
 }
@@ -59,7 +56,6 @@ impl Hands {
             runtime: Handle::current(),
             runner: Arc::new(runner),
             running: Arc::default(),
-            slots: Arc::default(),
             alarm: Mutex::default(),
             by_path: Mutex::default(),
         };
@@ -114,31 +110,18 @@ impl Hands {
     pub(super) fn run(&self, build: Build, job: Job) {
         let (stop, stopped) = watch::channel(Stop::No);
         let (id, attempt) = (job.id, job.attempt);
-        let slot = self.take_slot();
-        let (mailbox, runner, slots) = (
-            self.mailbox.clone(),
-            Arc::clone(&self.runner),
-            Arc::clone(&self.slots),
-        );
+        let (mailbox, runner) = (self.mailbox.clone(), Arc::clone(&self.runner));
         let entries = Arc::clone(&self.running);
         // The entry must be there before the task can end, so the lock is held until both are.
         let mut running = lock(&self.running);
         let task = self.runtime.spawn(async move {
-            let run = tokio::spawn(runner::run(
-                runner,
-                mailbox.clone(),
-                build,
-                job,
-                slot,
-                stopped,
-            ));
+            let run = tokio::spawn(runner::run(runner, mailbox.clone(), build, job, stopped));
             let verdict = run.await.unwrap_or_else(|_| {
                 tracing::error!(job = %id, "the runner ended in a panic");
                 assay_plan::Verdict::Broken(
                     "running it failed inside assay; this is a bug".to_owned(),
                 )
             });
-            lock(&slots).remove(&slot);
             lock(&entries).remove(&id);
             mailbox.tell(Input::Finished(id, attempt, verdict));
         });
@@ -194,14 +177,6 @@ impl Hands {
         if let Some(old) = lock(&self.alarm).replace(task.abort_handle()) {
             old.abort();
         }
-    }
-
-    /// The lowest number no run has, so that no two sandboxes share a uid.
-    fn take_slot(&self) -> u32 {
-        let mut slots = lock(&self.slots);
-        let slot = (0..).find(|slot| !slots.contains(slot)).unwrap_or_default();
-        slots.insert(slot);
-        slot
     }
 }
 
@@ -265,11 +240,11 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
     };
     let file = match &local.tree {
         Some(tree) => tree
-            .file(CONFIG, CONFIG_LIMIT)
+            .file(CONFIG, MAX_CONFIG_BYTES)
             .map_err(|error| error.to_string()),
         None => store
             .git()
-            .file(&repository, &commit.id, CONFIG, CONFIG_LIMIT)
+            .file(&repository, &commit.id, CONFIG, MAX_CONFIG_BYTES)
             .map_err(|error| error.to_string()),
     };
     let file = match file {
@@ -285,7 +260,19 @@ fn read(store: &Store, local: &Local, request: &Request) -> Input {
         FileAt::TooLarge(size) => ConfigFile::TooLarge(*size),
         FileAt::Bytes(bytes) => ConfigFile::Bytes(bytes),
     };
-    let mut decision = decide(&repository, request, &commit, file);
+    let importer = Importer {
+        store,
+        repository: &repository,
+        commit: &commit,
+        tree: local.tree.as_ref(),
+    };
+    let mut decision = match importer.decide(request, file) {
+        Ok(decision) => decision,
+        Err(error) => {
+            tracing::warn!(request = %request.id, error, "cannot read an imported file now; it is tried again");
+            return Input::Unread(request.id, error);
+        }
+    };
     if let Some(job) = local.job {
         keep_one(&mut decision, job);
     }

@@ -33,12 +33,17 @@ pub(super) struct Chosen {
 
 impl Choices {
     pub(super) fn new(config: &Config, store: Images) -> Self {
-        let rooted = config.repositories.iter().filter(|entry| entry.profile == JobProfile::Root);
+        let rooted = config
+            .repositories
+            .iter()
+            .filter(|entry| entry.profile == JobProfile::Root);
         Choices {
             store,
             images: config.images.clone(),
             folders: config.sandbox.folders.clone(),
-            profiles: rooted.map(|entry| (entry.slug.clone(), entry.profile)).collect(),
+            profiles: rooted
+                .map(|entry| (entry.slug.clone(), entry.profile))
+                .collect(),
         }
     }
 
@@ -61,7 +66,10 @@ impl Choices {
             (Some(dist), None) => {
                 let default = &self.images.default;
                 if !(default.image == HOST_IMAGE && host::dist() == Some(dist)) {
-                    notes.push(format!("there is no image for dist {dist}: {} is used", default.image));
+                    notes.push(format!(
+                        "there is no image for dist {dist}: {} is used",
+                        default.image
+                    ));
                 }
                 default
             }
@@ -73,9 +81,7 @@ impl Choices {
                 notes.push("profile root needs an imported image: this job has no root".to_owned());
             }
             return Ok(Chosen {
-                image: Image::Host {
-                    folders: self.folders.clone(),
-                },
+                image: self.host(),
                 profile: Profile::Strict,
                 name: HOST_IMAGE.to_owned(),
                 dist: host::dist().map(str::to_owned),
@@ -87,16 +93,46 @@ impl Choices {
         if wanted && !allowed {
             notes.push("profile root is not for pull requests: this job has no root".to_owned());
         }
-        let found = self.store.find(&choice.image).map_err(|error| missing(&choice.image, &error))?;
+        let found = self
+            .store
+            .find(&choice.image)
+            .map_err(|error| missing(&choice.image, &error))?;
         let name = format!("{} {}", choice.image, found.about.digest);
         notes.push(format!("image {name}"));
         Ok(Chosen {
-            dist: listed.and(dist).map(str::to_owned).or_else(|| found.codename()),
+            dist: listed
+                .and(dist)
+                .map(str::to_owned)
+                .or_else(|| found.codename()),
             image: Image::Imported(found),
-            profile: if wanted && allowed { Profile::Root } else { Profile::Strict },
+            profile: if wanted && allowed {
+                Profile::Root
+            } else {
+                Profile::Strict
+            },
             name,
             notes,
         })
+    }
+
+    /// Image and profile of most jobs; none while the image isn't here.
+    pub(super) fn usual(&self) -> Option<(Image, Profile)> {
+        let default = &self.images.default;
+        if default.image == HOST_IMAGE {
+            return Some((self.host(), Profile::Strict));
+        }
+        let profile = match default.profile {
+            JobProfile::Root => Profile::Root,
+            JobProfile::Strict => Profile::Strict,
+        };
+        let image = self.store.find(&default.image).ok()?;
+        Some((Image::Imported(image), profile))
+    }
+
+    fn host(&self) -> Image {
+        Image::Host {
+            folders: self.folders.clone(),
+        }
     }
 
     fn wants_root(&self, choice: &ImageChoice, slug: &Slug) -> bool {
@@ -120,7 +156,10 @@ mod tests {
     use assay_sandbox::Launcher;
 
     fn choices(text: &str) -> Choices {
-        let host = Host { cores: 1, memory: 1 << 30 };
+        let host = Host {
+            cores: 1,
+            memory: 1 << 30,
+        };
         let config = Config::parse(text.as_bytes(), host).unwrap();
         let launcher = Launcher {
             program: "/nonexistent".into(),
@@ -136,9 +175,15 @@ mod tests {
     #[test]
     fn unlisted_dists_get_the_default_and_a_line_unless_strict() {
         let chosen = choose("", Some("plan9")).unwrap();
-        assert_eq!(chosen.notes, ["there is no image for dist plan9: host is used"]);
+        assert_eq!(
+            chosen.notes,
+            ["there is no image for dist plan9: host is used"]
+        );
         assert_eq!(choose("", None).unwrap().notes, Vec::<String>::new());
-        assert_eq!(choose("", host::dist()).unwrap().notes, Vec::<String>::new());
+        assert_eq!(
+            choose("", host::dist()).unwrap().notes,
+            Vec::<String>::new()
+        );
         let refused = choose("images: {strict: true}", Some("plan9")).unwrap_err();
         assert!(refused.contains("dist plan9"), "{refused}");
         assert!(choose("images: {strict: true}", None).is_ok());
@@ -148,7 +193,10 @@ mod tests {
     fn a_missing_image_names_the_command_that_brings_it() {
         let text = "images: {focal: ubuntu-focal}";
         let refused = choose(text, Some("focal")).unwrap_err();
-        assert!(refused.contains("assay image import ubuntu-focal SOURCE"), "{refused}");
+        assert!(
+            refused.contains("assay image import ubuntu-focal SOURCE"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -99,7 +99,15 @@ impl Intake {
             .ok_or(LookError::Ending)?;
         for file in files {
             if let Err(error) = assay_hooks::drop_spooled(&file) {
-                tracing::warn!(file = %file.display(), %error, "cannot remove a spooled delivery");
+                // It is remembered and not taken twice. Said once, not at every look.
+                match requests.is_empty() {
+                    false => {
+                        tracing::warn!(file = %file.display(), %error, "cannot remove a spooled delivery")
+                    }
+                    true => {
+                        tracing::debug!(file = %file.display(), %error, "cannot remove a spooled delivery")
+                    }
+                }
             }
         }
         Ok(requests)
@@ -240,15 +248,20 @@ impl Intake {
                 tracing::warn!(repository = %repo.slug, %error, "cannot look at a repository");
                 refusal(format!("cannot look at the repository now: {error}"), true)
             })?;
-        let (store, web, hint, id) = (self.store.clone(), self.web.clone(), hint.clone(), repo.id);
-        let described = move || describe(&store, &web, &repo, &hint, &made);
-        tokio::task::spawn_blocking(described).await.map_err(|_| {
-            tracing::error!(repository = %id, "answering a hook ended in a panic");
-            refusal(
-                "answering failed inside assay; this is a bug".to_owned(),
-                false,
-            )
-        })
+        let is_known = |update| made.iter().any(|request| is_about(request, update));
+        let earlier = if hint.updates.iter().all(is_known) {
+            Vec::new()
+        } else {
+            self.earlier(repo.id).await
+        };
+        Ok(describe(&self.web, &repo, hint, &made, &earlier))
+    }
+
+    /// The requests of earlier looks, newest first: the timer may have been quicker than the hook.
+    async fn earlier(&self, repo: RepoId) -> Vec<Request> {
+        let store = self.store.clone();
+        let read = move || store.requests(repo, None, EARLIER).unwrap_or_default();
+        tokio::task::spawn_blocking(read).await.unwrap_or_default()
     }
 }
 
@@ -348,33 +361,24 @@ fn observe(
     ))
 }
 
-/// Blocking: what becomes of each ref of a hint. A request may have been made by an earlier look, when the timer was
-/// quicker than the hook.
+/// What becomes of each ref of a hint.
 fn describe(
-    store: &Store,
     web: &str,
     repo: &Repository,
     hint: &Hint,
     made: &[Request],
+    earlier: &[Request],
 ) -> (Vec<Accepted>, Vec<Request>) {
-    let mut earlier = None;
     let mut entries = Vec::new();
     let mut chosen = Vec::new();
     for update in &hint.updates {
         let found = made
             .iter()
-            .rfind(|request| is_about(request, update))
-            .cloned()
-            .or_else(|| {
-                let list = earlier.get_or_insert_with(|| {
-                    store.requests(repo.id, None, EARLIER).unwrap_or_default()
-                });
-                list.iter()
-                    .find(|request| is_about(request, update))
-                    .cloned()
-            });
-        entries.push(entry(web, repo, &update.ref_name, found.as_ref()));
-        chosen.extend(found);
+            .rev()
+            .chain(earlier)
+            .find(|request| is_about(request, update));
+        entries.push(entry(web, repo, &update.ref_name, found));
+        chosen.extend(found.cloned());
     }
     (entries, chosen)
 }

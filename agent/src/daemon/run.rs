@@ -11,11 +11,11 @@ use assay_store::{Changed, Store};
 
 use super::core::{Core, Mailbox, Message, NewRepository};
 use super::hands::Hands;
+use super::image::Choices;
 use super::runner::{Local, Runner};
 use super::scratch::Scratch;
 use super::wasm::Wasm;
 use super::worktree::{WorkTree, WorkTreeError};
-use super::image::Choices;
 use super::{commands, images};
 use crate::cli::args::{Global, Run};
 use crate::cli::output::Screen;

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, plan_job};
+use assay_plan::{
+    Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, Versions, plan_job,
+};
 use assay_sandbox::{
-    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
+    TreeWriter,
 };
 use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
 use tokio::sync::watch;
@@ -18,6 +21,7 @@ use super::hands::Stop;
 use super::host;
 use super::image::{Choices, Chosen};
 use super::launcher;
+use super::marks::Marks;
 use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
 use crate::clock;
@@ -45,6 +49,7 @@ pub(super) struct Runner {
     pub(super) network: Network,
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
+    pub(super) versions: Versions,
     /// Address of the web pages, without a slash at the end.
     pub(super) web: String,
     /// Prefix of the ids of this daemon's runs.
@@ -92,11 +97,33 @@ impl Runner {
             },
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
+            versions: config.versions,
             web,
             prefix,
             wasm,
             local: Local::default(),
         }
+    }
+
+    /// A run as most are, up to what depends on the job; none while the usual image isn't here.
+    pub(super) fn usual(&self) -> Option<RunSpec> {
+        let (image, profile) = self.choices.usual()?;
+        Some(RunSpec {
+            id: format!("{}usual", self.prefix),
+            argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
+            env: Vec::new(),
+            cwd: HOME.to_owned(),
+            home: HOME.to_owned(),
+            user: "travis".to_owned(),
+            image,
+            profile,
+            network: self.network.clone(),
+            binds: Vec::new(),
+            limits: self.limits.clone(),
+            uid_base: self.uid_base,
+            require: self.require.clone(),
+            terminal: (80, 24),
+        })
     }
 }
 
@@ -122,7 +149,6 @@ pub(super) async fn run(
     mailbox: Mailbox,
     build: Build,
     job: Job,
-    slot: u32,
     stopped: watch::Receiver<Stop>,
 ) -> Verdict {
     let log = match runner.store.logs().write(job.repo, job.id) {
@@ -141,7 +167,6 @@ pub(super) async fn run(
         mailbox,
         build,
         job,
-        slot,
         log,
         stopped,
     };
@@ -165,7 +190,6 @@ struct Attempt {
     mailbox: Mailbox,
     build: Build,
     job: Job,
-    slot: u32,
     log: Log,
     stopped: watch::Receiver<Stop>,
 }
@@ -206,7 +230,11 @@ impl Attempt {
             feed(tree, &source, &plan, runner.local.tree.as_ref())
         });
         let (outcome, result) = self.follow(run, &canceler).await;
-        self.mailbox.tell(Input::Used(self.job.id, self.job.attempt, used(image, result)));
+        self.mailbox.tell(Input::Used(
+            self.job.id,
+            self.job.attempt,
+            used(image, result),
+        ));
         let fed = feeding
             .await
             .unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
@@ -231,7 +259,8 @@ impl Attempt {
             return Ok(None);
         }
         let (slug, event) = (&repository.slug, self.build.event);
-        self.runner.choices.choose(config.text("dist"), slug, event).map(Some)
+        let dist = asked_dist(&self.job, &self.build);
+        self.runner.choices.choose(dist, slug, event).map(Some)
     }
 
     /// Starts what the job runs in.
@@ -244,14 +273,13 @@ impl Attempt {
         let runner = &self.runner;
         match (&plan.wasm, chosen) {
             (None, Some(chosen)) => {
-                let spec = spec(runner, &self.job, self.slot, plan, source, chosen);
+                let spec = spec(runner, &self.job, plan, source, chosen);
                 Run::start(&runner.launcher, spec).await
             }
             (lines, _) => {
                 let own = Particulars {
                     id: run_id(runner, &self.job),
                     limits: limits_of(runner, plan),
-                    slot: self.slot,
                     uid_base: runner.uid_base,
                     require: runner.require.clone(),
                 };
@@ -271,6 +299,7 @@ impl Attempt {
             dist,
             arch: host::arch(),
             env: &self.runner.local.env,
+            versions: self.runner.versions,
         })
     }
 
@@ -280,13 +309,22 @@ impl Attempt {
         mut run: Run,
         canceler: &assay_sandbox::Canceler,
     ) -> (Result<Outcome, RunError>, assay_sandbox::Usage) {
+        let mut marks = match self.runner.versions {
+            Versions::Exact => Marks::none(),
+            Versions::Nearest => Marks::default(),
+        };
         loop {
             let due = self.log.due();
             tokio::select! {
                 event = run.event() => match event {
                     Some(RunEvent::Notice(line)) => self.log.say(&format!("\x1b[33;1m{line}\x1b[0m")),
                     Some(RunEvent::Started) => self.mailbox.tell(Input::Started(self.job.id, self.job.attempt)),
-                    Some(RunEvent::Output(bytes)) => self.log.take(&bytes),
+                    Some(RunEvent::Output(bytes)) => {
+                        for substitute in marks.take(&bytes) {
+                            self.mailbox.tell(Input::Substituted(self.job.id, self.job.attempt, substitute));
+                        }
+                        self.log.take(&bytes);
+                    }
                     None => break,
                 },
                 () = sleep_until(due) => self.log.flush(),
@@ -381,6 +419,21 @@ fn no_sandbox(error: &RunError) -> String {
         RunError::Lost(_) => format!("The sandbox broke: {error}"),
         _ => format!("The sandbox could not be set up: {error}"),
     }
+}
+
+/// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
+fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
+    let dist = job.config.text("dist")?;
+    let filled_in = build.messages.iter().any(|message| {
+        let said = |text: &str| {
+            message
+                .args
+                .iter()
+                .any(|(_, value)| value.as_str() == Some(text))
+        };
+        message.code == "default" && said("dist") && said(dist)
+    });
+    (!filled_in).then_some(dist)
 }
 
 /// A job whose `os` or `arch` this host hasn't ends at once.
@@ -501,14 +554,7 @@ fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
     limits
 }
 
-fn spec(
-    runner: &Runner,
-    job: &Job,
-    slot: u32,
-    plan: &JobPlan,
-    source: &Source,
-    chosen: Chosen,
-) -> RunSpec {
+fn spec(runner: &Runner, job: &Job, plan: &JobPlan, source: &Source, chosen: Chosen) -> RunSpec {
     RunSpec {
         id: run_id(runner, job),
         argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
@@ -528,7 +574,6 @@ fn spec(
             })
             .collect(),
         limits: limits_of(runner, plan),
-        slot,
         uid_base: runner.uid_base,
         require: runner.require.clone(),
         terminal: (80, 24),

@@ -25,7 +25,6 @@ pub(super) struct Wasm {
 pub(super) struct Particulars {
     pub(super) id: String,
     pub(super) limits: Limits,
-    pub(super) slot: u32,
     pub(super) uid_base: u32,
     pub(super) require: Vec<assay_sandbox::Resource>,
 }
@@ -63,7 +62,6 @@ impl Wasm {
                 seed: seed(&build.commit.id),
             }),
             limits: own.limits,
-            slot: own.slot,
             uid_base: own.uid_base,
             require: own.require,
         }

@@ -64,6 +64,8 @@ struct BuildPage {
     /// Columns of the matrix in all.
     width: usize,
     stages: Vec<StageView>,
+    /// Files of the configuration, when it was not read from one alone.
+    sources: Vec<String>,
     remarks: Vec<Remark>,
 }
 
@@ -170,6 +172,10 @@ fn build_page(cx: &Cx<'_>, repository: &Repository, build: &Build) -> Result<Rep
         has_env,
         stages: stages(cx, build, &jobs, &columns),
         columns,
+        sources: match build.sources.as_slice() {
+            [_] => Vec::new(),
+            several => several.to_vec(),
+        },
         remarks: format::remarks(&build.messages),
     })
 }

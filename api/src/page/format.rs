@@ -4,7 +4,7 @@ use assay_plan::{Build, Commit, Job, Message, State, Time, Used};
 
 use super::log::seconds_text;
 use crate::clock;
-use crate::v2::{message_text, shown_state};
+use crate::v2::shown_state;
 
 /// A moment, for people and for machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,11 @@ fn ago(seconds: i64) -> String {
 /// What a run used; what could not be measured is left out.
 pub(super) fn used(used: &Used) -> String {
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    let mut text = format!("{}.{} s of CPU", used.cpu_ms / 1000, used.cpu_ms % 1000 / 100);
+    let mut text = format!(
+        "{}.{} s of CPU",
+        used.cpu_ms / 1000,
+        used.cpu_ms % 1000 / 100
+    );
     for (value, unit) in [
         (mib(used.memory), "MiB of memory"),
         (mib(used.read), "MiB read"),
@@ -79,11 +83,16 @@ pub(super) fn message(commit: &Commit) -> (String, String) {
     (first.trim().to_owned(), rest.trim().to_owned())
 }
 
-/// A remark about the configuration: its level, and the whole as a line.
+/// A remark about the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Remark {
     pub(super) level: &'static str,
-    pub(super) text: String,
+    /// Line and column in the file.
+    pub(super) place: Option<String>,
+    /// Dotted path of the key, where it says more than the cause.
+    pub(super) key: String,
+    pub(super) cause: String,
+    pub(super) suggestion: Option<String>,
 }
 
 pub(super) fn remarks(messages: &[Message]) -> Vec<Remark> {
@@ -91,7 +100,12 @@ pub(super) fn remarks(messages: &[Message]) -> Vec<Remark> {
         .iter()
         .map(|message| Remark {
             level: message.level.name(),
-            text: message_text(message),
+            place: message
+                .place
+                .map(|place| format!("line {}, column {}", place.line, place.column)),
+            key: message.key.clone(),
+            cause: message.cause(),
+            suggestion: message.suggestion(),
         })
         .collect()
 }
@@ -99,6 +113,21 @@ pub(super) fn remarks(messages: &[Message]) -> Vec<Remark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remarks_say_where_and_what_to_do() {
+        let messages = assay_plan::lint(b"language: c\nos: linux\ndist: focal\nscritps: x\n")
+            .unwrap()
+            .messages;
+        let expected = Remark {
+            level: "warn",
+            place: Some("line 4, column 1".to_owned()),
+            key: "root".to_owned(),
+            cause: "`scritps` is no key, and is taken for `script`".to_owned(),
+            suggestion: Some("did you mean `script`?".to_owned()),
+        };
+        assert_eq!(remarks(&messages), [expected]);
+    }
 
     #[test]
     fn ages_are_rough() {

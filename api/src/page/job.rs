@@ -37,6 +37,8 @@ struct JobPage {
     reason: Option<String>,
     image: Option<String>,
     used: Option<String>,
+    /// Versions that ran in the place of those asked for, in words.
+    substitutes: Vec<String>,
     restarted: Option<(Moment, String)>,
     may_cancel: bool,
     may_restart: bool,
@@ -93,6 +95,7 @@ pub(super) fn show(cx: &Cx<'_>, slug: &str, id: JobId) -> Result<Reply, Fail> {
         reason: job.reason.clone(),
         image: job.used.as_ref().map(|used| used.image.clone()),
         used: job.used.as_ref().map(format::used),
+        substitutes: job.substitutes.iter().map(ToString::to_string).collect(),
         restarted: job
             .restarted
             .as_ref()

@@ -60,6 +60,9 @@ pub(super) struct BuildEntity {
     finished_at: Option<String>,
     duration: Option<i64>,
     job_ids: Vec<u64>,
+    /// Not Travis': the files of the configuration, when it was not read from one alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<String>,
 }
 
 impl BuildEntity {
@@ -83,8 +86,14 @@ impl BuildEntity {
             finished_at: text_of(build.finished_at),
             duration: jobs_duration(build, jobs),
             job_ids: build.jobs.iter().map(|id| id.0).collect(),
+            sources: several(&build.sources).to_vec(),
         }
     }
+}
+
+/// The sources of a build whose configuration has more than one.
+fn several(sources: &[String]) -> &[String] {
+    if sources.len() > 1 { sources } else { &[] }
 }
 
 /// `branch`, `branches[]`: a build in fewer keys.
@@ -147,6 +156,9 @@ pub(super) struct JobEntity {
     /// Ours: what its last run was made of and used.
     #[serde(rename = "assay", skip_serializing_if = "Option::is_none")]
     used: Option<UsedEntity>,
+    /// Not Travis': versions that ran in the place of those asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    substitutes: Vec<SubstituteEntity>,
 }
 
 /// What a run was made of and used: CPU in milliseconds, the rest in bytes and in processes.
@@ -171,6 +183,14 @@ impl From<&Used> for UsedEntity {
             processes: used.processes,
         }
     }
+}
+
+/// A version that ran in the place of another.
+#[derive(Debug, Serialize)]
+struct SubstituteEntity {
+    name: String,
+    asked: String,
+    used: String,
 }
 
 impl JobEntity {
@@ -208,6 +228,15 @@ impl JobEntity {
             tags: None,
             annotation_ids: Vec::new(),
             used: job.used.as_ref().map(Into::into),
+            substitutes: job
+                .substitutes
+                .iter()
+                .map(|one| SubstituteEntity {
+                    name: one.name.clone(),
+                    asked: one.asked.clone(),
+                    used: one.used.clone(),
+                })
+                .collect(),
         }
     }
 }

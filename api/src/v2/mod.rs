@@ -21,7 +21,6 @@ pub(crate) use self::command::{check, run};
 pub(crate) use self::config::job_env;
 pub(crate) use self::entity::{jobs_duration, shown_state};
 pub(crate) use self::repo::order as repo_order;
-pub(crate) use self::system::message_text;
 
 use crate::access::gate;
 use crate::api::{Api, Cx};

@@ -1,6 +1,6 @@
 //! Home, configuration, uptime, lint.
 
-use assay_plan::{Message, Value};
+use assay_plan::Message;
 use axum::http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
@@ -67,10 +67,19 @@ struct Warnings {
     warnings: Vec<Warning>,
 }
 
+/// `key` and `message` are Travis', the rest says the same in parts.
 #[derive(Serialize)]
 struct Warning {
     key: Vec<String>,
     message: String,
+    level: &'static str,
+    code: String,
+    line: Option<u32>,
+    column: Option<u32>,
+    width: Option<u32>,
+    source: Option<String>,
+    cause: String,
+    suggestion: Option<String>,
 }
 
 /// `GET /`.
@@ -139,56 +148,54 @@ pub(super) fn lint(cx: &Cx<'_>) -> Result<Reply, Fail> {
             .unwrap_or_default()
             .into_bytes()
     };
-    let warnings = match assay_plan::lint(&content) {
-        Ok(linted) => linted.messages.iter().map(warning).collect(),
-        Err(error) => vec![Warning {
-            key: Vec::new(),
-            message: format!("[error] {error}"),
-        }],
+    let messages = match assay_plan::lint(&content) {
+        Ok(linted) => linted.messages,
+        Err(error) => vec![error.to_message()],
     };
+    let warnings = messages
+        .iter()
+        .map(|message| warning(message, &content))
+        .collect();
     cx.json(&Linted {
         lint: Warnings { warnings },
     })
 }
 
-fn warning(message: &Message) -> Warning {
+fn warning(message: &Message, file: &[u8]) -> Warning {
     let key = message
         .key
         .split('.')
         .filter(|piece| !piece.is_empty() && *piece != "root");
+    let place = message.place;
     Warning {
         key: key.map(str::to_owned).collect(),
         message: message_text(message),
+        level: message.level.name(),
+        code: message.code.clone(),
+        line: place.map(|place| place.line),
+        column: place.map(|place| place.column),
+        width: place.map(|place| place.width),
+        source: place.and_then(|place| place.source_line(file)),
+        cause: message.cause(),
+        suggestion: message.suggestion(),
     }
 }
 
-/// One message as a line: level, place, code and its arguments.
-pub(crate) fn message_text(message: &Message) -> String {
+/// One message as a line: level, key, cause, place, suggestion.
+fn message_text(message: &Message) -> String {
     let mut text = format!(
         "[{}] on {}: {}",
         message.level.name(),
         message.key,
-        message.code.replace('_', " ")
+        message.cause()
     );
-    let arguments: Vec<String> = message
-        .args
-        .iter()
-        .map(|(name, value)| format!("{}: {}", name.replace('_', " "), shown(value)))
-        .collect();
-    if !arguments.is_empty() {
-        text.push_str(&format!(" ({})", arguments.join(", ")));
+    if let Some(place) = message.place {
+        text.push_str(&format!(", line {}, column {}", place.line, place.column));
     }
-    if let Some(line) = message.line {
-        text.push_str(&format!(", line {line}"));
+    if let Some(suggestion) = message.suggestion() {
+        text.push_str(&format!(" ({suggestion})"));
     }
     text
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Str(text) => text.clone(),
-        other => serde_json::to_string(other).unwrap_or_default(),
-    }
 }
 
 /// The address of the pages, taken apart.
@@ -220,7 +227,7 @@ impl<'a> WebAddress<'a> {
 
 #[cfg(test)]
 mod tests {
-    use assay_plan::Level;
+    use assay_plan::{Level, Place, Value};
 
     use super::*;
 
@@ -249,18 +256,22 @@ mod tests {
 
     #[test]
     fn a_message_becomes_a_warning_with_a_key_array() {
+        let args = vec![("key", Value::from("pakages"))];
         let message = Message {
-            level: Level::Warn,
-            key: "addons.apt".to_owned(),
-            code: "unknown_key".to_owned(),
-            args: vec![("key".to_owned(), Value::from("pakages"))],
-            line: Some(3),
+            place: Some(Place {
+                line: 2,
+                column: 3,
+                width: 7,
+            }),
+            ..Message::new(Level::Warn, "addons.apt", "unknown_key", args)
         };
-        let warning = warning(&message);
+        let warning = warning(&message, b"a:\n  pakages: []\n");
         assert_eq!(warning.key, ["addons", "apt"]);
         assert_eq!(
             warning.message,
-            "[warn] on addons.apt: unknown key (key: pakages), line 3"
+            "[warn] on addons.apt: `pakages` is no key of `addons.apt`, and does nothing, line 2, column 3 \
+             (did you mean `packages`?)"
         );
+        assert_eq!(warning.source.as_deref(), Some("  pakages: []"));
     }
 }

@@ -255,6 +255,7 @@ fn build(id: u64, repo: u64, number: u64, state: State, jobs: &[u64]) -> Build {
         ),
         messages: Vec::new(),
         stages: Vec::new(),
+        sources: Vec::new(),
         fast_finish: false,
         jobs: jobs.iter().map(|id| JobId(*id)).collect(),
         state,
@@ -287,6 +288,7 @@ fn job(id: u64, of: &Build, place: u32, state: State) -> Job {
         restarted: None,
         reason: None,
         used: None,
+        substitutes: Vec::new(),
     }
 }
 

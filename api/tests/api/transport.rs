@@ -412,4 +412,26 @@ async fn lint_takes_form_json_and_raw_yaml() {
         warning["key"].is_array() && warning["message"].as_str().unwrap().starts_with("[error]"),
         "{bad}"
     );
+    assert_eq!(warning["line"], 1, "{bad}");
+    assert_eq!(warning["source"], "{ langage: c", "{bad}");
+}
+
+#[tokio::test]
+async fn lint_says_where_and_what_to_do() {
+    let world = World::new(Mode::Private);
+    let yaml = "language: c\nos: linux\ndist: focal\ngit: {deph: 3}\n";
+    let answer = world.ask("PUT", "/lint", "", &[], yaml).await.json();
+    let expected = json!({
+        "key": ["git"],
+        "message": "[warn] on git: `deph` is no key, and is taken for `depth`, line 4, column 7 (did you mean `depth`?)",
+        "level": "warn",
+        "code": "find_key",
+        "line": 4,
+        "column": 7,
+        "width": 4,
+        "source": "git: {deph: 3}",
+        "cause": "`deph` is no key, and is taken for `depth`",
+        "suggestion": "did you mean `depth`?",
+    });
+    assert_eq!(answer["lint"]["warnings"], json!([expected]));
 }

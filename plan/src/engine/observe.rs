@@ -18,10 +18,11 @@ impl Engine {
         let mut handled = self.handled.remove(&repo).unwrap_or_default();
         let mut events = Vec::new();
         for delivery in &observed.deliveries {
+            let mut push = Vec::new();
             for update in &delivery.updates {
                 let last = handled.get(&update.ref_name);
                 if update.before.as_ref() == last && update.after.as_ref() != last {
-                    events.push(pushed(repo, delivery, update));
+                    push.push(pushed(repo, delivery, update));
                     handle(
                         &mut handled,
                         repo,
@@ -31,15 +32,9 @@ impl Engine {
                     );
                 }
             }
+            events.extend(self.bounded(push, &observed.times));
         }
-        let mut found = moved(repo, &handled, &observed.refs);
-        found.sort_by_key(|event| {
-            event
-                .after
-                .as_ref()
-                .and_then(|id| observed.times.get(id))
-                .copied()
-        });
+        let found = self.bounded(moved(repo, &handled, &observed.refs), &observed.times);
         for event in &found {
             handle(
                 &mut handled,
@@ -51,16 +46,25 @@ impl Engine {
         }
         events.extend(found);
         self.handled.insert(repo, handled);
-        let surplus = events.len().saturating_sub(self.settings.burst);
-        for (place, mut event) in events.into_iter().enumerate() {
-            if place < surplus && event.refuse.is_none() {
-                event.refuse = Some(format!(
-                    "more than {} refs changed at once; only the newest are built",
-                    self.settings.burst
-                ));
-            }
+        for event in events {
             self.request(now, event, out);
         }
+    }
+
+    /// Refuses the oldest of too many events of one push, or of those that no hook has told. Pushes that waited in the
+    /// spool are each a push of its own.
+    fn bounded(&self, mut events: Vec<Event>, times: &BTreeMap<CommitId, Time>) -> Vec<Event> {
+        let surplus = events.len().saturating_sub(self.settings.burst);
+        if surplus > 0 {
+            events.sort_by_key(|event| event.after.as_ref().and_then(|id| times.get(id)).copied());
+        }
+        for event in events.iter_mut().take(surplus) {
+            event.refuse = Some(format!(
+                "more than {} refs changed at once; only the newest are built",
+                self.settings.burst
+            ));
+        }
+        events
     }
 
     /// Records the refs of a new repository without building them.

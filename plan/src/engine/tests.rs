@@ -46,6 +46,7 @@ fn blueprint(stages: usize, rows: &[(u32, bool)], fast_finish: bool) -> Decision
         jobs: jobs.collect(),
         fast_finish,
         messages: Vec::new(),
+        sources: Vec::new(),
     }))
 }
 
@@ -459,6 +460,28 @@ fn a_run_that_is_cut_off_is_tried_once_more() {
 }
 
 #[test]
+fn a_substituted_version_stays_on_record_until_the_job_runs_again() {
+    let mut world = World::new(1);
+    world.observe(&[("main", 1)], Vec::new());
+    world.decide(RequestId(1), blueprint(0, &[(0, false)], false));
+    world.start(1);
+    let substitute = Substitute {
+        name: "Python".to_owned(),
+        asked: "3.8".to_owned(),
+        used: "3.9".to_owned(),
+    };
+    for attempt in [1, 1, 2] {
+        let input = Input::Substituted(JobId(1), attempt, substitute.clone());
+        world.step(input).unwrap();
+    }
+    assert_eq!(world.jobs[&JobId(1)].substitutes, [substitute]);
+    world.exit(1, 0);
+    world.restart(Target::Job(JobId(1))).unwrap();
+    assert_eq!(world.jobs[&JobId(1)].state, State::Received);
+    assert!(world.jobs[&JobId(1)].substitutes.is_empty());
+}
+
+#[test]
 fn a_drained_run_costs_no_attempt() {
     let mut world = World::new(1);
     world.observe(&[("main", 1)], vec![]);
@@ -582,6 +605,18 @@ fn what_a_burst_leaves_out_is_rejected_with_the_reason() {
         branch("b"),
         "the oldest is left out"
     );
+    world.run_out();
+}
+
+#[test]
+fn pushes_that_waited_in_the_spool_are_no_burst() {
+    let mut world = World::new(1);
+    world.settings.burst = 2;
+    world.engine.settings.burst = 2;
+    let waited = (1..=5).map(|n| delivery(&format!("d{n}"), &[(n - 1, n)]));
+    world.observe(&[("main", 5)], waited.collect());
+    assert_eq!(world.requests.len(), 5);
+    assert!(world.requests.values().all(|r| r.reason.is_none()));
     world.run_out();
 }
 

@@ -7,9 +7,11 @@ use super::{Shell, quote};
 use crate::value::{Map, Value};
 
 /// Keys of an entry that are not options of its provider.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 9] = [
     "provider",
     "on",
+    "true",
+    "if",
     "run",
     "allow_failure",
     "cleanup",
@@ -32,7 +34,8 @@ fn write_entry(shell: &mut Shell, config: &Map, entry: &Map, place: usize) {
     let provider = entry.get("provider").map(plain).unwrap_or_default();
     let title = provider_title(&provider);
     shell.raw("_travis_deploy=1");
-    for (test, why) in tests(entry.get("on").and_then(Value::as_map)) {
+    let on = ["on", "true", "if"].iter().find_map(|key| entry.get(key));
+    for (test, why) in tests(&conditions(on)) {
         let message = format!("Skipping a deployment with the {title} provider because {why}");
         shell.raw(&format!(
             "{test} || {{ _travis_deploy=; _travis_say \"$ANSI_YELLOW\" {}; }}",
@@ -58,13 +61,22 @@ fn write_entry(shell: &mut Shell, config: &Map, entry: &Map, place: usize) {
             quote(&message)
         ));
     }
+    let is = |key: &str, flag: bool| entry.get(key) == Some(&Value::Bool(flag));
+    let cleans_up = is("cleanup", true) || is("skip_cleanup", false);
+    if cleans_up {
+        shell.command("git stash --all", "--echo");
+    }
     shell.command(&command, "--echo --timing --event deploy");
+    shell.raw("_travis_deployed=$?");
+    if cleans_up {
+        shell.command("git stash pop", "--echo");
+    }
     let on_failure = if entry.get("allow_failure") == Some(&Value::Bool(true)) {
         "_travis_say \"$ANSI_YELLOW\" 'The deployment failed; that is allowed.'"
     } else {
         "{ _travis_say \"$ANSI_RED\" 'failed to deploy'; travis_terminate 2; }"
     };
-    shell.raw(&format!("[[ $? == 0 ]] || {on_failure}"));
+    shell.raw(&format!("[[ $_travis_deployed == 0 ]] || {on_failure}"));
     for command in super::phases::commands(entry, "run") {
         shell.command(&command, "--echo --timing --assert --event deploy");
     }
@@ -81,10 +93,19 @@ fn provider_title(provider: &str) -> String {
         .collect()
 }
 
+/// What stands under `on`; a text is a branch.
+fn conditions(on: Option<&Value>) -> Map {
+    match on {
+        Some(Value::Map(map)) => map.clone(),
+        None | Some(Value::Null | Value::Bool(_)) => Map::new(),
+        Some(branch) => [("branch".to_owned(), branch.clone())]
+            .into_iter()
+            .collect(),
+    }
+}
+
 /// Bash tests that must all hold, each with what is said when it does not.
-fn tests(on: Option<&Map>) -> Vec<(String, String)> {
-    let empty = Map::new();
-    let on = on.unwrap_or(&empty);
+fn tests(on: &Map) -> Vec<(String, String)> {
     let mut tests = vec![(
         "[[ ${TRAVIS_PULL_REQUEST:-false} == false ]]".to_owned(),
         "the current build is a pull request.".to_owned(),

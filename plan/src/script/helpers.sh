@@ -48,6 +48,7 @@ travis_terminate() {
     # shellcheck disable=SC2046
     kill -9 $(jobs -p) 2>/dev/null
   fi
+  [[ -z ${_travis_service_pids:-} ]] || kill -9 "${_travis_service_pids[@]}" 2>/dev/null
   exit "${1:-0}"
 }
 
@@ -165,6 +166,29 @@ travis_vers2int() {
 
 travis_has_makefile() {
   [[ -f GNUmakefile || -f makefile || -f Makefile || -f BSDmakefile ]]
+}
+
+# $1: address, $2: file, else the last part of the address.
+travis_download() {
+  local file=${2:-${1##*/}}
+  if command -v curl >/dev/null; then
+    curl -sSf --retry 5 -L -o "$file" "$1"
+  else
+    wget -q -O "$file" "$1"
+  fi
+}
+
+travis_apt_get_update() {
+  _travis_say "$ANSI_YELLOW" 'A job may not install packages on this machine; their lists are not updated.'
+}
+
+# There is no Ruby apart from the job's.
+travis_internal_ruby() {
+  :
+}
+
+travis_whereami() {
+  printf 'infra=%s\nip=127.0.0.1\n' "${TRAVIS_INFRA:-unknown}"
 }
 
 travis_footer() {

@@ -1,264 +1,314 @@
-//! Languages that are used as the machine has them: the one version there must be the one asked for.
+//! The languages, one entry each (travis-build, `script/*.rb`).
 
-use super::language::{JAVA, Language, NODE, NODE_INSTALL, NONE, VERSIONS};
+use super::language::Language;
 
-const JDK: Option<(&str, &str)> = Some(("jdk", "TRAVIS_JDK_VERSION"));
-const USE_JDK: &str = "_travis_use_jdk \"$_travis_version\"";
-const JAVA_LIBRARIES: &[&str] = &[VERSIONS, JAVA];
+const JDK: &str = include_str!("lang/jdk.sh");
+const NODE: &str = include_str!("lang/node.sh");
+const RUBY: &str = include_str!("lang/ruby.sh");
+const PHP: &str = include_str!("lang/php_use.sh");
+const OTP: &str = include_str!("lang/otp.sh");
+const C: &str = include_str!("lang/c.sh");
 
-const fn jvm(name: &'static str) -> Language {
+/// Neither set-up nor default commands.
+const NONE: Language = Language {
+    name: "generic",
+    versions: &[],
+    keys: &[],
+    lists: &[],
+    files: &[],
+    announce: &[],
+    has_install: false,
+    has_script: false,
+};
+
+/// A set-up and a default script.
+const TESTED: Language = Language {
+    has_script: true,
+    ..NONE
+};
+
+/// A set-up and both default phases.
+const WHOLE: Language = Language {
+    has_install: true,
+    ..TESTED
+};
+
+const JVM: Language = Language {
+    versions: &[("jdk", "TRAVIS_JDK_VERSION")],
+    announce: &["java -version"],
+    ..WHOLE
+};
+
+/// The first is what a job has that is nothing else.
+pub(super) static LANGUAGES: &[Language] = &[
+    NONE,
     Language {
-        name,
-        version: JDK,
-        libraries: JAVA_LIBRARIES,
-        setup: USE_JDK,
-        announce: &["java -version"],
-        install: "_travis_java_install",
-        script: "_travis_java_script",
+        name: "shell",
         ..NONE
-    }
-}
-
-const fn plain(
-    name: &'static str,
-    version: Option<(&'static str, &'static str)>,
-    setup: &'static str,
-) -> Language {
-    Language {
-        name,
-        version,
-        libraries: &[VERSIONS],
-        setup,
-        ..NONE
-    }
-}
-
-pub(super) static MORE: &[Language] = &[
-    jvm("java"),
-    jvm("groovy"),
-    Language {
-        args: Some(("sbt_args", "")),
-        install: "[[ -d project || -f build.sbt ]] || _travis_java_install",
-        script: r#"if [[ -d project || -f build.sbt ]]; then
-  _travis_script "sbt $_travis_args ${TRAVIS_SCALA_VERSION:+++$TRAVIS_SCALA_VERSION} test"
-else
-  _travis_java_script
-fi"#,
-        ..jvm("scala")
     },
     Language {
-        args: Some(("lein", "lein")),
-        install: "_travis_install install \"${_travis_args:-lein} deps\"",
-        script: "_travis_script \"${_travis_args:-lein} test\"",
-        ..jvm("clojure")
+        name: "c",
+        versions: &[("compiler", "TRAVIS_COMPILER")],
+        files: &[C],
+        ..TESTED
     },
     Language {
-        install: "",
-        script: r#"if [[ -f gradlew ]]; then _travis_script './gradlew build connectedCheck'
-elif [[ -f build.gradle || -f build.gradle.kts ]]; then _travis_script 'gradle build connectedCheck'
-elif [[ -f mvnw ]]; then _travis_script './mvnw install -B'
-elif [[ -f pom.xml ]]; then _travis_script 'mvn install -B'
-else _travis_script 'ant debug install test'
-fi"#,
-        ..jvm("android")
+        name: "cpp",
+        versions: &[("compiler", "TRAVIS_COMPILER")],
+        files: &[C],
+        ..TESTED
     },
     Language {
+        name: "rust",
+        versions: &[("rust", "TRAVIS_RUST_VERSION")],
+        files: &[include_str!("lang/rust.sh")],
+        announce: &["rustc --version", "cargo --version"],
+        ..TESTED
+    },
+    Language {
+        name: "go",
+        versions: &[("go", "TRAVIS_GO_VERSION")],
+        keys: &["gobuild_args", "go_import_path"],
+        files: &[include_str!("lang/go.sh")],
+        announce: &["go version", "go env"],
+        ..WHOLE
+    },
+    Language {
+        name: "python",
+        versions: &[("python", "TRAVIS_PYTHON_VERSION")],
+        keys: &["virtualenv.system_site_packages"],
+        files: &[include_str!("lang/python.sh")],
+        announce: &["python --version", "pip --version"],
+        ..WHOLE
+    },
+    Language {
+        name: "ruby",
+        versions: &[
+            ("rvm", "TRAVIS_RUBY_VERSION"),
+            ("jdk", "TRAVIS_JDK_VERSION"),
+        ],
+        keys: &["gemfile", "bundler_args"],
+        files: &[JDK, RUBY, include_str!("lang/ruby_default.sh")],
+        announce: &["ruby --version", "gem --version", "bundle --version"],
+        ..WHOLE
+    },
+    Language {
+        name: "node_js",
+        versions: &[("node_js", "TRAVIS_NODE_VERSION")],
+        keys: &["npm_args"],
+        files: &[NODE, include_str!("lang/node_js.sh")],
+        announce: &["node --version", "npm --version", "yarn --version"],
+        ..WHOLE
+    },
+    Language {
+        name: "java",
+        files: &[JDK, include_str!("lang/java.sh")],
+        ..JVM
+    },
+    Language {
+        name: "groovy",
+        files: &[JDK, include_str!("lang/java.sh")],
+        ..JVM
+    },
+    Language {
+        name: "scala",
+        versions: &[
+            ("jdk", "TRAVIS_JDK_VERSION"),
+            ("scala", "TRAVIS_SCALA_VERSION"),
+        ],
+        keys: &["sbt_args"],
+        files: &[JDK, include_str!("lang/scala.sh")],
+        ..JVM
+    },
+    Language {
+        name: "clojure",
+        keys: &["lein"],
+        files: &[JDK, include_str!("lang/clojure.sh")],
+        ..JVM
+    },
+    Language {
+        name: "android",
+        lists: &["android.components"],
+        files: &[JDK, include_str!("lang/android.sh")],
+        has_install: false,
+        ..JVM
+    },
+    Language {
+        name: "php",
+        versions: &[("php", "TRAVIS_PHP_VERSION")],
+        files: &[PHP, include_str!("lang/php.sh")],
         announce: &["php --version", "composer --version"],
-        script: r#"for _travis_phpunit in "${COMPOSER_BIN_DIR:-vendor/bin}/phpunit" vendor/bin/phpunit phpunit; do
-  [[ -x $_travis_phpunit || $_travis_phpunit == phpunit ]] && break
-done
-_travis_script "$_travis_phpunit""#,
-        ..plain(
-            "php",
-            Some(("php", "TRAVIS_PHP_VERSION")),
-            "_travis_plain PHP \"$_travis_version\" php \"php -r 'echo PHP_VERSION;'\"",
-        )
+        ..TESTED
     },
     Language {
+        name: "hack",
+        versions: &[
+            ("hhvm", "TRAVIS_HHVM_VERSION"),
+            ("php", "TRAVIS_PHP_VERSION"),
+        ],
+        keys: &["gemfile", "bundler_args"],
+        files: &[PHP, RUBY, include_str!("lang/hack.sh")],
+        announce: &["hhvm --version"],
+        ..WHOLE
+    },
+    Language {
+        name: "perl",
+        versions: &[("perl", "TRAVIS_PERL_VERSION")],
+        files: &[include_str!("lang/perl.sh")],
         announce: &["perl --version", "cpanm --version"],
-        install: "_travis_install install 'cpanm --quiet --installdeps --notest .' --retry",
-        script: r#"if [[ -f Build.PL ]]; then _travis_script 'perl Build.PL && ./Build && ./Build test'
-elif [[ -f Makefile.PL ]]; then _travis_script 'perl Makefile.PL && make test'
-else _travis_script 'make test'
-fi"#,
-        ..plain(
-            "perl",
-            Some(("perl", "TRAVIS_PERL_VERSION")),
-            r#"case $_travis_version in 5.[123]) _travis_version+=0 ;; esac
-_travis_plain Perl "$_travis_version" perl 'perl -e "printf q(%vd), \$^V"'"#,
-        )
+        ..WHOLE
     },
     Language {
+        name: "perl6",
+        versions: &[("perl6", "TRAVIS_PERL6_VERSION")],
+        files: &[include_str!("lang/perl6.sh")],
         announce: &["perl6 --version"],
-        script: "_travis_script 'PERL6LIB=lib prove --ext .t --ext .t6 -v -r --exec=perl6 t/'",
-        ..plain(
-            "perl6",
-            Some(("perl6", "TRAVIS_PERL6_VERSION")),
-            "_travis_plain Raku \"$_travis_version\" perl6 'perl6 --version' latest",
-        )
+        ..TESTED
     },
     Language {
+        name: "haskell",
+        versions: &[("ghc", "TRAVIS_HASKELL_VERSION")],
+        keys: &["cabal"],
+        files: &[include_str!("lang/haskell.sh")],
         announce: &["ghc --version", "cabal --version"],
-        install: "_travis_install install 'cabal install --only-dependencies --enable-tests' --retry",
-        script: "_travis_script 'cabal configure --enable-tests && cabal build && cabal test'",
-        ..plain(
-            "haskell",
-            Some(("ghc", "TRAVIS_HASKELL_VERSION")),
-            "_travis_plain GHC \"$_travis_version\" ghc 'ghc --numeric-version'",
-        )
+        ..WHOLE
     },
     Language {
+        name: "elixir",
+        versions: &[
+            ("elixir", "TRAVIS_ELIXIR_VERSION"),
+            ("otp_release", "TRAVIS_OTP_RELEASE"),
+        ],
+        files: &[OTP, include_str!("lang/elixir.sh")],
         announce: &["elixir --version"],
-        install: "_travis_install install.rebar 'mix local.rebar --force'\n_travis_install install.hex 'mix local.hex --force'\n\
-                  _travis_install install 'mix deps.get'",
-        script: "_travis_script 'mix test'",
-        ..plain(
-            "elixir",
-            Some(("elixir", "TRAVIS_ELIXIR_VERSION")),
-            "_travis_plain Elixir \"$_travis_version\" elixir 'elixir --short-version'",
-        )
+        ..WHOLE
     },
     Language {
-        install: r#"if [[ -f rebar.config || -f Rebar.config ]] && ! command -v rebar3 >/dev/null; then
-  if [[ -x rebar ]]; then _travis_install install './rebar get-deps'; else _travis_install install 'rebar get-deps'; fi
-fi"#,
-        script: r#"if [[ -f rebar.config || -f Rebar.config ]]; then
-  if command -v rebar3 >/dev/null; then _travis_script 'rebar3 eunit'
-  elif [[ -x rebar ]]; then _travis_script './rebar compile && ./rebar skip_deps=true eunit'
-  else _travis_script 'rebar compile && rebar skip_deps=true eunit'
-  fi
-else
-  _travis_script 'make test'
-fi"#,
-        ..plain(
-            "erlang",
-            Some(("otp_release", "TRAVIS_OTP_RELEASE")),
-            r#"_travis_plain Erlang "$_travis_version" erl 'cat "$(erl -noshell -eval "io:put_chars(code:root_dir()), halt().")"/releases/*/OTP_VERSION'"#,
-        )
+        name: "erlang",
+        versions: &[("otp_release", "TRAVIS_OTP_RELEASE")],
+        files: &[OTP, include_str!("lang/erlang.sh")],
+        ..WHOLE
     },
     Language {
+        name: "julia",
+        versions: &[("julia", "TRAVIS_JULIA_VERSION")],
+        files: &[include_str!("lang/julia.sh")],
         announce: &["julia --version"],
-        script: r#"if [[ -f Project.toml || -f JuliaProject.toml ]]; then
-  _travis_script 'julia --color=yes --project -e "using Pkg; Pkg.build(); Pkg.test(coverage=true)"'
-fi"#,
-        ..plain(
-            "julia",
-            Some(("julia", "TRAVIS_JULIA_VERSION")),
-            "_travis_plain Julia \"$_travis_version\" julia 'julia --version'",
-        )
+        ..TESTED
     },
     Language {
+        name: "r",
+        versions: &[("r", "TRAVIS_R_VERSION")],
+        keys: &[
+            "cran",
+            "r_build_args",
+            "r_check_args",
+            "warnings_are_errors",
+        ],
+        lists: &[
+            "r_packages",
+            "r_binary_packages",
+            "r_github_packages",
+            "bioc_packages",
+        ],
+        files: &[include_str!("lang/r.sh")],
         announce: &["R --version"],
-        install: "_travis_install install 'Rscript -e \"if (!requireNamespace(\\\"remotes\\\")) install.packages(\\\"remotes\\\"); \
-                  remotes::install_deps(dependencies = TRUE)\"' --retry",
-        script: "_travis_script 'R CMD build .'\n_travis_script 'R CMD check *tar.gz --as-cran'",
-        ..plain(
-            "r",
-            Some(("r", "TRAVIS_R_VERSION")),
-            "_travis_plain R \"$_travis_version\" R 'R --version' 'release bioc-release'",
-        )
+        ..WHOLE
     },
     Language {
+        name: "objective-c",
+        versions: &[("rvm", "TRAVIS_RUBY_VERSION")],
+        keys: &[
+            "gemfile",
+            "bundler_args",
+            "podfile",
+            "xcode_scheme",
+            "xcode_sdk",
+            "xcode_project",
+            "xcode_workspace",
+            "xcode_destination",
+            "xctool_args",
+        ],
+        files: &[RUBY, include_str!("lang/objective_c.sh")],
+        announce: &["xcodebuild -version", "ruby --version", "pod --version"],
+        ..WHOLE
+    },
+    Language {
+        name: "csharp",
+        versions: &[
+            ("dotnet", "TRAVIS_DOTNET_VERSION"),
+            ("mono", "TRAVIS_MONO_VERSION"),
+            ("solution", "TRAVIS_SOLUTION"),
+        ],
+        files: &[include_str!("lang/csharp.sh")],
+        announce: &["dotnet --info", "mono --version"],
+        ..WHOLE
+    },
+    Language {
+        name: "crystal",
+        versions: &[("crystal", "TRAVIS_CRYSTAL_VERSION")],
+        files: &[include_str!("lang/crystal.sh")],
         announce: &["crystal --version", "shards --version"],
-        install: "[[ ! -f shard.yml ]] || _travis_install install 'shards install'",
-        script: "_travis_script 'crystal spec'",
-        ..plain(
-            "crystal",
-            Some(("crystal", "TRAVIS_CRYSTAL_VERSION")),
-            "_travis_plain Crystal \"$_travis_version\" crystal 'crystal --version' 'stable latest'",
-        )
+        ..WHOLE
     },
     Language {
+        name: "d",
+        versions: &[("d", "TRAVIS_D_VERSION")],
+        files: &[include_str!("lang/d.sh")],
         announce: &["dub --version"],
-        script: "_travis_script \"dub test --compiler=${DC:-dmd}\"",
-        ..plain(
-            "d",
-            Some(("d", "TRAVIS_D_VERSION")),
-            r#"case $_travis_version in
-ldc*) export DC=ldc2 DMD=ldmd2 ;;
-gdc*) export DC=gdc DMD=gdmd ;;
-*) export DC=dmd DMD=dmd ;;
-esac
-case $_travis_version in *-*) _travis_version=${_travis_version#*-} ;; *) _travis_version='' ;; esac
-_travis_plain "$DC" "$_travis_version" "$DC" "$DC --version""#,
-        )
+        ..TESTED
     },
     Language {
+        name: "dart",
+        versions: &[("dart", "TRAVIS_DART_VERSION")],
+        keys: &[
+            "dart_task",
+            "dart_task.test",
+            "dart_task.dartanalyzer",
+            "dart_task.dartfmt",
+        ],
+        files: &[include_str!("lang/dart.sh")],
         announce: &["dart --version"],
-        install: "[[ ! -f pubspec.yaml ]] || _travis_install install 'dart pub get' --retry",
-        script: "_travis_script 'dart test'",
-        ..plain(
-            "dart",
-            Some(("dart", "TRAVIS_DART_VERSION")),
-            "_travis_plain Dart \"$_travis_version\" dart 'dart --version' stable",
-        )
+        ..WHOLE
     },
     Language {
+        name: "nix",
+        versions: &[("nix", "TRAVIS_NIX_VERSION")],
+        files: &[include_str!("lang/nix.sh")],
         announce: &["nix --version"],
-        script: "_travis_script nix-build",
-        ..plain(
-            "nix",
-            Some(("nix", "TRAVIS_NIX_VERSION")),
-            "_travis_plain Nix \"$_travis_version\" nix 'nix --version'",
-        )
+        ..TESTED
     },
     Language {
+        name: "smalltalk",
+        keys: &["smalltalk", "smalltalk_vm"],
+        lists: &["smalltalk_config"],
+        files: &[include_str!("lang/smalltalk.sh")],
+        ..TESTED
+    },
+    Language {
+        name: "haxe",
+        versions: &[("haxe", "TRAVIS_HAXE_VERSION")],
+        keys: &["neko"],
+        lists: &["hxml"],
+        files: &[include_str!("lang/haxe.sh")],
         announce: &["haxe --version"],
-        args: Some(("hxml", "")),
-        install: "for _travis_hxml in $_travis_args; do _travis_install install \"yes | haxelib install $_travis_hxml\" --retry; done",
-        script: r#"if [[ -n $_travis_args ]]; then
-  for _travis_hxml in $_travis_args; do _travis_script "haxe $_travis_hxml"; done
-else
-  _travis_no_script 'A Haxe job needs the key script or hxml: nothing says how to run its tests.'
-fi"#,
-        ..plain(
-            "haxe",
-            Some(("haxe", "TRAVIS_HAXE_VERSION")),
-            "_travis_plain Haxe \"$_travis_version\" haxe 'haxe --version' stable",
-        )
+        ..WHOLE
     },
     Language {
-        libraries: &[VERSIONS, NODE],
-        announce: &["elm --version"],
-        install: NODE_INSTALL,
-        script: "_travis_script 'elm-format --validate . && elm-test'",
-        ..plain(
-            "elm",
-            Some(("elm", "TRAVIS_ELM_VERSION")),
-            "_travis_use_node ''\n_travis_plain Elm \"${_travis_version#elm}\" elm 'elm --version' latest",
-        )
+        name: "elm",
+        versions: &[
+            ("elm", "TRAVIS_ELM_VERSION"),
+            ("node_js", "TRAVIS_NODE_VERSION"),
+        ],
+        keys: &["npm_args"],
+        files: &[NODE, include_str!("lang/elm.sh")],
+        announce: &["elm --version", "elm-test --version"],
+        ..WHOLE
     },
     Language {
-        announce: &["dotnet --version", "mono --version"],
-        args: Some(("solution", "")),
-        install: "[[ -z $_travis_args ]] || _travis_install install \"nuget restore $_travis_args\" --retry",
-        script: r#"if [[ -n $_travis_args ]]; then
-  if command -v msbuild >/dev/null; then _travis_script "msbuild /p:Configuration=Release $_travis_args"
-  else _travis_script "xbuild /p:Configuration=Release $_travis_args"
-  fi
-else
-  _travis_no_script 'A C# job needs the key script or solution: nothing says what to build.'
-fi"#,
-        ..plain(
-            "csharp",
-            Some(("dotnet", "TRAVIS_DOTNET_VERSION")),
-            "[[ $_travis_version == none ]] || _travis_plain .NET \"$_travis_version\" dotnet 'dotnet --version'",
-        )
-    },
-    Language {
-        script: "_travis_script smalltalkci",
-        ..plain(
-            "smalltalk",
-            Some(("smalltalk", "TRAVIS_SMALLTALK_VERSION")),
-            "command -v smalltalkci >/dev/null || _travis_missing Smalltalk \"$_travis_version\"",
-        )
-    },
-    Language {
-        script: "_travis_script 'matlab -batch runtests'",
-        ..plain(
-            "matlab",
-            Some(("matlab", "TRAVIS_MATLAB_VERSION")),
-            "command -v matlab >/dev/null || _travis_missing MATLAB \"$_travis_version\"",
-        )
+        name: "matlab",
+        versions: &[("matlab", "TRAVIS_MATLAB_VERSION")],
+        files: &[include_str!("lang/matlab.sh")],
+        ..TESTED
     },
 ];

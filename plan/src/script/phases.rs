@@ -29,6 +29,7 @@ pub(super) fn write(shell: &mut Shell, config: &Map) {
     }
     write_phase(shell, config, &phase("script", IGNORED));
     write_phase(shell, config, &phase("before_cache", IGNORED));
+    super::prepare::write_workspace(shell, config);
     let has_deploy = config
         .get("deploy")
         .is_some_and(|deploy| !deploy.is_empty());
@@ -109,9 +110,8 @@ fn write_default(shell: &mut Shell, config: &Map, name: &str) {
         "script" => language::default(config, Builtin::Script),
         _ => return,
     };
-    if !default.is_empty() {
-        shell.raw(&format!("export TRAVIS_STAGE={name}"));
-        shell.raw(default);
+    if let Some(default) = default {
+        shell.raw(&format!("export TRAVIS_STAGE={name}\n{default}"));
     }
     if name == "script" {
         shell.raw("export TRAVIS_TEST_RESULT=${TRAVIS_TEST_RESULT:-0}");

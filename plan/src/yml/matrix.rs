@@ -13,7 +13,9 @@ mod support;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
+pub use self::rows::MATRIX_KEYS;
 use super::Expansion;
 use crate::condition::Condition;
 use crate::message::{Level, Message};
@@ -28,7 +30,10 @@ const MAX_CONDITIONS: usize = 3_000;
 
 /// Expands a normalised configuration for an event (`data`: branch, tag, type, … as conditions see them).
 pub fn expand(config: &Map, data: &Map) -> Expansion {
-    let global = global_env(config).iter().map(sorted).collect();
+    let mut global = Distinct::default();
+    global_env(config).iter().for_each(|group| {
+        global.insert(group);
+    });
     let expander = Expander {
         config,
         data,
@@ -56,8 +61,8 @@ pub fn expand(config: &Map, data: &Map) -> Expansion {
 struct Expander<'c> {
     config: &'c Map,
     data: &'c Map,
-    /// Global groups of the root's `env`, keys in order.
-    global: HashSet<Value>,
+    /// Global groups of the root's `env`.
+    global: Distinct<'c>,
     messages: RefCell<Vec<Message>>,
     said: RefCell<HashSet<Message>>,
     conditions: RefCell<HashMap<String, Option<Condition>>>,
@@ -102,16 +107,11 @@ impl Expander<'_> {
 
     fn skip(&self, key: &str, code: &str, number: usize, condition: String) {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let message = Message {
-            level: Level::Info,
-            key: key.to_owned(),
-            code: code.to_owned(),
-            args: vec![
-                ("number".to_owned(), Value::Int(number)),
-                ("condition".to_owned(), Value::Str(condition)),
-            ],
-            line: None,
-        };
+        let args = vec![
+            ("number", Value::Int(number)),
+            ("condition", Value::Str(condition)),
+        ];
+        let message = Message::new(Level::Info, key, code, args);
         if self.said.borrow_mut().insert(message.clone()) {
             self.messages.borrow_mut().push(message);
         }
@@ -137,7 +137,7 @@ impl Expander<'_> {
     }
 
     fn is_global(&self, group: &Value) -> bool {
-        !self.global.is_empty() && self.global.contains(&sorted(group))
+        self.global.contains(group)
     }
 }
 
@@ -155,10 +155,7 @@ const LARGE_MAP: usize = 32;
 /// Equal whatever the order of keys.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Map(left), Value::Map(right)) if left.len() > LARGE_MAP => {
-            left.len() == right.len() && sorted_map(left) == sorted_map(right)
-        }
-        (Value::Map(left), Value::Map(right)) => same_map(left, right),
+        (Value::Map(left), Value::Map(right)) => same_maps(left, right),
         (Value::Seq(left), Value::Seq(right)) => {
             left.len() == right.len()
                 && left
@@ -170,38 +167,87 @@ fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-fn same_map(left: &Map, right: &Map) -> bool {
-    left.len() == right.len()
-        && left
+fn same_maps(left: &Map, right: &Map) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    if left.len() <= LARGE_MAP {
+        return left
             .iter()
-            .all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
+            .all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)));
+    }
+    let in_order = |map| {
+        let mut entries: Vec<(&str, &Value)> = Map::iter(map).collect();
+        entries.sort_by_key(|(key, _)| *key);
+        entries
+    };
+    in_order(left)
+        .into_iter()
+        .zip(in_order(right))
+        .all(|((left_key, left), (right_key, right))| left_key == right_key && same(left, right))
 }
 
 /// Drops rows that are equal to one before.
 fn unique(rows: Vec<Map>) -> Vec<Map> {
-    let mut seen: HashSet<Value> = HashSet::new();
-    rows.into_iter()
-        .filter(|row| seen.insert(Value::Map(sorted_map(row))))
-        .collect()
+    let mut known: HashMap<u64, Vec<usize>> = HashMap::with_capacity(rows.len());
+    let mut kept: Vec<Map> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let places = known.entry(fingerprint_of_map(&row)).or_default();
+        if !places.iter().any(|place| same_maps(&kept[*place], &row)) {
+            places.push(kept.len());
+            kept.push(row);
+        }
+    }
+    kept
 }
 
-/// The value with the keys of all maps in order.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Seq(items) => Value::Seq(items.iter().map(sorted).collect()),
-        Value::Map(map) => Value::Map(sorted_map(map)),
-        other => other.clone(),
+/// Values told apart whatever the order of keys.
+#[derive(Default)]
+struct Distinct<'v>(HashMap<u64, Vec<&'v Value>>);
+
+impl<'v> Distinct<'v> {
+    /// Whether it is a new one.
+    fn insert(&mut self, value: &'v Value) -> bool {
+        let alike = self.0.entry(fingerprint(value)).or_default();
+        let is_new = !alike.iter().any(|other| same(other, value));
+        if is_new {
+            alike.push(value);
+        }
+        is_new
+    }
+
+    fn contains(&self, value: &Value) -> bool {
+        !self.0.is_empty()
+            && self
+                .0
+                .get(&fingerprint(value))
+                .is_some_and(|alike| alike.iter().any(|other| same(other, value)))
     }
 }
 
-fn sorted_map(map: &Map) -> Map {
-    let mut entries: Vec<(&str, &Value)> = map.iter().collect();
-    entries.sort_by_key(|(key, _)| *key);
-    let mut out = Map::new();
-    entries
-        .into_iter()
-        .for_each(|(key, value)| out.push_new(key.to_owned(), sorted(value)));
-    out
+/// Equal for values that are equal whatever the order of keys.
+fn fingerprint(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match value {
+        Value::Seq(items) => items
+            .iter()
+            .for_each(|item| hasher.write_u64(fingerprint(item))),
+        Value::Map(map) => return fingerprint_of_map(map),
+        scalar => scalar.hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
+fn fingerprint_of_map(map: &Map) -> u64 {
+    map.iter().fold(0, |sum: u64, (key, value)| {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        match value {
+            Value::Seq(_) | Value::Map(_) => hasher.write_u64(fingerprint(value)),
+            scalar => scalar.hash(&mut hasher),
+        }
+        sum.wrapping_add(hasher.finish())
+    })
 }
 
 /// A list as it is, anything else as a list of one.

@@ -1,5 +1,6 @@
 //! The tree between reading and the finished configuration: values whose keys remember where they stood in the file.
 
+use super::import::Mode;
 use crate::value::{Map, Value};
 
 /// A map key and where its text begins in the file.
@@ -10,6 +11,8 @@ pub(super) struct Key {
     pub(super) mark: u32,
     /// What the author wrote, if a repair changed it.
     old: Option<String>,
+    /// How an imported value is merged with this key's, if a tag says so.
+    pub(super) mode: Option<Mode>,
 }
 
 impl Key {
@@ -19,6 +22,7 @@ impl Key {
             text: text.to_owned(),
             mark,
             old: None,
+            mode: None,
         }
     }
 
@@ -38,6 +42,7 @@ impl Key {
             text: text.to_owned(),
             mark: self.mark,
             old: Some(self.text.clone()),
+            mode: self.mode,
         }
     }
 }
@@ -130,10 +135,6 @@ impl Fields {
         self.entries.retain(keep);
     }
 
-    pub(super) fn entry_mut(&mut self, place: usize) -> Option<&mut (Key, Node)> {
-        self.entries.get_mut(place)
-    }
-
     /// Sets the value of the entry at a place.
     pub(super) fn replace_at(&mut self, place: usize, node: Node) {
         if let Some((_, old)) = self.entries.get_mut(place) {
@@ -141,9 +142,33 @@ impl Fields {
         }
     }
 
+    /// Notes that the author gave the key at a place more than once.
+    pub(super) fn repeat(&mut self, place: usize) {
+        if let Some((key, _)) = self.entries.get(place) {
+            self.duplicates.push(key.text.clone());
+        }
+    }
+
     /// Adds an entry whose key is known not to be there yet.
     pub(super) fn push_new(&mut self, key: Key, node: Node) {
         self.entries.push((key, node));
+    }
+}
+
+impl Fields {
+    /// Values in it, itself included.
+    pub(super) fn count(&self) -> usize {
+        self.entries
+            .iter()
+            .fold(1, |count, (_, node)| count + node.count())
+    }
+
+    /// Forgets where keys stood: in a file that is not the one messages are about.
+    pub(super) fn unmark(&mut self) {
+        for (key, node) in &mut self.entries {
+            key.mark = 0;
+            node.unmark();
+        }
     }
 }
 
@@ -251,10 +276,36 @@ impl Node {
         }
     }
 
+    fn count(&self) -> usize {
+        match self {
+            Node::Seq(items) => items.iter().fold(1, |count, item| count + item.count()),
+            Node::Map(fields) => fields.count(),
+            _ => 1,
+        }
+    }
+
+    fn unmark(&mut self) {
+        match self {
+            Node::Seq(items) => items.iter_mut().for_each(Node::unmark),
+            Node::Map(fields) => fields.unmark(),
+            _ => {}
+        }
+    }
+
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Node::Str(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// The plain value, without a copy.
+    fn into_value(self) -> Value {
+        match self {
+            Node::Str(text) => Value::Str(text),
+            Node::Seq(items) => Value::Seq(items.into_iter().map(Node::into_value).collect()),
+            Node::Map(fields) => Value::Map(fields.into_map()),
+            other => other.to_value(),
         }
     }
 
@@ -272,6 +323,14 @@ impl Node {
 }
 
 impl Fields {
+    pub(super) fn into_map(self) -> Map {
+        let mut map = Map::new();
+        for (key, node) in self.entries {
+            map.push_new(key.text, node.into_value());
+        }
+        map
+    }
+
     pub(super) fn to_map(&self) -> Map {
         let mut map = Map::new();
         for (key, node) in &self.entries {

@@ -4,14 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::node::Key;
-use super::text::Lines;
+use super::place::Places;
+use super::text::{Lines, Tidied};
 use crate::message::{Level, Message};
 use crate::value::Value;
 
 /// Messages kept of one file; a file with more has long made its point.
 const MAX_MESSAGES: usize = 1_000;
 
-/// A message with the place of its key instead of a line.
+/// A message with the place of its key instead of its own.
 #[derive(Debug, PartialEq, Eq, Hash, Clone)]
 struct Remark {
     level: Level,
@@ -21,47 +22,60 @@ struct Remark {
     mark: u32,
 }
 
+/// A remark and the place of the nearest key around it that the author wrote.
+#[derive(Debug)]
+struct Placed {
+    remark: Remark,
+    near: u32,
+}
+
 /// Collects messages; equal ones count once.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    remarks: RefCell<Vec<Remark>>,
+    remarks: RefCell<Vec<Placed>>,
     known: RefCell<HashSet<Remark>>,
 }
 
 impl Report {
-    fn add(&self, remark: Remark) {
+    fn add(&self, remark: Remark, near: u32) {
         let mut remarks = self.remarks.borrow_mut();
         if remarks.len() < MAX_MESSAGES && self.known.borrow_mut().insert(remark.clone()) {
-            remarks.push(remark);
+            remarks.push(Placed { remark, near });
         }
     }
 
-    /// The messages in order, with lines of `text`.
-    pub(super) fn into_messages(self, text: &str) -> Vec<Message> {
-        let lines = Lines::of(text);
-        let place = |remark: Remark| {
-            let offset = usize::try_from(remark.mark)
-                .ok()
-                .and_then(|mark| mark.checked_sub(1));
-            Message {
-                level: remark.level,
-                key: remark.key,
-                code: remark.code.to_owned(),
-                args: remark
-                    .args
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .collect(),
-                line: offset.map(|offset| lines.number(offset)),
-            }
+    /// The messages in order, each with the place of its key in the tidied text: an offset plus one, 0 if there is none.
+    pub(super) fn into_messages(self, text: &str) -> Vec<(Message, u32)> {
+        let remarks = self.remarks.into_inner();
+        let lines = remarks
+            .iter()
+            .any(|placed| placed.remark.mark > 0)
+            .then(|| Lines::of(text.as_bytes()));
+        let line = |mark: u32| match (&lines, usize::try_from(mark)) {
+            (Some(lines), Ok(mark)) if mark > 0 => lines.number(mark - 1),
+            _ => 0,
         };
-        let mut messages: Vec<Message> = Vec::new();
-        for message in self.remarks.into_inner().into_iter().map(place) {
-            if !messages.contains(&message) {
-                messages.push(message);
+        let mut known = HashSet::with_capacity(remarks.len());
+        let mut messages = Vec::with_capacity(remarks.len());
+        for Placed { mut remark, near } in remarks {
+            // Equal messages about one line are one message.
+            remark.mark = line(remark.mark);
+            if known.insert(remark.clone()) {
+                let message = Message::new(remark.level, remark.key, remark.code, remark.args);
+                messages.push((message, near));
             }
         }
         messages
+    }
+}
+
+/// Gives messages their places, if there is anything to place.
+pub(super) fn place(tidied: &Tidied<'_>, messages: &mut [(Message, u32)]) {
+    let has_place = |(message, mark): &(Message, u32)| {
+        *mark > 0 || message.code.starts_with("skip_") || message.code == "duplicate_key"
+    };
+    if messages.iter().any(has_place) {
+        Places::of(&tidied.text).fill(tidied, messages);
     }
 }
 
@@ -132,13 +146,28 @@ impl<'a> At<'a> {
         code: &'static str,
         args: Vec<(&'static str, Value)>,
     ) {
-        self.report.add(Remark {
+        let mark = key.map_or(0, |key| key.mark);
+        let remark = Remark {
             level,
             key: self.path(),
             code,
             args,
-            mark: key.map_or(0, |key| key.mark),
-        });
+            mark,
+        };
+        self.report
+            .add(remark, if mark > 0 { mark } else { self.near() });
+    }
+
+    /// The mark of the nearest key around that the author wrote.
+    fn near(&self) -> u32 {
+        let mut place = Some(self);
+        while let Some(at) = place {
+            match at.key {
+                Some(key) if key.mark > 0 => return key.mark,
+                _ => place = at.parent,
+            }
+        }
+        0
     }
 
     /// Leaves a message about the secret at this place.
@@ -148,13 +177,13 @@ impl<'a> At<'a> {
         code: &'static str,
         args: Vec<(&'static str, Value)>,
     ) {
-        let key = format!("{}.secure", self.path());
-        self.report.add(Remark {
+        let remark = Remark {
             level,
-            key,
+            key: format!("{}.secure", self.path()),
             code,
             args,
             mark: self.key.map_or(0, |key| key.mark),
-        });
+        };
+        self.report.add(remark, self.near());
     }
 }

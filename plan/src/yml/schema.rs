@@ -4,16 +4,23 @@
 
 mod addons;
 mod deploy;
+mod index;
 mod job;
+mod json;
 mod languages;
 mod notifications;
+mod reference;
 mod root;
+mod words;
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::node::{Node, Type};
 
+pub(super) use json::json_schema;
+pub(super) use reference::reference;
+pub use reference::{KeyDoc, KeyGroup};
 pub(super) use root::ROOT;
 
 /// One type of the language.
@@ -356,6 +363,36 @@ impl Schema {
         }
     }
 
+    /// The one value of the key that tells maps of this type from others.
+    fn named_by(&self, key: &str) -> Option<&'static str> {
+        match &self.kind {
+            Kind::Any { choices, .. } => choices
+                .iter()
+                .find_map(|choice| choice.schema.named_by(key)),
+            Kind::Map(map) => match &map.entry(key)?.schema.kind {
+                Kind::Str(StrType {
+                    values: [value], ..
+                }) => Some(value.name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The defaults of this type, or of what it is made of.
+    fn all_defaults(&self) -> &'static [Fill] {
+        match &self.kind {
+            Kind::Any { choices, .. } => choices
+                .iter()
+                .map(|choice| choice.schema.all_defaults())
+                .find(|defaults| !defaults.is_empty())
+                .unwrap_or_default(),
+            Kind::Seq { items, .. } => items.all_defaults(),
+            Kind::Map(_) => &[],
+            _ => self.defaults,
+        }
+    }
+
     /// Whether a default would be filled in for this type.
     pub(super) fn has_default(&self) -> bool {
         match &self.kind {
@@ -370,11 +407,12 @@ impl Schema {
         let Kind::Any { choices, detect } = &self.kind else {
             return Vec::new();
         };
-        let detected = detect.and_then(|key| {
+        let find = |key, is_exact| {
             choices
                 .iter()
-                .find(|choice| choice.schema.is_detected(key, node))
-        });
+                .find(|choice| choice.schema.is_detected(key, is_exact, node))
+        };
+        let detected = detect.and_then(|key| find(key, true).or_else(|| find(key, false)));
         if let Some(choice) = detected {
             return vec![choice];
         }
@@ -386,22 +424,22 @@ impl Schema {
         }
     }
 
-    fn is_detected(&self, key: &str, node: &Node) -> bool {
+    fn is_detected(&self, key: &str, is_exact: bool, node: &Node) -> bool {
         match &self.kind {
             Kind::Any { choices, .. } => choices
                 .iter()
-                .any(|choice| choice.schema.is_detected(key, node)),
+                .any(|choice| choice.schema.is_detected(key, is_exact, node)),
             Kind::Seq { items, .. } => {
-                matches!(items.kind, Kind::Map(_)) && items.is_detected(key, node)
+                matches!(items.kind, Kind::Map(_)) && items.is_detected(key, is_exact, node)
             }
             Kind::Map(map) => map
                 .entry(key)
-                .is_some_and(|entry| entry.schema.is_named_by(key, node)),
+                .is_some_and(|entry| entry.schema.is_named_by(key, is_exact, node)),
             _ => false,
         }
     }
 
-    fn is_named_by(&self, key: &str, node: &Node) -> bool {
+    fn is_named_by(&self, key: &str, is_exact: bool, node: &Node) -> bool {
         let Kind::Str(StrType {
             values: [value], ..
         }) = &self.kind
@@ -413,9 +451,11 @@ impl Schema {
             other => other.text(),
         };
         given.is_some_and(|given| {
-            given == value.name
-                || super::similar::nearest(&[value.name], given)
-                    .is_some_and(|found| found == value.name)
+            if is_exact {
+                given == value.name
+            } else {
+                super::similar::nearest(&[value.name], given) == Some(value.name)
+            }
         })
     }
 
@@ -443,7 +483,15 @@ impl MapType {
     }
 
     pub(super) fn entry(&self, key: &str) -> Option<&'static Entry> {
-        self.entries().find(|entry| entry.key == key)
+        match index::large(self) {
+            Some(facts) => facts.entry(key),
+            None => self.entries().find(|entry| entry.key == key),
+        }
+    }
+
+    /// Keys that have a default.
+    pub(super) fn defaulted(&self) -> &'static [&'static str] {
+        index::facts(self).map_or(&[], index::Facts::defaulted)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -544,6 +592,11 @@ fn is_requirement(line: &str) -> bool {
 }
 
 impl StrType {
+    /// Whether any text will do.
+    fn is_plain(&self) -> bool {
+        self.values.is_empty() && self.format.is_none() && self.vars.is_empty()
+    }
+
     pub(super) fn is_enum(&self) -> bool {
         !self.values.is_empty()
     }

@@ -51,6 +51,26 @@ pub(super) fn nearest(words: &[&'static str], word: &str) -> Option<&'static str
         .filter(|other| !is_stopped(word, other))
 }
 
+/// The word that looks most like this one, for a suggestion: more generous than [`nearest`], as nothing is changed by it.
+pub(super) fn closest(
+    words: impl IntoIterator<Item = &'static str>,
+    word: &str,
+) -> Option<&'static str> {
+    let letters: Vec<char> = word.to_lowercase().chars().collect();
+    if letters.len() < 3 || letters.len() > LONGEST {
+        return None;
+    }
+    let near = |other: &'static str| {
+        let gap = distance(&letters, other);
+        (gap > 0 && 3 * gap <= letters.len().max(other.len())).then_some((gap, other))
+    };
+    words
+        .into_iter()
+        .filter_map(near)
+        .min()
+        .map(|(_, word)| word)
+}
+
 fn is_stopped(from: &str, to: &str) -> bool {
     super::schema::is_stop_word(from) || to == "elm_test"
 }

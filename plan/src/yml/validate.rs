@@ -141,24 +141,27 @@ fn validate_entries(
     map: &'static MapType,
     at: &At<'_>,
     around: &Around,
-    mut fields: Fields,
+    fields: Fields,
 ) -> Fields {
-    let mut around = around.clone();
-    around.learn(&fields);
-    for place in 0..fields.len() {
-        let Some((key, node)) = fields.entry_mut(place) else {
-            break;
-        };
-        let Some(child) = map.child(&key.text) else {
-            continue;
-        };
-        let taken = std::mem::replace(node, Node::Null);
-        let key = key.clone();
-        let checked = validate(context, child, &at.below(&key), &around, taken);
-        around.learn_one(&key.text, &checked);
-        fields.replace_at(place, checked);
+    let mut own = None;
+    if fields.has("language") || fields.has("os") {
+        own.insert(around.clone()).learn(&fields);
     }
-    fields
+    let mut checked = Fields::with_duplicates(fields.duplicates.clone());
+    for (key, node) in fields {
+        let node = match map.child(&key.text) {
+            Some(child) => {
+                let around = own.as_ref().unwrap_or(around);
+                validate(context, child, &at.below(&key), around, node)
+            }
+            None => node,
+        };
+        if let Some(around) = &mut own {
+            around.learn_one(&key.text, &node);
+        }
+        checked.push_new(key, node);
+    }
+    checked
 }
 
 fn validate_scalar(schema: &'static Schema, at: &At<'_>, around: &Around, node: Node) -> Node {
@@ -463,10 +466,12 @@ fn check_condition(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &F
         return;
     }
     if let Err(error) = condition::eval_condition(text, &Map::new()) {
-        let args = vec![
+        let mut args = vec![
             ("condition", text.as_str().into()),
-            ("message", error.to_string().into()),
+            ("message", error.reason().into()),
         ];
+        let position = error.position().and_then(|place| i64::try_from(place).ok());
+        args.extend(position.map(|place| ("position", Value::Int(place))));
         at.below(key).say(Level::Error, "invalid_condition", args);
     }
 }

@@ -1,11 +1,14 @@
-//! Every folder of `tests/cases` is one case: `travis.yml`, perhaps `event.json`, and `expected.json`.
+//! Every folder of `tests/cases` is one case: `travis.yml`, perhaps `event.json`, and `expected.json`. What is imported stands
+//! below `imports`, as `OWNER/NAME/PATH` or `OWNER/NAME@REF/PATH`.
 //!
-//! What is expected is either `rejected` (the reason) or `jobs`, `stages` and `messages` (`level:key:code`, with the line where it is
-//! known). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
+//! What is expected is either `rejected` (the reason) or `jobs`, `stages` and `messages` (`level:key:code`, with `:line:column+width`
+//! where it stands). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
 
 use std::path::{Path, PathBuf};
 
-use assay_plan::{Commit, ConfigFile, Decision, EventKind, Message, Request, decide};
+use assay_plan::{
+    Commit, ConfigFile, Decision, EventKind, Imported, Imports, Message, Reading, Request, decide,
+};
 use serde_json::{Value as Json, json};
 
 use crate::nouns;
@@ -39,8 +42,8 @@ fn event(folder: &Path) -> (Request, Commit) {
 
 fn shown(message: &Message) -> String {
     let line = message
-        .line
-        .map(|line| format!(":{line}"))
+        .place
+        .map(|place| format!(":{}:{}+{}", place.line, place.column, place.width))
         .unwrap_or_default();
     format!(
         "{}:{}:{}{line}",
@@ -50,17 +53,48 @@ fn shown(message: &Message) -> String {
     )
 }
 
-fn outcome(folder: &Path) -> Json {
+/// Decides with what the folder holds of the files that are asked for.
+fn decision(folder: &Path) -> Decision {
     let yaml = std::fs::read(folder.join("travis.yml")).unwrap();
     let (request, commit) = event(folder);
+    let mut imports = Imports::new();
+    loop {
+        let wanted = match decide(
+            &nouns::repository(),
+            &request,
+            &commit,
+            ConfigFile::Bytes(&yaml),
+            &imports,
+        ) {
+            Reading::Done(decision) => return decision,
+            Reading::Needs(wanted) => wanted,
+        };
+        let at = wanted.at.as_ref().filter(|at| **at != commit.id.as_str());
+        let at = at.map(|at| format!("@{at}")).unwrap_or_default();
+        let path = format!("imports/{}{at}/{}", wanted.slug, wanted.path);
+        let found = match std::fs::read(folder.join(path)) {
+            Ok(bytes) => Imported::File {
+                bytes,
+                commit: None,
+            },
+            Err(_) => Imported::Refused("there is no such file".to_owned()),
+        };
+        assert!(
+            imports.insert(wanted.clone(), found).is_none(),
+            "{wanted} is asked for twice"
+        );
+    }
+}
+
+fn outcome(folder: &Path) -> Json {
     let messages = |messages: &[Message]| messages.iter().map(shown).collect::<Vec<_>>();
-    match decide(
-        &nouns::repository(),
-        &request,
-        &commit,
-        ConfigFile::Bytes(&yaml),
-    ) {
-        Decision::Reject { reason, .. } => json!({ "rejected": reason }),
+    match decision(folder) {
+        Decision::Reject {
+            reason,
+            messages: said,
+        } => {
+            json!({ "rejected": reason, "messages": messages(&said) })
+        }
         Decision::Accept(blueprint) => {
             let jobs: Vec<Json> = blueprint
                 .jobs
@@ -70,6 +104,11 @@ fn outcome(folder: &Path) -> Json {
             let mut outcome = json!({ "jobs": jobs, "messages": messages(&blueprint.messages) });
             if !blueprint.stages.is_empty() {
                 outcome["stages"] = json!(blueprint.stages);
+            }
+            if let [_, imported @ ..] = blueprint.sources.as_slice()
+                && !imported.is_empty()
+            {
+                outcome["imported"] = json!(imported);
             }
             if blueprint.fast_finish {
                 outcome["fast_finish"] = json!(true);

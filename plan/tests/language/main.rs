@@ -7,12 +7,19 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+#[path = "../../fuzz/src/checks.rs"]
+mod checks;
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod languages;
 #[cfg(test)]
 mod nouns;
 #[cfg(test)]
 mod robust;
 #[cfg(test)]
 mod script;
+#[cfg(test)]
+mod shell;
 #[cfg(test)]
 mod wasm;

@@ -3,7 +3,7 @@
 use assay_plan::{
     Build, Commit, CommitId, Event, EventKind, Job, JobContext, JobId, JobNumber, JobPlan, Map,
     Person, RefName, RepoId, Repository, Request, RequestId, RequestState, Slug, Source, State,
-    Time, Visibility, plan_job,
+    Time, Versions, Visibility, plan_job,
 };
 
 /// A private repository, acme/widget.
@@ -72,6 +72,7 @@ pub(crate) fn build() -> Build {
         commit: commit("Mend the widget"),
         config: Map::new(),
         messages: Vec::new(),
+        sources: Vec::new(),
         stages: vec!["test".to_owned()],
         fast_finish: false,
         jobs: vec![JobId(11)],
@@ -101,11 +102,22 @@ pub(crate) fn job(config: Map) -> Job {
         restarted: None,
         reason: None,
         used: None,
+        substitutes: Vec::new(),
     }
 }
 
 /// The plan of a job.
 pub(crate) fn plan(build: &Build, config: Map, env: &[(String, String)]) -> JobPlan {
+    plan_with(build, config, env, Versions::Exact)
+}
+
+/// The plan of a job, with a word on versions that are not there.
+pub(crate) fn plan_with(
+    build: &Build,
+    config: Map,
+    env: &[(String, String)],
+    versions: Versions,
+) -> JobPlan {
     plan_job(&JobContext {
         repository: &repository(),
         build,
@@ -114,5 +126,6 @@ pub(crate) fn plan(build: &Build, config: Map, env: &[(String, String)]) -> JobP
         dist: Some("bookworm"),
         arch: "amd64",
         env,
+        versions,
     })
 }

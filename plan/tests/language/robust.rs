@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use assay_plan::{ConfigFile, Decision, EventKind, Map, decide, eval_condition, expand, lint};
+use assay_plan::{
+    ConfigFile, Decision, EventKind, Imported, Imports, Map, Reading, decide, eval_condition,
+    expand, lint,
+};
 use proptest::prelude::*;
 
-use crate::nouns;
+use crate::{checks, nouns};
 
 /// Generous: a debug build on a busy machine; a quadratic step would take hours.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -13,14 +16,32 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn try_out(bytes: &[u8]) {
     let start = Instant::now();
     let request = nouns::request(EventKind::Push, "refs/heads/main");
-    let decision = decide(
-        &nouns::repository(),
-        &request,
-        &nouns::commit("x"),
-        ConfigFile::Bytes(bytes),
-    );
-    if let Decision::Accept(blueprint) = decision {
-        assert!(!blueprint.jobs.is_empty() && blueprint.jobs.len() <= assay_plan::MAX_JOBS);
+    // Whatever is imported is the file itself.
+    let mut imports = Imports::new();
+    loop {
+        let step = decide(
+            &nouns::repository(),
+            &request,
+            &nouns::commit("x"),
+            ConfigFile::Bytes(bytes),
+            &imports,
+        );
+        let decision = match step {
+            Reading::Done(decision) => decision,
+            Reading::Needs(wanted) => {
+                assert!(imports.len() <= assay_plan::MAX_IMPORTS);
+                let found = Imported::File {
+                    bytes: bytes.to_vec(),
+                    commit: None,
+                };
+                imports.insert(wanted, found);
+                continue;
+            }
+        };
+        if let Decision::Accept(blueprint) = decision {
+            assert!(!blueprint.jobs.is_empty() && blueprint.jobs.len() <= assay_plan::MAX_JOBS);
+        }
+        break;
     }
     if let Ok(linted) = lint(bytes) {
         expand(&linted.config, &Map::new());
@@ -180,6 +201,28 @@ fn odd_files_have_answers() {
     }
 }
 
+/// What fuzzing found once, and inputs like that: each file of `tests/found/TARGET` goes through the check of that target.
+#[test]
+fn what_was_found_stays_mended() {
+    type Check = fn(&[u8]);
+    let targets: [(&str, Check); 4] = [
+        ("yaml", checks::yaml),
+        ("expand", checks::expand),
+        ("condition", checks::condition),
+        ("script", checks::script),
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/found");
+    for (name, check) in targets {
+        let files = std::fs::read_dir(root.join(name)).unwrap();
+        let mut count = 0;
+        for file in files {
+            check(&std::fs::read(file.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "no inputs for {name}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
@@ -210,9 +253,9 @@ fn configurations() -> impl Strategy<Value = serde_json::Value> {
         Just(serde_json::Value::Null),
         any::<bool>().prop_map(Into::into),
         any::<i32>().prop_map(Into::into),
-        "(linux|osx|ruby|always|A=1 B=2|\\$X|skip|test|[a-z ]{0,8})".prop_map(Into::into),
+        "(linux|osx|ruby|always|A=1 B=2|\\$X|skip|test|a\\.yml|\\./b\\.yml|x/y:c\\.yml@v1|[.a-z/]{1,5}\\.yml|deep_merge|deep_merge_prepend|[a-z ]{0,8})".prop_map(Into::into),
     ];
-    let key = "(language|os|dist|env|global|jobs|matrix|include|exclude|allow_failures|script|install|stages|stage|if|deploy|provider|on|branch|secure|cache|addons|apt|notifications|email|slack|rvm|python|git|depth|branches|only|vault|import|sudo|services|[a-z_]{1,6})";
+    let key = "(language|os|dist|env|global|jobs|matrix|include|exclude|allow_failures|script|install|stages|stage|if|deploy|provider|on|branch|secure|cache|addons|apt|notifications|email|slack|rvm|python|git|depth|branches|only|vault|import|source|mode|sudo|services|[a-z_]{1,6})";
     leaf.prop_recursive(5, 60, 6, move |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::Array),

@@ -1,65 +1,12 @@
 //! Generated scripts are run for real, by bash, in a temporary home.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use assay_plan::{Build, EventKind, Map, expand, lint};
+use assay_plan::{EventKind, Map, lint};
 use proptest::prelude::*;
 
 use crate::nouns;
-
-struct Ran {
-    code: Option<i32>,
-    log: String,
-}
-
-/// The first job of a configuration.
-fn first_job(yaml: &str) -> Map {
-    let config = lint(yaml.as_bytes()).unwrap().config;
-    expand(&config, &Map::new())
-        .jobs
-        .into_iter()
-        .next()
-        .unwrap()
-}
-
-fn run_build(build: &Build, yaml: &str, files: &[(&str, &str)]) -> Ran {
-    let home = tempfile::tempdir().unwrap();
-    let home_text = home.path().to_str().unwrap();
-    let plan = nouns::plan(
-        build,
-        first_job(yaml),
-        &[("FROM_OUTSIDE".to_owned(), "it's $HOME".to_owned())],
-    );
-    let work = Path::new(&plan.build_dir.replace("/home/travis", home_text)).to_owned();
-    std::fs::create_dir_all(&work).unwrap();
-    for (name, content) in files {
-        std::fs::write(work.join(name), content).unwrap();
-    }
-    let script = home.path().join("script.sh");
-    std::fs::write(&script, plan.script.replace("/home/travis", home_text)).unwrap();
-    let output = Command::new("bash")
-        .arg(&script)
-        .env_clear()
-        .envs(
-            plan.env
-                .iter()
-                .map(|(name, value)| (name, value.replace("/home/travis", home_text))),
-        )
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let mut log = String::from_utf8_lossy(&output.stdout).into_owned();
-    log.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ran {
-        code: output.status.code(),
-        log,
-    }
-}
-
-fn run(yaml: &str) -> Ran {
-    run_build(&nouns::build(), yaml, &[])
-}
+use crate::shell::{World, first_job, run, run_build, run_in};
 
 #[test]
 fn a_passing_script_ends_with_0() {
@@ -396,6 +343,149 @@ fn events_have_names() {
     assert!(ran.log.contains("\ncron v1\n"), "{}", ran.log);
 }
 
+#[test]
+fn services_that_are_not_there_are_said_and_no_more() {
+    let ran = run("language: generic\nservices: [docker, riak, redis]\nscript: 'true'");
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    for part in [
+        "travis_fold:start:services",
+        "The service docker is not started",
+        "The service riak is not started",
+    ] {
+        assert!(ran.log.contains(part), "{part}: {}", ran.log);
+    }
+}
+
+#[test]
+fn a_service_is_ready_before_the_first_phase_and_no_job_of_the_shell() {
+    let server = "exec python3 -c 'import socket, time\nserver = socket.create_server((\"127.0.0.1\", 6379))\nopen(\"'$HOME'/up\", \"w\")\ntime.sleep(600)'";
+    let world = World {
+        programs: &[("bin/redis-server", server)],
+        ..World::default()
+    };
+    let yaml = "language: generic\nservices: redis-server\nbefore_install: test -e ~/up\nscript: ['wait', 'exec 3<>/dev/tcp/127.0.0.1/6379']";
+    let ran = run_in(&nouns::build(), yaml, &world);
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(
+        ran.log.contains("redis is ready on 127.0.0.1:6379."),
+        "{}",
+        ran.log
+    );
+}
+
+#[test]
+fn addons_caches_and_workspaces_are_said() {
+    let ran = run(
+        "language: generic\naddons:\n  apt: {packages: [bash, no-such-package]}\n  chrome: stable\n  sauce_connect: true\n  snaps: [x]\n\
+         cache: bundler\nworkspaces: {create: {name: a, paths: [b]}, use: c}\nscript: 'true'",
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    for part in [
+        "Packages that are not on this machine, where a job may not install any: ",
+        "no-such-package",
+        "addons.sauce_connect does nothing",
+        "addons.snaps does nothing",
+        "chrome",
+        "Setting up build cache",
+        "Workspaces are not used",
+        "Workspaces are not created",
+    ] {
+        assert!(ran.log.contains(part), "{part}: {}", ran.log);
+    }
+}
+
+#[test]
+fn deploy_conditions_are_joined_by_and() {
+    let deployed = |on: &str| {
+        let yaml = format!(
+            "language: generic\nenv: X=1\nscript: 'true'\ndeploy: {{provider: script, script: echo deployed, on: {on}}}"
+        );
+        let ran = run(&yaml);
+        assert_eq!(ran.code, Some(0), "{on}: {}", ran.log);
+        (ran.log.contains("\ndeployed\n"), ran.log)
+    };
+    for on in [
+        "main",
+        "{branch: [x, main]}",
+        "{all_branches: true}",
+        "{all_branches: true, repo: acme/widget, condition: $X = 1}",
+        "{branch: main, tags: false, os: linux, condition: ['$X -ge 1', '-d /']}",
+    ] {
+        let (deployed, log) = deployed(on);
+        assert!(deployed, "{on}: {log}");
+    }
+    for (on, why) in [
+        ("master", "this branch is not permitted"),
+        ("{tags: true}", "this is not a tagged commit"),
+        (
+            "{branch: main, repo: acme/other}",
+            "this repo's name does not match",
+        ),
+        (
+            "{branch: main, condition: $X = 2}",
+            "a custom condition was not met",
+        ),
+        (
+            "{branch: main, condition: ['$X = 1', '$X = 2']}",
+            "a custom condition was not met",
+        ),
+        (
+            "{branch: main, python: '3.8'}",
+            "this is not on the required python",
+        ),
+        ("{branch: main, os: osx}", "this is not on the required os"),
+    ] {
+        let (deployed, log) = deployed(on);
+        assert!(!deployed && log.contains(why), "{on}: {log}");
+    }
+    let ran =
+        run("language: generic\nscript: 'true'\ndeploy: {provider: script, script: echo deployed}");
+    assert!(
+        !ran.log.contains("\ndeployed\n"),
+        "no branch is master: {}",
+        ran.log
+    );
+}
+
+#[test]
+fn each_provider_has_its_own_deployment() {
+    let yaml = "language: generic\nscript: 'true'\nbefore_deploy: echo before\nafter_deploy: echo after\ndeploy:\n\
+        - {provider: script, script: 'false', allow_failure: true, on: main}\n\
+        - {provider: pages, token: $T, keep_history: true, local_dir: a b, on: main}\n\
+        - {provider: script, script: echo never, on: main}";
+    let world = World {
+        programs: &[("bin/dpl", "printf '[%s]' \"$@\"; echo; exit 3")],
+        ..World::default()
+    };
+    let ran = run_in(&nouns::build(), yaml, &world);
+    assert_eq!(ran.code, Some(2), "{}", ran.log);
+    assert_eq!(ran.log.matches("\nbefore\n").count(), 2, "{}", ran.log);
+    assert_eq!(ran.log.matches("\nafter\n").count(), 1, "{}", ran.log);
+    assert!(
+        ran.log
+            .contains("[pages][--strategy][git][--token][][--keep-history][--local-dir][a b]"),
+        "{}",
+        ran.log
+    );
+    assert!(!ran.log.contains("\nnever\n"), "{}", ran.log);
+    let ran = run(&yaml.replace("provider: pages", "provider: s3"));
+    assert!(
+        ran.log
+            .contains("Deploying with the s3 provider needs the program dpl"),
+        "{}",
+        ran.log
+    );
+    assert_eq!(ran.code, Some(2), "{}", ran.log);
+}
+
+#[test]
+fn nothing_is_deployed_after_a_failure_or_from_a_pull_request() {
+    let yaml = "language: generic\nscript: 'false'\ndeploy: {provider: script, script: echo deployed, on: main}";
+    let ran = run(yaml);
+    assert_eq!(ran.code, Some(1), "{}", ran.log);
+    assert!(!ran.log.contains("\ndeployed\n"), "{}", ran.log);
+}
+
 fn is_bash(script: &str) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script.sh");
@@ -413,16 +503,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_makes_a_good_script(text in "\\PC*|[\\x00-\\x7f]*|(['\"`$(){}\\\\\n;&|<>#!]|EOF|\\[\\[|fi|done)*", language in 0usize..24) {
+    fn any_text_makes_a_good_script(text in "\\PC*|[\\x00-\\x7f]*|(['\"`$(){}\\\\\n;&|<>#!]|EOF|\\[\\[|fi|done)*", language in 0usize..34) {
         let languages = ["generic", "c", "cpp", "python", "ruby", "node_js", "go", "rust", "java", "scala", "clojure",
-            "php", "perl", "haskell", "elixir", "erlang", "julia", "r", "d", "dart", "haxe", "elm", "csharp", "unheard-of"];
+            "php", "perl", "haskell", "elixir", "erlang", "julia", "r", "d", "dart", "haxe", "elm", "csharp", "hack", "objective-c",
+            "android", "groovy", "perl6", "crystal", "nix", "smalltalk", "matlab", "shell", "unheard-of"];
         let value = serde_json::json!({
             "language": languages[language], "os": text, "name": text, "env": [{"A": text}, {text.clone(): "x"}],
             "python": text, "rvm": text, "go": text, "node_js": text, "compiler": text, "gemfile": text, "bundler_args": text,
             "npm_args": text, "install": [text], "script": [text, {text.clone(): text}], "after_success": [text], "jdk": text,
             "deploy": [{"provider": text, "on": {"branch": [text], "condition": [text], "repo": text, "python": text}, text.clone(): text},
                        {"provider": "script", "script": text}],
-            "services": [text],
+            "services": [text, "redis"], "cache": {"directories": [text]}, "workspaces": {"create": {"name": text}, "use": [text]},
+            "addons": {"apt": {"packages": [text]}, "hosts": [text], "ssh_known_hosts": [text], "postgresql": text, "mariadb": text, "snaps": [text]},
+            "git": {"autocrlf": text, "sparse_checkout": text, "symlinks": text, "strategy": "tarball"}, "hxml": [text], "solution": text,
+            "virtualenv": {"system_site_packages": text}, "dart_task": {"test": text, "dartanalyzer": text}, "r_packages": [text],
+            "go_import_path": text, "gobuild_args": text, "android": {"components": [text]}, "xcode_scheme": text, "xcode_project": text,
+            "otp_release": text, "elixir": text, "smalltalk_config": [text], "cabal": text, "neko": text, "mono": text, "dotnet": text,
         });
         let config: Map = serde_json::from_value(value).unwrap();
         let mut build = nouns::build();

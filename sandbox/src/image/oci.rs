@@ -48,7 +48,8 @@ struct Platform {
 
 /// The layers of the one image in the layout `folder` that fits this machine, the lowest first.
 pub(super) fn layers(folder: BorrowedFd<'_>) -> Result<Vec<File>, ImageError> {
-    let index = beneath(folder, b"index.json", OFlags::RDONLY).map_err(|e| corrupt("index.json", &e))?;
+    let index =
+        beneath(folder, b"index.json", OFlags::RDONLY).map_err(|e| corrupt("index.json", &e))?;
     let mut index: Index = parse("index.json", &small("index.json", File::from(index))?)?;
     for _ in 0..DEEPEST {
         let one = choose(index.manifests)?;
@@ -64,7 +65,9 @@ pub(super) fn layers(folder: BorrowedFd<'_>) -> Result<Vec<File>, ImageError> {
             .map(|layer| blob(folder, &layer.digest))
             .collect();
     }
-    Err(ImageError::Corrupt("indexes lie too deep within each other".to_owned()))
+    Err(ImageError::Corrupt(
+        "indexes lie too deep within each other".to_owned(),
+    ))
 }
 
 /// The only one, or the only one for this machine.
@@ -105,7 +108,9 @@ fn blob(folder: BorrowedFd<'_>, digest: &str) -> Result<File, ImageError> {
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut hasher).map_err(fail)?;
     if hex(&hasher.finalize().into()) != hash {
-        return Err(ImageError::Corrupt(format!("{path} doesn't match its digest")));
+        return Err(ImageError::Corrupt(format!(
+            "{path} doesn't match its digest"
+        )));
     }
     file.rewind().map_err(fail)?;
     Ok(file)

@@ -32,8 +32,7 @@ impl Owners {
         let uid = rustix::process::geteuid();
         match uid.is_root() {
             true => Owners::True,
-            false => subordinate(uid)
-                .unwrap_or(Owners::Flat { uid: uid.as_raw() }),
+            false => subordinate(uid).unwrap_or(Owners::Flat { uid: uid.as_raw() }),
         }
     }
 
@@ -102,7 +101,8 @@ fn range(text: &str, name: Option<&str>, uid: u32) -> Option<u32> {
     text.lines().find_map(|line| {
         let mut fields = line.trim().split(':');
         let who = fields.next()?;
-        let (first, count): (u32, u32) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let (first, count): (u32, u32) =
+            (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
         let ours = Some(who) == name || who == uid;
         (ours && count >= SPAN && first > 0 && first.checked_add(SPAN).is_some()).then_some(first)
     })
@@ -118,13 +118,19 @@ mod tests {
         assert_eq!(range(text, Some("ci"), 1000), Some(165_536));
         assert_eq!(range(text, Some("x"), 1001), Some(300_000));
         assert_eq!(range(text, None, 1000), None);
-        assert_eq!(range("ci:0:65536\nci:4294910000:65536\n", Some("ci"), 1), None);
+        assert_eq!(
+            range("ci:0:65536\nci:4294910000:65536\n", Some("ci"), 1),
+            None
+        );
     }
 
     #[test]
     fn no_set_uid_bit_reaches_the_disk() {
         assert_eq!(Owners::True.on_disk(0o6755, false), 0o755);
         let flat = Owners::Flat { uid: 1 };
-        assert_eq!((flat.on_disk(0o4000, false), flat.on_disk(0o1000, true)), (0o400, 0o1700));
+        assert_eq!(
+            (flat.on_disk(0o4000, false), flat.on_disk(0o1000, true)),
+            (0o400, 0o1700)
+        );
     }
 }

@@ -64,9 +64,14 @@ impl Source {
                 Ok(())
             }
             Source::Folder(folder) => {
-                let device = rustix::fs::fstat(&folder).map_err(|e| unreadable(b".", &e.into()))?.st_dev;
+                let device = rustix::fs::fstat(&folder)
+                    .map_err(|e| unreadable(b".", &e.into()))?
+                    .st_dev;
                 let mut walk = Walk {
-                    own: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+                    own: (
+                        rustix::process::geteuid().as_raw(),
+                        rustix::process::getegid().as_raw(),
+                    ),
                     device,
                     seen: HashMap::new(),
                 };
@@ -113,9 +118,14 @@ fn archive(file: File, tree: &mut Tree, layer: bool) -> Result<(), ImageError> {
     if entries == 0 {
         return Err(ImageError::Corrupt("it holds no files".to_owned()));
     }
-    let rest = io::copy(&mut archive.into_inner().take(MOST_PADDING), &mut io::sink());
+    let rest = io::copy(
+        &mut archive.into_inner().take(MOST_PADDING),
+        &mut io::sink(),
+    );
     match rest.map_err(|e| corrupt(&e))? {
-        MOST_PADDING.. => Err(ImageError::Corrupt("there is more behind its end".to_owned())),
+        MOST_PADDING.. => Err(ImageError::Corrupt(
+            "there is more behind its end".to_owned(),
+        )),
         _ => Ok(()),
     }
 }
@@ -136,9 +146,14 @@ fn white_out(name: &[u8], tree: &mut Tree) -> Result<bool, ImageError> {
     Ok(true)
 }
 
-fn one<R: Read>(entry: &mut tar::Entry<'_, R>, name: &[u8], tree: &mut Tree) -> Result<(), ImageError> {
+fn one<R: Read>(
+    entry: &mut tar::Entry<'_, R>,
+    name: &[u8],
+    tree: &mut Tree,
+) -> Result<(), ImageError> {
     let header = entry.header();
-    let meta = meta(header).map_err(|error| broken(name, &format!("has an unreadable header: {error}")))?;
+    let meta = meta(header)
+        .map_err(|error| broken(name, &format!("has an unreadable header: {error}")))?;
     let (kind, size) = (header.entry_type(), entry.size());
     let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
     match kind {
@@ -187,7 +202,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn folder(&mut self, folder: BorrowedFd<'_>, path: &[u8], tree: &mut Tree) -> Result<(), ImageError> {
+    fn folder(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        path: &[u8],
+        tree: &mut Tree,
+    ) -> Result<(), ImageError> {
         let fail = |error: rustix::io::Errno| unreadable(path, &error.into());
         for item in rustix::fs::Dir::read_from(folder).map_err(fail)? {
             let item = item.map_err(fail)?;
@@ -212,11 +232,20 @@ impl Walk {
         tree: &mut Tree,
     ) -> Result<(), ImageError> {
         let fail = |error: rustix::io::Errno| unreadable(path, &error.into());
-        let stat = rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+        let stat = rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(fail)?;
         let meta = Meta {
             mode: stat.st_mode & 0o7777,
-            uid: if stat.st_uid == self.own.0 { 0 } else { stat.st_uid },
-            gid: if stat.st_gid == self.own.1 { 0 } else { stat.st_gid },
+            uid: if stat.st_uid == self.own.0 {
+                0
+            } else {
+                stat.st_uid
+            },
+            gid: if stat.st_gid == self.own.1 {
+                0
+            } else {
+                stat.st_gid
+            },
             mtime: stat.st_mtime,
         };
         let open = |flags| {
@@ -227,7 +256,11 @@ impl Walk {
             FileType::Directory => {
                 tree.folder(path, meta)?;
                 match stat.st_dev == self.device {
-                    true => self.folder(open(OFlags::RDONLY | OFlags::DIRECTORY)?.as_fd(), path, tree),
+                    true => self.folder(
+                        open(OFlags::RDONLY | OFlags::DIRECTORY)?.as_fd(),
+                        path,
+                        tree,
+                    ),
                     false => Ok(()),
                 }
             }

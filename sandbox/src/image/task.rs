@@ -89,7 +89,8 @@ fn import(source: &Path, folder: &Path, owners: Owners) -> Result<Answer, ImageE
     let (bytes, skipped) = (tree.bytes, tree.skipped);
     let entries = tree.finish()?;
     let text = manifest::text(&entries);
-    std::fs::write(folder.join("manifest"), &text).map_err(ImageError::io("writing the manifest"))?;
+    std::fs::write(folder.join("manifest"), &text)
+        .map_err(ImageError::io("writing the manifest"))?;
     Ok(Answer::Imported {
         digest: manifest::digest(&text),
         entries: entries.len() as u64,

@@ -102,21 +102,33 @@ fn every_compression_gives_the_same_image() {
         assert_eq!(place.import(bytes).unwrap(), about);
     }
     let tree = place.tree(&about);
-    assert_eq!(std::fs::read(tree.join("usr/bin/bash")).unwrap(), b"#!shell");
-    assert_eq!(std::fs::read_link(tree.join("bin")).unwrap(), Path::new("usr/bin"));
+    assert_eq!(
+        std::fs::read(tree.join("usr/bin/bash")).unwrap(),
+        b"#!shell"
+    );
+    assert_eq!(
+        std::fs::read_link(tree.join("bin")).unwrap(),
+        Path::new("usr/bin")
+    );
     let mode = std::os::unix::fs::MetadataExt::mode(&tree.join("usr/bin/sh").metadata().unwrap());
     assert_eq!(mode & 0o7777, 0o755, "never set-uid on the disk");
     // Cut off anywhere, it is an error and leaves nothing.
     place.images.remove("t").unwrap();
     assert!(place.is_clean());
     for cut in [20, gz.len() / 2, gz.len() - 3] {
-        assert!(matches!(place.import(&gz[..cut]), Err(ImageError::Corrupt(_) | ImageError::Entry { .. })));
+        assert!(matches!(
+            place.import(&gz[..cut]),
+            Err(ImageError::Corrupt(_) | ImageError::Entry { .. })
+        ));
     }
     for cut in [600, 1600, 2100] {
         let error = place.import(&plain[..cut]).unwrap_err();
         assert!(matches!(error, ImageError::Corrupt(_)), "{cut}: {error}");
     }
-    assert!(matches!(place.import(b"just text"), Err(ImageError::Corrupt(_))));
+    assert!(matches!(
+        place.import(b"just text"),
+        Err(ImageError::Corrupt(_))
+    ));
     assert!(matches!(place.import(b""), Err(ImageError::Corrupt(_))));
     assert!(place.is_clean());
 }
@@ -125,7 +137,8 @@ fn every_compression_gives_the_same_image() {
 fn names_that_lead_out_are_refused() {
     let place = place();
     let outside = place.write("outside", b"before");
-    let cases: [&[(tar::EntryType, &[u8], &[u8])]; 9] = [
+    type Entry<'a> = (tar::EntryType, &'a [u8], &'a [u8]);
+    let cases: [&[Entry<'_>]; 9] = [
         &[(Regular, b"/etc/x", b"bad")],
         &[(Regular, b"../x", b"bad")],
         &[(Regular, b"a/../../x", b"bad")],
@@ -133,21 +146,34 @@ fn names_that_lead_out_are_refused() {
         &[(Symlink, b"a", b".."), (Regular, b"a/outside", b"bad")],
         &[(Link, b"a", b"../../outside")],
         &[(Link, b"a", b"/etc/passwd")],
-        &[(Symlink, b"a", b"/etc/passwd"), (Regular, b"b/c", b""), (Link, b"x", b"a/../b/c")],
+        &[
+            (Symlink, b"a", b"/etc/passwd"),
+            (Regular, b"b/c", b""),
+            (Link, b"x", b"a/../b/c"),
+        ],
         &[(Directory, b"a", b""), (Link, b"b", b"a")],
     ];
     for case in cases {
         let error = place.import(&archive(case)).unwrap_err();
-        assert!(matches!(error, ImageError::Entry { .. }), "{case:?}: {error}");
+        assert!(
+            matches!(error, ImageError::Entry { .. }),
+            "{case:?}: {error}"
+        );
         assert!(place.is_clean(), "{case:?}");
     }
     let deep = "d/".repeat(50);
     let many: Vec<String> = (0..5).map(|_| deep.clone()).collect();
-    assert!(matches!(tree::plain(many.concat().as_bytes()), Err(ImageError::Entry { .. })));
+    assert!(matches!(
+        tree::plain(many.concat().as_bytes()),
+        Err(ImageError::Entry { .. })
+    ));
     assert_eq!(std::fs::read(outside).unwrap(), b"before");
     // A link over a file, and a file over a link, replace it: nothing is written through.
     let about = place
-        .import(&archive(&[(Symlink, b"a", b"/etc/passwd"), (Regular, b"a", b"new")]))
+        .import(&archive(&[
+            (Symlink, b"a", b"/etc/passwd"),
+            (Regular, b"a", b"new"),
+        ]))
         .unwrap();
     assert_eq!(std::fs::read(place.tree(&about).join("a")).unwrap(), b"new");
 }
@@ -165,7 +191,12 @@ fn verify_tells_what_has_changed() {
     told.sort();
     assert_eq!(
         told,
-        ["bin is missing", "usr/bin/bash has changed", "usr/bin/sh has changed", "usr/new was not imported"]
+        [
+            "bin is missing",
+            "usr/bin/bash has changed",
+            "usr/bin/sh has changed",
+            "usr/new was not imported"
+        ]
     );
     let manifest = place.images.path(&about.digest).join("manifest");
     std::fs::write(manifest, "d 755 0:0 x\n").unwrap();
@@ -177,19 +208,34 @@ fn names_share_an_image_and_it_stays_while_it_is_used() {
     let place = place();
     let about = place.import(&good()).unwrap();
     let path = place.folder.path().join("source");
-    let again = place.images.import_as(Owners::alone(), "u-2", &path, 9).unwrap();
+    let again = place
+        .images
+        .import_as(Owners::alone(), "u-2", &path, 9)
+        .unwrap();
     assert_eq!(again, about);
-    assert_eq!(place.images.list().unwrap().keys().collect::<Vec<_>>(), ["t", "u-2"]);
+    assert_eq!(
+        place.images.list().unwrap().keys().collect::<Vec<_>>(),
+        ["t", "u-2"]
+    );
     place.images.remove("t").unwrap();
-    assert!(matches!(place.images.find("t"), Err(ImageError::Unknown(_))));
+    assert!(matches!(
+        place.images.find("t"),
+        Err(ImageError::Unknown(_))
+    ));
     let held = place.images.find("u-2").unwrap();
-    assert!(matches!(place.images.remove("u-2"), Err(ImageError::InUse(_))));
+    assert!(matches!(
+        place.images.remove("u-2"),
+        Err(ImageError::InUse(_))
+    ));
     assert!(place.images.find("u-2").is_ok());
     drop(held);
     place.images.remove("u-2").unwrap();
     assert!(place.is_clean() && place.images.list().unwrap().is_empty());
     for name in ["", "A", "../x", ".x", "a/b", "-a"] {
-        assert!(matches!(place.images.find(name), Err(ImageError::Name(_))), "{name}");
+        assert!(
+            matches!(place.images.find(name), Err(ImageError::Name(_))),
+            "{name}"
+        );
     }
 }
 
@@ -202,13 +248,23 @@ fn a_folder_is_copied_without_what_is_special() {
     std::fs::hard_link(root.join("usr/bin/sh"), root.join("usr/bin/bash")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", root.join("usr/out")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(root.join("usr/socket")).unwrap();
-    let about = place.images.import_as(Owners::alone(), "t", &root, 5).unwrap();
+    let about = place
+        .images
+        .import_as(Owners::alone(), "t", &root, 5)
+        .unwrap();
     assert_eq!((about.entries, about.skipped), (5, 1));
     assert!(place.tree(&about).join("usr/out").is_symlink());
     let empty = place.folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
-    for wrong in [&empty, &place.folder.path().join("missing"), Path::new("/dev/null")] {
-        let error = place.images.import_as(Owners::alone(), "t", wrong, 5).unwrap_err();
+    for wrong in [
+        &empty,
+        &place.folder.path().join("missing"),
+        Path::new("/dev/null"),
+    ] {
+        let error = place
+            .images
+            .import_as(Owners::alone(), "t", wrong, 5)
+            .unwrap_err();
         assert!(matches!(error, ImageError::Source { .. }), "{error}");
     }
 }
@@ -225,9 +281,16 @@ fn blob(layout: &Path, bytes: &[u8]) -> String {
 fn layout(place: &Place, layers: &[Vec<u8>]) -> (PathBuf, Vec<String>) {
     let path = place.folder.path().join("layout");
     let digests: Vec<String> = layers.iter().map(|layer| blob(&path, layer)).collect();
-    let list: Vec<String> = digests.iter().map(|digest| format!(r#"{{"digest":"{digest}"}}"#)).collect();
-    let manifest = blob(&path, format!(r#"{{"layers":[{}]}}"#, list.join(",")).as_bytes());
-    let index = format!(r#"{{"manifests":[{{"digest":"{manifest}","mediaType":"x.manifest.v1+json"}}]}}"#);
+    let list: Vec<String> = digests
+        .iter()
+        .map(|digest| format!(r#"{{"digest":"{digest}"}}"#))
+        .collect();
+    let manifest = blob(
+        &path,
+        format!(r#"{{"layers":[{}]}}"#, list.join(",")).as_bytes(),
+    );
+    let index =
+        format!(r#"{{"manifests":[{{"digest":"{manifest}","mediaType":"x.manifest.v1+json"}}]}}"#);
     std::fs::write(path.join("index.json"), index).unwrap();
     std::fs::write(path.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     (path, digests)
@@ -249,18 +312,40 @@ fn layers_take_away_what_lies_below() {
         (Regular, b"usr/b", b"B"),
     ]);
     let (path, digests) = layout(&place, &[below, above]);
-    let about = place.images.import_as(Owners::alone(), "t", &path, 5).unwrap();
+    let about = place
+        .images
+        .import_as(Owners::alone(), "t", &path, 5)
+        .unwrap();
     let text = std::fs::read_to_string(place.images.path(&about.digest).join("manifest")).unwrap();
-    let names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').nth(3)).collect();
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').nth(3))
+        .collect();
     assert_eq!(names, ["opt", "opt/new", "usr", "usr/b"]);
-    assert_eq!(std::fs::read(place.tree(&about).join("usr/b")).unwrap(), b"B");
+    assert_eq!(
+        std::fs::read(place.tree(&about).join("usr/b")).unwrap(),
+        b"B"
+    );
     // A blob that isn't what its digest says.
     let hash = digests[0].strip_prefix("sha256:").unwrap();
     std::fs::write(path.join("blobs/sha256").join(hash), b"other").unwrap();
-    let error = place.images.import_as(Owners::alone(), "v", &path, 5).unwrap_err();
-    assert!(error.to_string().contains("doesn't match its digest"), "{error}");
-    std::fs::write(path.join("index.json"), r#"{"manifests":[{"digest":"sha256:../../x"}]}"#).unwrap();
-    let error = place.images.import_as(Owners::alone(), "v", &path, 5).unwrap_err();
+    let error = place
+        .images
+        .import_as(Owners::alone(), "v", &path, 5)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("doesn't match its digest"),
+        "{error}"
+    );
+    std::fs::write(
+        path.join("index.json"),
+        r#"{"manifests":[{"digest":"sha256:../../x"}]}"#,
+    )
+    .unwrap();
+    let error = place
+        .images
+        .import_as(Owners::alone(), "v", &path, 5)
+        .unwrap_err();
     assert!(matches!(error, ImageError::Corrupt(_)), "{error}");
 }
 

@@ -8,9 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid,
-};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -90,9 +88,16 @@ impl Tree {
             return Ok(());
         };
         let (parent, last) = self.parent(&path)?;
-        if !matches!(self.entries.get(&path), Some(Entry { kind: Kind::Folder, .. })) {
+        if !matches!(
+            self.entries.get(&path),
+            Some(Entry {
+                kind: Kind::Folder,
+                ..
+            })
+        ) {
             self.clear(&path)?;
-            let made = rustix::fs::mkdirat(&parent, OsStr::from_bytes(last), Mode::from_raw_mode(0o700));
+            let made =
+                rustix::fs::mkdirat(&parent, OsStr::from_bytes(last), Mode::from_raw_mode(0o700));
             made.map_err(|error| refused(&path, &error.into()))?;
         }
         self.record(path, Kind::Folder, meta)
@@ -108,9 +113,15 @@ impl Tree {
         let path = named(name)?;
         let (parent, last) = self.parent(&path)?;
         self.clear(&path)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&parent, OsStr::from_bytes(last), flags, Mode::from_raw_mode(0o600))
-            .map_err(|error| refused(&path, &error.into()))?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(
+            &parent,
+            OsStr::from_bytes(last),
+            flags,
+            Mode::from_raw_mode(0o600),
+        )
+        .map_err(|error| refused(&path, &error.into()))?;
         let (size, hash) = self.fill(&path, file.as_fd(), content)?;
         self.finish_file(file.as_fd(), meta)
             .map_err(|error| refused(&path, &error))?;
@@ -119,7 +130,12 @@ impl Tree {
     }
 
     /// A symbolic link; its target is text and means a place inside the job.
-    pub(super) fn link(&mut self, name: &[u8], meta: Meta, target: &[u8]) -> Result<(), ImageError> {
+    pub(super) fn link(
+        &mut self,
+        name: &[u8],
+        meta: Meta,
+        target: &[u8],
+    ) -> Result<(), ImageError> {
         let path = named(name)?;
         let (parent, last) = self.parent(&path)?;
         self.clear(&path)?;
@@ -127,7 +143,14 @@ impl Tree {
         let made = rustix::fs::symlinkat(OsStr::from_bytes(target), &parent, last)
             .map_err(io::Error::from)
             .and_then(|()| self.own_at(parent.as_fd(), last, meta))
-            .and_then(|()| Ok(rustix::fs::utimensat(&parent, last, &times(meta.mtime), AtFlags::SYMLINK_NOFOLLOW)?));
+            .and_then(|()| {
+                Ok(rustix::fs::utimensat(
+                    &parent,
+                    last,
+                    &times(meta.mtime),
+                    AtFlags::SYMLINK_NOFOLLOW,
+                )?)
+            });
         made.map_err(|error| refused(&path, &error))?;
         self.record(path, Kind::Link(target.to_owned()), meta)
     }
@@ -233,7 +256,9 @@ impl Tree {
         };
         self.entries.insert(path, entry);
         match self.entries.len() > MOST_ENTRIES {
-            true => Err(ImageError::TooLarge(format!("more than {MOST_ENTRIES} files"))),
+            true => Err(ImageError::TooLarge(format!(
+                "more than {MOST_ENTRIES} files"
+            ))),
             false => Ok(()),
         }
     }
@@ -245,7 +270,10 @@ impl Tree {
         file: BorrowedFd<'_>,
         content: &mut dyn Read,
     ) -> Result<(u64, [u8; 32]), ImageError> {
-        let mut file = std::fs::File::from(file.try_clone_to_owned().map_err(|error| refused(path, &error))?);
+        let mut file = std::fs::File::from(
+            file.try_clone_to_owned()
+                .map_err(|error| refused(path, &error))?,
+        );
         let (mut buffer, mut hash, mut size) = (vec![0; CHUNK], Sha256::new(), 0);
         loop {
             let read = match content.read(&mut buffer) {
@@ -256,12 +284,15 @@ impl Tree {
             };
             let (bytes, length) = (&buffer[..read], read as u64);
             if length > self.room {
-                return Err(ImageError::TooLarge("more than the disk has room for".to_owned()));
+                return Err(ImageError::TooLarge(
+                    "more than the disk has room for".to_owned(),
+                ));
             }
             self.room -= length;
             size += length;
             hash.update(bytes);
-            file.write_all(bytes).map_err(|error| refused(path, &error))?;
+            file.write_all(bytes)
+                .map_err(|error| refused(path, &error))?;
         }
         self.bytes += size;
         Ok((size, hash.finalize().into()))
@@ -282,7 +313,13 @@ impl Tree {
         match self.owner(meta) {
             Some((uid, gid)) => {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
-                Ok(rustix::fs::chownat(parent, name, Some(uid), Some(gid), flags)?)
+                Ok(rustix::fs::chownat(
+                    parent,
+                    name,
+                    Some(uid),
+                    Some(gid),
+                    flags,
+                )?)
             }
             None => Ok(()),
         }
@@ -352,7 +389,13 @@ pub(super) fn beneath(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::R
     if !flags.contains(OFlags::PATH) {
         flags |= OFlags::NONBLOCK;
     }
-    Ok(rustix::fs::openat2(root, OsStr::from_bytes(path), flags, Mode::empty(), resolve)?)
+    Ok(rustix::fs::openat2(
+        root,
+        OsStr::from_bytes(path),
+        flags,
+        Mode::empty(),
+        resolve,
+    )?)
 }
 
 /// Removes a file, or a folder with everything in it. Not there is as well.
@@ -382,7 +425,10 @@ pub(super) fn plain(name: &[u8]) -> Result<Option<Vec<u8>>, ImageError> {
     if name.starts_with(b"/") {
         return Err(broken(name, "is absolute"));
     }
-    let parts = || name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+    let parts = || {
+        name.split(|&byte| byte == b'/')
+            .filter(|part| !part.is_empty() && *part != b".")
+    };
     if parts().any(|part| part == b"..") {
         return Err(broken(name, "climbs"));
     }

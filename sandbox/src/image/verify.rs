@@ -20,10 +20,17 @@ const MOST: usize = 100;
 const LONGEST: usize = 100;
 
 /// What differs, a line for each.
-pub(super) fn differences(folder: &Path, digest: &str, owners: Owners) -> Result<Vec<String>, ImageError> {
-    let text = std::fs::read_to_string(folder.join("manifest")).map_err(ImageError::io("reading the manifest"))?;
+pub(super) fn differences(
+    folder: &Path,
+    digest: &str,
+    owners: Owners,
+) -> Result<Vec<String>, ImageError> {
+    let text = std::fs::read_to_string(folder.join("manifest"))
+        .map_err(ImageError::io("reading the manifest"))?;
     if manifest::digest(&text) != digest {
-        return Ok(vec!["the manifest doesn't match the image's digest".to_owned()]);
+        return Ok(vec![
+            "the manifest doesn't match the image's digest".to_owned(),
+        ]);
     }
     let manifest = manifest::parse(&text)
         .ok_or_else(|| ImageError::Corrupt("the manifest can't be read".to_owned()))?;
@@ -38,7 +45,11 @@ pub(super) fn differences(folder: &Path, digest: &str, owners: Owners) -> Result
     check
         .folder(root.as_fd(), b"")
         .map_err(ImageError::io("reading the tree"))?;
-    let missing: Vec<String> = check.left.keys().map(|path| format!("{} is missing", shown(path))).collect();
+    let missing: Vec<String> = check
+        .left
+        .keys()
+        .map(|path| format!("{} is missing", shown(path)))
+        .collect();
     check.found.extend(missing);
     check.found.truncate(MOST);
     Ok(check.found)
@@ -98,10 +109,13 @@ impl Check {
         let same = match &entry.kind {
             Kind::Folder => kind.is_dir(),
             Kind::File { size, hash } => {
-                kind.is_file() && stat.st_size.cast_unsigned() == *size && hash_of(folder, name)? == *hash
+                kind.is_file()
+                    && stat.st_size.cast_unsigned() == *size
+                    && hash_of(folder, name)? == *hash
             }
             Kind::Link(target) => {
-                kind.is_symlink() && rustix::fs::readlinkat(folder, name, Vec::new())?.to_bytes() == target
+                kind.is_symlink()
+                    && rustix::fs::readlinkat(folder, name, Vec::new())?.to_bytes() == target
             }
         };
         if !same {

@@ -10,7 +10,7 @@ use crate::spec::{Image, Profile, RunSpec, lies_in};
 /// Folders of an imported image that are always empty and in RAM: what the image has there means another system.
 const FRESH: [(&str, u32); 3] = [("/dev", 0o755), ("/run", 0o755), ("/tmp", 0o1777)];
 
-/// All inner steps.
+/// All inner steps that don't depend on the job.
 pub(super) fn steps(spec: &RunSpec, host: &Host, names: &Names) -> Vec<Step> {
     let mut steps = vec![
         Step::Loopback,
@@ -42,7 +42,20 @@ pub(super) fn steps(spec: &RunSpec, host: &Host, names: &Names) -> Vec<Step> {
     }
     steps.extend(system());
     steps.extend(sudo::steps(spec));
-    steps.extend(home(spec));
+    steps.push(Step::Folder(spec.home.clone(), 0o755));
+    steps
+}
+
+/// What depends on the job: what is shown, and the working folder. Where the builder isn't the job's user, folders are
+/// handed over.
+pub(super) fn late_steps(spec: &RunSpec) -> Vec<Step> {
+    let mut steps = Vec::new();
+    steps.extend(spec.binds.iter().map(|bind| Step::Show {
+        source: bind.source.clone(),
+        target: bind.target.clone(),
+    }));
+    steps.push(Step::Folder(spec.cwd.clone(), 0o755));
+    steps.extend(handed_over(spec));
     steps.push(Step::Pivot);
     steps
 }
@@ -77,31 +90,30 @@ fn system() -> Vec<Step> {
     steps
 }
 
-/// Home, what is shown, and the working folder. Where the builder isn't the job's user, folders are handed over.
-fn home(spec: &RunSpec) -> Vec<Step> {
-    let mut steps = vec![Step::Folder(spec.home.clone(), 0o755)];
-    steps.extend(spec.binds.iter().map(|bind| Step::Show {
-        source: bind.source.clone(),
-        target: bind.target.clone(),
-    }));
-    steps.push(Step::Folder(spec.cwd.clone(), 0o755));
-    if hands_over(spec) {
-        let mut places = vec![spec.home.clone()];
-        let mut place = spec.home.clone();
-        let below = spec.cwd.strip_prefix(&spec.home).filter(|rest| rest.starts_with('/'));
-        match below {
-            Some(below) => {
-                for part in below.split('/').filter(|part| !part.is_empty()) {
-                    place = format!("{place}/{part}");
-                    places.push(place.clone());
-                }
-            }
-            None => places.push(spec.cwd.clone()),
-        }
-        places.dedup();
-        steps.extend(places.into_iter().map(|place| Step::Own(place, INSIDE)));
+fn handed_over(spec: &RunSpec) -> Vec<Step> {
+    if !hands_over(spec) {
+        return Vec::new();
     }
-    steps
+    let mut places = vec![spec.home.clone()];
+    let mut place = spec.home.clone();
+    let below = spec
+        .cwd
+        .strip_prefix(&spec.home)
+        .filter(|rest| rest.starts_with('/'));
+    match below {
+        Some(below) => {
+            for part in below.split('/').filter(|part| !part.is_empty()) {
+                place = format!("{place}/{part}");
+                places.push(place.clone());
+            }
+        }
+        None => places.push(spec.cwd.clone()),
+    }
+    places.dedup();
+    places
+        .into_iter()
+        .map(|place| Step::Own(place, INSIDE))
+        .collect()
 }
 
 /// Whether the jail is built by uid 0 of a range, and the job is somebody else.
@@ -144,7 +156,8 @@ fn leads_somewhere(path: &str, to: &str) -> bool {
 const SHELL: &str = "/bin/bash";
 
 fn hosts(names: &Names) -> String {
-    let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    let mut text =
+        format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (address, name) in &names.hosts {
         text.push_str(&format!("{address}\t{name}\n"));
     }
@@ -191,7 +204,10 @@ fn etc_of_image(spec: &RunSpec, image: &Imported, names: &Names) -> Vec<Step> {
     let users = others(&image.passwd, user, "root:x:0:0:root:/root:/bin/sh\n");
     let groups = others(&image.group, user, "root:x:0:\ntty:x:5:\n");
     let written = [
-        ("/etc/passwd", format!("{users}{user}:x:{INSIDE}:{INSIDE}:{user}:{home}:{SHELL}\n")),
+        (
+            "/etc/passwd",
+            format!("{users}{user}:x:{INSIDE}:{INSIDE}:{user}:{home}:{SHELL}\n"),
+        ),
         ("/etc/group", format!("{groups}{user}:x:{INSIDE}:\n")),
         ("/etc/hosts", hosts(names)),
         ("/etc/hostname", format!("{HOSTNAME}\n")),
@@ -228,7 +244,10 @@ mod tests {
     #[test]
     fn the_images_other_users_stay() {
         let passwd = "root:x:0:0::/root:/bin/sh\ntravis:x:2000:2000::/h:/bin/sh\nubuntu:x:1000:1000::/u:/bin/sh\n\n";
-        assert_eq!(others(passwd, "travis", "none"), "root:x:0:0::/root:/bin/sh\n");
+        assert_eq!(
+            others(passwd, "travis", "none"),
+            "root:x:0:0::/root:/bin/sh\n"
+        );
         assert_eq!(others("", "travis", "none\n"), "none\n");
     }
 }

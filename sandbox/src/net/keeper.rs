@@ -134,7 +134,8 @@ fn has_way_out() -> bool {
     }
     let zero = format!("{} 00 ", "0".repeat(32));
     let six = read("/proc/self/net/ipv6_route");
-    six.lines().any(|line| line.starts_with(&zero) && line.ends_with(INTERFACE))
+    six.lines()
+        .any(|line| line.starts_with(&zero) && line.ends_with(INTERFACE))
 }
 
 /// The whole life of the process.
@@ -151,11 +152,18 @@ fn keep(socket: &OwnedFd, hear: &OwnedFd, helper: &Helper, owner: Option<u32>) -
         // The launcher has ended before it needed us.
         return Ok(());
     };
-    let Some(inside) = std::str::from_utf8(&order).ok().and_then(|text| text.parse().ok()) else {
+    let Some(inside) = std::str::from_utf8(&order)
+        .ok()
+        .and_then(|text| text.parse().ok())
+    else {
         return Ok(());
     };
     let mut child = command(helper, inside).spawn().inspect_err(|error| {
-        let _ = wire::send(hear.as_fd(), format!("{}: {error}", helper.name()).as_bytes(), &[]);
+        let _ = wire::send(
+            hear.as_fd(),
+            format!("{}: {error}", helper.name()).as_bytes(),
+            &[],
+        );
     })?;
     let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
     if wait_for_cage(child.id(), &ended, &socket) {
@@ -233,8 +241,15 @@ fn follow(socket: &OwnedFd, child: &mut Child, ended: &OwnedFd) -> String {
         }
         if fds[..2].iter().any(|fd| !fd.revents().is_empty()) {
             let text = String::from_utf8_lossy(&said);
-            let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            return line.chars().filter(|c| !c.is_control()).take(MOST_WORDS).collect();
+            let line = text
+                .lines()
+                .find(|line| !line.trim().is_empty())
+                .unwrap_or_default();
+            return line
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(MOST_WORDS)
+                .collect();
         }
     }
 }
@@ -261,9 +276,35 @@ fn command(helper: &Helper, inside: u32) -> Command {
 /// No port is forwarded in either direction, and no address means the host.
 fn pasta(user: &str, net: &str) -> Vec<String> {
     let words = [
-        "--foreground", "--quiet", "--config-net", "--no-map-gw", "--no-dhcp", "--no-dhcpv6", "--no-ra", "-t", "none",
-        "-u", "none", "-T", "none", "-U", "none", "-a", ADDRESS, "-n", "24", "-g", GATEWAY, "--dns-forward", RESOLVER,
-        "-I", INTERFACE, "--userns", user, "--netns", net,
+        "--foreground",
+        "--quiet",
+        "--config-net",
+        "--no-map-gw",
+        "--no-dhcp",
+        "--no-dhcpv6",
+        "--no-ra",
+        "-t",
+        "none",
+        "-u",
+        "none",
+        "-T",
+        "none",
+        "-U",
+        "none",
+        "-a",
+        ADDRESS,
+        "-n",
+        "24",
+        "-g",
+        GATEWAY,
+        "--dns-forward",
+        RESOLVER,
+        "-I",
+        INTERFACE,
+        "--userns",
+        user,
+        "--netns",
+        net,
     ];
     words.map(str::to_owned).to_vec()
 }
@@ -271,8 +312,15 @@ fn pasta(user: &str, net: &str) -> Vec<String> {
 fn slirp(user: &str, net: &str) -> Vec<String> {
     let user = format!("--userns-path={user}");
     let words = [
-        "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",
-        "--netns-type=path", &user, net, INTERFACE,
+        "--configure",
+        "--mtu=65520",
+        "--disable-host-loopback",
+        "--enable-sandbox",
+        "--enable-seccomp",
+        "--netns-type=path",
+        &user,
+        net,
+        INTERFACE,
     ];
     words.map(str::to_owned).to_vec()
 }

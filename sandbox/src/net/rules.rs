@@ -38,7 +38,9 @@ const CLOSED_6: [&str; 9] = [
 /// Refuses packets of one kind at once: whoever asks need not wait. TCP hears of ICMP only with its second try, a second
 /// later; a reset it hears at once.
 fn refuse(kind: &str) -> String {
-    format!("{kind} meta l4proto tcp reject with tcp reset\n{kind} reject with icmpx type admin-prohibited\n")
+    format!(
+        "{kind} meta l4proto tcp reject with tcp reset\n{kind} reject with icmpx type admin-prohibited\n"
+    )
 }
 
 /// Whether rules close this address.
@@ -66,7 +68,10 @@ fn closed_6() -> Vec<(Ipv6Addr, u8)> {
         .collect();
     all.extend(CLOSED_4.map(|([a, b, c, d], length)| {
         let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-        (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low), 96 + length)
+        (
+            Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+            96 + length,
+        )
     }));
     all
 }
@@ -84,7 +89,9 @@ pub(super) fn only(own: &[IpAddr], allowed: &[Allowed]) -> String {
     for one in allowed {
         let rule = if one.literal { &mut first } else { &mut last };
         let family = if one.address.is_ipv4() { "ip" } else { "ip6" };
-        let port = one.port.map_or_else(String::new, |port| format!(" th dport {port}"));
+        let port = one
+            .port
+            .map_or_else(String::new, |port| format!(" th dport {port}"));
         // Writing to a string can't fail.
         let _ = writeln!(
             rule,
@@ -102,7 +109,9 @@ fn table(own: &[IpAddr], first: &str, last: &str) -> String {
         .iter()
         .map(|(net, length)| format!("{}/{length}", Ipv4Addr::from(*net)));
     let own_4 = own.iter().filter(|a| a.is_ipv4()).map(IpAddr::to_string);
-    let six = closed_6().into_iter().map(|(net, length)| format!("{net}/{length}"));
+    let six = closed_6()
+        .into_iter()
+        .map(|(net, length)| format!("{net}/{length}"));
     let own_6 = own.iter().filter(|a| a.is_ipv6()).map(IpAddr::to_string);
     let neighbours = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } \
                       accept";
@@ -161,7 +170,9 @@ fn local_4(text: &str) -> Vec<IpAddr> {
 fn local_6(text: &str) -> Vec<IpAddr> {
     let address = |line: &str| {
         let digits = line.split(' ').next()?;
-        u128::from_str_radix(digits, 16).ok().map(|bits| IpAddr::from(Ipv6Addr::from(bits)))
+        u128::from_str_radix(digits, 16)
+            .ok()
+            .map(|bits| IpAddr::from(Ipv6Addr::from(bits)))
     };
     text.lines().filter_map(address).collect()
 }
@@ -173,13 +184,33 @@ mod tests {
     #[test]
     fn closed_ranges_and_their_neighbours() {
         for address in [
-            "10.1.2.3", "127.0.0.1", "169.254.169.254", "172.31.255.255", "192.168.0.1", "100.127.0.1", "224.0.0.1",
-            "255.255.255.255", "0.0.0.0", "::1", "fe80::1", "fd00:ec2::254", "::ffff:10.0.0.1", "64:ff9b::a00:1",
-            "2002:a00:1::", "ff02::1",
+            "10.1.2.3",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.31.255.255",
+            "192.168.0.1",
+            "100.127.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "::1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "ff02::1",
         ] {
             assert!(is_closed(address.parse().unwrap()), "{address}");
         }
-        for address in ["11.0.0.1", "172.32.0.1", "100.128.0.1", "198.51.100.1", "2606::1", "64:ff9b::808:808"] {
+        for address in [
+            "11.0.0.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "198.51.100.1",
+            "2606::1",
+            "64:ff9b::808:808",
+        ] {
             assert!(!is_closed(address.parse().unwrap()), "{address}");
         }
     }
@@ -202,9 +233,15 @@ mod tests {
         };
         let text = only(
             &["198.51.100.9".parse().unwrap()],
-            &[allowed("10.0.0.5", Some(3142), true), allowed("203.0.113.5", None, false)],
+            &[
+                allowed("10.0.0.5", Some(3142), true),
+                allowed("203.0.113.5", None, false),
+            ],
         );
-        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"));
+        let at = |part: &str| {
+            text.find(part)
+                .unwrap_or_else(|| panic!("{part} in {text}"))
+        };
         let closed = at("ip daddr @closed4 meta l4proto tcp reject");
         assert!(at("ip daddr 10.0.0.5 meta l4proto { tcp, udp } th dport 3142 accept") < closed);
         assert!(closed < at("ip daddr 203.0.113.5 meta l4proto { tcp, udp } accept"));

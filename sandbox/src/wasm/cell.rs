@@ -11,6 +11,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use serde::{Deserialize, Serialize};
 
 use super::{Fixed, Line, inside};
+use crate::apply::Builder;
+use crate::jail::Step;
 use crate::wire::{Failure, Part, Report};
 use crate::{confine, launcher, sys, wire};
 
@@ -19,6 +21,8 @@ use crate::{confine, launcher, sys, wire};
 pub(crate) struct CellPlan {
     /// The folder to make.
     pub(crate) folder: PathBuf,
+    /// Control groups to join.
+    pub(crate) groups: Vec<PathBuf>,
     /// Who to become, where the daemon is root.
     pub(crate) user: Option<u32>,
     pub(crate) env: Vec<(String, String)>,
@@ -47,7 +51,8 @@ pub(super) struct Cell {
 }
 
 /// The whole life of this process, from the plan on.
-pub(crate) fn cell(control: OwnedFd, plan: OwnedFd, tree: OwnedFd) -> io::Result<ExitCode> {
+pub(crate) fn cell(control: OwnedFd, fds: Vec<OwnedFd>) -> io::Result<ExitCode> {
+    let [plan, tree] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| io::Error::other("no plan"))?;
     let plan: CellPlan = serde_json::from_reader(io::BufReader::new(std::fs::File::from(plan)))?;
     // The modes of what is made inside are given in full.
     rustix::process::umask(Mode::empty());
@@ -82,6 +87,7 @@ pub(super) fn failed(promise: &str, step: impl Into<String>, error: &io::Error) 
 
 /// Opens what only the caller may, makes the folder, becomes the job's user.
 fn prepare(plan: &CellPlan) -> Result<(OwnedFd, Vec<OwnedFd>), Failure> {
+    join(&plan.groups)?;
     let toolbox: Result<Vec<OwnedFd>, Failure> = plan
         .toolbox
         .iter()
@@ -94,6 +100,12 @@ fn prepare(plan: &CellPlan) -> Result<(OwnedFd, Vec<OwnedFd>), Failure> {
     })?;
     confine::give_up(plan.user).map_err(|error| failed("privileges", "drop rights", &error))?;
     Ok((folder, toolbox?))
+}
+
+/// Joins control groups.
+pub(super) fn join(groups: &[PathBuf]) -> Result<(), Failure> {
+    let joins: Vec<Step> = groups.iter().cloned().map(Step::Join).collect();
+    Builder::default().apply(&joins)
 }
 
 fn open(path: &Path) -> io::Result<OwnedFd> {

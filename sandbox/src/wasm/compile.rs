@@ -3,10 +3,12 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
+use super::cell;
 use super::engine::{self, Kind};
 use crate::{confine, init, seccomp, wire};
 
@@ -22,6 +24,8 @@ const LONGEST: usize = 1000;
 /// What the process must know.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Conditions {
+    /// Control groups to join: compiling counts for the run.
+    pub(super) groups: Vec<PathBuf>,
     /// Who to become, where the daemon is root.
     pub(super) user: Option<u32>,
     /// Seconds of CPU time.
@@ -29,10 +33,10 @@ pub(super) struct Conditions {
 }
 
 /// The whole life of this process, from the order on: answers with `+` and a memory file, or with `-` and a reason.
-pub(crate) fn compile(control: &OwnedFd, task: &[u8], fds: Vec<OwnedFd>) -> io::Result<ExitCode> {
+pub(crate) fn compile(control: &OwnedFd, task: &[u8], program: OwnedFd) -> io::Result<ExitCode> {
     let conditions: Conditions = serde_json::from_slice(task)?;
-    let missing = || io::Error::other("no program");
-    let mut program = std::fs::File::from(fds.into_iter().next().ok_or_else(missing)?);
+    let mut program = std::fs::File::from(program);
+    cell::join(&conditions.groups).map_err(|failure| failure.source())?;
     confine::give_up(conditions.user)?;
     init::guard()?;
     confine::limit_process(Some(MEMORY), LARGEST_IMAGE, Some(conditions.seconds))?;

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::compile::{Conditions, LARGEST_IMAGE};
 use super::engine::{self, LARGEST};
-use super::{WasmSpec, start};
+use super::WasmSpec;
 use crate::error::RunError;
 use crate::process::Process;
 use crate::run::Launcher;
@@ -48,6 +48,7 @@ impl Modules {
     pub(super) fn new(
         spec: &WasmSpec,
         launcher: &Launcher,
+        user: Option<u32>,
         groups: &[PathBuf],
     ) -> Result<Modules, RunError> {
         // The same for as long as this process lives; making an engine takes its time.
@@ -64,7 +65,7 @@ impl Modules {
             folder: spec.modules.join(format!("{version:016x}")),
             launcher: launcher.clone(),
             patience: spec.compile,
-            user: start::user(spec),
+            user,
             groups: groups.to_vec(),
         };
         Ok(Modules {
@@ -126,12 +127,13 @@ impl Store {
 
     /// Has a process of its own compile the program; it dies with this future.
     async fn compile(&self, program: OwnedFd) -> Result<File, String> {
-        let (launcher, groups) = (self.launcher.clone(), self.groups.clone());
+        let launcher = self.launcher.clone();
         let conditions = Conditions {
+            groups: self.groups.clone(),
             user: self.user,
             seconds: self.patience.as_secs().saturating_add(1),
         };
-        let started = tokio::task::spawn_blocking(move || begin(&launcher, &groups, &conditions, &program));
+        let started = tokio::task::spawn_blocking(move || begin(&launcher, &conditions, &program));
         let process = started
             .await
             .map_err(|error| error.to_string())?
@@ -162,20 +164,11 @@ struct Compiling {
 
 impl Compiling {
     async fn answer(&self) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
-        let mut joined = false;
-        loop {
-            let (bytes, fds) = self
-                .control
-                .async_io(Interest::READABLE, |fd| {
-                    wire::receive(fd.as_fd(), RecvFlags::DONTWAIT)
-                })
-                .await?;
-            // The first message tells how joining the groups went; compiling begins either way.
-            if joined || !bytes.starts_with(b"\"Ready\"") && !bytes.starts_with(b"{") {
-                return Ok((bytes, fds));
-            }
-            joined = true;
-        }
+        self.control
+            .async_io(Interest::READABLE, |fd| {
+                wire::receive(fd.as_fd(), RecvFlags::DONTWAIT)
+            })
+            .await
     }
 }
 
@@ -188,7 +181,6 @@ impl Drop for Compiling {
 
 fn begin(
     launcher: &Launcher,
-    groups: &[PathBuf],
     conditions: &Conditions,
     program: &OwnedFd,
 ) -> io::Result<Compiling> {
@@ -199,9 +191,6 @@ fn begin(
         child,
     };
     let control = compiling.control.get_ref().as_fd();
-    let mut order = vec![wire::ORDER_JOIN];
-    serde_json::to_writer(&mut order, groups)?;
-    wire::send(control, &order, &[])?;
     let mut order = vec![wire::ORDER_COMPILE];
     serde_json::to_writer(&mut order, conditions)?;
     wire::send(control, &order, &[program.as_fd()])?;

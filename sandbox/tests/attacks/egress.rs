@@ -46,16 +46,25 @@ fn egress(script: &str) -> RunSpec {
 /// A script that asks each address once.
 fn ask(addresses: &[&str], port: u16) -> String {
     let list = addresses.join(" ");
-    format!("for a in {list}; do (exec 3<>/dev/tcp/$a/{port} && head -1 <&3) 2>/dev/null || echo \"no $a\"; done; ")
+    format!(
+        "for a in {list}; do (exec 3<>/dev/tcp/$a/{port} && head -1 <&3) 2>/dev/null || echo \"no $a\"; done; "
+    )
 }
 
 fn all_refused(addresses: &[&str]) -> String {
-    addresses.iter().map(|address| format!("no {address}\n")).collect()
+    addresses
+        .iter()
+        .map(|address| format!("no {address}\n"))
+        .collect()
 }
 
 /// Whether this program, which is in no sandbox, is answered.
 fn answers(address: &str, port: u16) -> bool {
-    let Some(address) = (address, port).to_socket_addrs().ok().and_then(|mut all| all.next()) else {
+    let Some(address) = (address, port)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut all| all.next())
+    else {
         return false;
     };
     let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) else {
@@ -78,32 +87,50 @@ fn listener() -> Result<u16, String> {
 }
 
 fn internet(world: &World) -> Tried {
-    let script = format!("{}getent hosts good.test; cat /etc/resolv.conf", ask(&[SITE, "good.test"], PORT));
+    let script = format!(
+        "{}getent hosts good.test; cat /etc/resolv.conf",
+        ask(&[SITE, "good.test"], PORT)
+    );
     let done = world.run(egress(&script))?;
     let expected = format!("OUTSIDE\nOUTSIDE\n{SITE}");
-    expect(done.output.starts_with(&expected) && done.notices.iter().all(|n| !n.contains("network")), &done)
+    expect(
+        done.output.starts_with(&expected) && done.notices.iter().all(|n| !n.contains("network")),
+        &done,
+    )
 }
 
 fn host(world: &World) -> Tried {
     let port = listener()?;
     let mut all = vec!["10.0.2.2", "127.0.0.1", "::1", "0.0.0.0", "localhost"];
     all.extend(OURS);
-    expect(OURS.iter().all(|address| answers(address, port)), &"the host doesn't answer itself")?;
+    expect(
+        OURS.iter().all(|address| answers(address, port)),
+        &"the host doesn't answer itself",
+    )?;
     let began = Instant::now();
     let done = world.run(egress(&ask(&all, port)))?;
-    expect(done.output == all_refused(&all) && began.elapsed() < Duration::from_secs(10), &done)
+    expect(
+        done.output == all_refused(&all) && began.elapsed() < Duration::from_secs(10),
+        &done,
+    )
 }
 
 fn metadata(world: &World) -> Tried {
     let all = ["169.254.169.254", "fd00:ec2::254"];
     expect(answers(all[0], PORT), &"nobody plays the metadata service")?;
-    let script = format!("s=$(date +%s%N); {}e=$(date +%s%N); [ $((e - s)) -lt 1000000000 ] && echo SOON", ask(&all, PORT));
+    let script = format!(
+        "s=$(date +%s%N); {}e=$(date +%s%N); [ $((e - s)) -lt 1000000000 ] && echo SOON",
+        ask(&all, PORT)
+    );
     let done = world.run(egress(&script))?;
     expect(done.output == format!("{}SOON\n", all_refused(&all)), &done)
 }
 
 fn private(world: &World) -> Tried {
-    let there = CLOSED.iter().filter(|address| answers(address, PORT)).count();
+    let there = CLOSED
+        .iter()
+        .filter(|address| answers(address, PORT))
+        .count();
     expect(there >= 6, &there)?;
     let mut all = CLOSED.to_vec();
     all.extend(["224.0.0.1", "255.255.255.255", "10.0.2.4", "10.0.2.3"]);
@@ -114,16 +141,26 @@ fn private(world: &World) -> Tried {
 fn rebound(world: &World) -> Tried {
     let port = listener()?;
     let names = ["lan.test", "private.test", "loop.test"];
-    let script = format!("getent hosts private.test; {}{}", ask(&names, port), ask(&["private.test"], PORT));
+    let script = format!(
+        "getent hosts private.test; {}{}",
+        ask(&names, port),
+        ask(&["private.test"], PORT)
+    );
     let done = world.run(egress(&script))?;
     // The name may well mean it: the packet is refused.
     let expected = format!("{}no private.test\n", all_refused(&names));
-    expect(done.output.starts_with("10.1.2.3") && done.output.ends_with(&expected), &done)
+    expect(
+        done.output.starts_with("10.1.2.3") && done.output.ends_with(&expected),
+        &done,
+    )
 }
 
 fn six(world: &World) -> Tried {
     let port = listener()?;
-    let there = CLOSED_6.iter().filter(|address| answers(address, PORT)).count();
+    let there = CLOSED_6
+        .iter()
+        .filter(|address| answers(address, PORT))
+        .count();
     expect(answers(SITE_6, PORT) && there >= 2, &there)?;
     let ours = ["::1", OURS[2], "::ffff:203.0.113.2", "::ffff:10.1.2.3"];
     let script = format!("{}{}", ask(&ours, port), ask(&CLOSED_6, PORT));
@@ -135,7 +172,10 @@ fn six(world: &World) -> Tried {
 fn another(world: &World) -> Tried {
     let listen = "perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(Listen => 5, LocalAddr => \"0.0.0.0\", LocalPort => 8000) or die $!; \
                   $SIG{ALRM} = sub { exit }; alarm 3; print \"UP\\n\"; while ($s = $l->accept) { print \"MET\\n\" }'";
-    let asks = format!("for i in 1 2 3 4; do {} sleep 0.3; done; true", ask(&["10.0.2.2", OURS[0], OURS[1]], 8000));
+    let asks = format!(
+        "for i in 1 2 3 4; do {} sleep 0.3; done; true",
+        ask(&["10.0.2.2", OURS[0], OURS[1]], 8000)
+    );
     let launcher = &world.launcher;
     let (first, second) = world.runtime.block_on(async {
         tokio::join!(
@@ -143,14 +183,26 @@ fn another(world: &World) -> Tried {
             go(launcher, egress(&asks), |_| Ok(())),
         )
     });
-    let (first, second) = (first.map_err(|e| e.to_string())?, second.map_err(|e| e.to_string())?);
-    expect(first.output == "UP\n" && second.output.matches("no ").count() == 12, &(first, second))
+    let (first, second) = (
+        first.map_err(|e| e.to_string())?,
+        second.map_err(|e| e.to_string())?,
+    );
+    expect(
+        first.output == "UP\n" && second.output.matches("no ").count() == 12,
+        &(first, second),
+    )
 }
 
 /// Runs a job and does something once it has printed its first line.
-fn meanwhile<T>(world: &World, job: RunSpec, act: impl FnOnce() -> T) -> Result<(T, String, Outcome, Vec<String>), String> {
+fn meanwhile<T>(
+    world: &World,
+    job: RunSpec,
+    act: impl FnOnce() -> T,
+) -> Result<(T, String, Outcome, Vec<String>), String> {
     world.runtime.block_on(async {
-        let (mut run, tree) = Run::start(&world.launcher, job).await.map_err(|e| e.to_string())?;
+        let (mut run, tree) = Run::start(&world.launcher, job)
+            .await
+            .map_err(|e| e.to_string())?;
         drop(tokio::task::spawn_blocking(move || tree.finish()).await);
         let (mut act, mut result) = (Some(act), None);
         let (mut output, mut notices) = (Vec::new(), Vec::new());
@@ -179,8 +231,13 @@ fn listens(world: &World) -> Tried {
     let (met, output, ..) = meanwhile(world, egress(script), || {
         let all = ["127.0.0.1", "::1", "10.0.2.100"].into_iter().chain(OURS);
         all.filter(|address| {
-            let address = (*address, 8001).to_socket_addrs().ok().and_then(|mut all| all.next());
-            address.is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok())
+            let address = (*address, 8001)
+                .to_socket_addrs()
+                .ok()
+                .and_then(|mut all| all.next());
+            address.is_some_and(|address| {
+                TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+            })
         })
         .count()
     })?;
@@ -196,7 +253,10 @@ fn loosen(world: &World) -> Tried {
         ask(&[SITE], PORT)
     );
     let done = world.run(egress(&script))?;
-    expect(done.output == "no 10.1.2.3\nno 169.254.169.254\nOUTSIDE\n", &done)
+    expect(
+        done.output == "no 10.1.2.3\nno 169.254.169.254\nOUTSIDE\n",
+        &done,
+    )
 }
 
 /// A socket bound to an interface ignores missing and closed routes; so the rules must not be routes.
@@ -207,7 +267,15 @@ fn around(world: &World) -> Tried {
              print connect(S, pack_sockaddr_in({PORT}, inet_aton(\"{address}\"))) ? \"CONNECTED\\n\" : \"no\\n\"'; "
         )
     };
-    let done = world.run(egress(&[perl("10.1.2.3"), perl("169.254.169.254"), perl(OURS[0]), perl(SITE)].concat()))?;
+    let done = world.run(egress(
+        &[
+            perl("10.1.2.3"),
+            perl("169.254.169.254"),
+            perl(OURS[0]),
+            perl(SITE),
+        ]
+        .concat(),
+    ))?;
     expect(done.output == "no\nno\nno\nCONNECTED\n", &done)
 }
 
@@ -221,7 +289,10 @@ fn raw(world: &World) -> Tried {
     .concat();
     let done = world.run(egress(&calls))?;
     let lines: Vec<&str> = done.output.lines().collect();
-    expect(lines.len() == 4 && lines.iter().all(|line| *line == "-1 1"), &done)
+    expect(
+        lines.len() == 4 && lines.iter().all(|line| *line == "-1 1"),
+        &done,
+    )
 }
 
 /// Numbers of the helpers' processes in this test's network.
@@ -229,9 +300,16 @@ fn helpers() -> Vec<i32> {
     let name = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| ["pasta", "passt", "slirp4netns"].iter().any(|begin| name(pid).starts_with(begin)))
-        .filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/net/fib_trie")).is_ok_and(|trie| trie.contains("203.0.113.3")))
-        .collect()
+    pids.filter(|pid| {
+        ["pasta", "passt", "slirp4netns"]
+            .iter()
+            .any(|begin| name(pid).starts_with(begin))
+    })
+    .filter(|pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/net/fib_trie"))
+            .is_ok_and(|trie| trie.contains("203.0.113.3"))
+    })
+    .collect()
 }
 
 fn caged(world: &World) -> Tried {
@@ -239,15 +317,23 @@ fn caged(world: &World) -> Tried {
         helpers()
             .iter()
             .map(|pid| {
-                let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+                let status =
+                    std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
                 let files = std::path::Path::new(&format!("/proc/{pid}/root/etc/passwd")).exists();
-                let uid = status.lines().find_map(|l| l.strip_prefix("Uid:\t")).and_then(|l| l.split('\t').next()).map(str::to_owned);
+                let uid = status
+                    .lines()
+                    .find_map(|l| l.strip_prefix("Uid:\t"))
+                    .and_then(|l| l.split('\t').next())
+                    .map(str::to_owned);
                 (status.contains("Seccomp:\t2"), files, uid)
             })
             .collect::<Vec<_>>()
     })?;
     expect(
-        seen.len() == 1 && seen.iter().all(|(filtered, files, uid)| *filtered && !*files && uid.as_deref() != Some("0")),
+        seen.len() == 1
+            && seen
+                .iter()
+                .all(|(filtered, files, uid)| *filtered && !*files && uid.as_deref() != Some("0")),
         &seen,
     )?;
     // It died with its job.
@@ -270,7 +356,9 @@ fn helper_dies(world: &World) -> Tried {
         killed == 1
             && outcome == Outcome::Exited(0)
             && output == format!("up\nno {SITE}\non\n")
-            && notices.iter().any(|line| line.contains("the network is gone")),
+            && notices
+                .iter()
+                .any(|line| line.contains("the network is gone")),
         &(killed, output, outcome, notices),
     )
 }
@@ -284,11 +372,17 @@ fn only_these(world: &World) -> Tried {
     );
     let mut job = egress(&script);
     job.network = Network::Egress {
-        hosts: ["good.test:8080", "private.test", "172.16.5.5"].map(str::to_owned).to_vec(),
+        hosts: ["good.test:8080", "private.test", "172.16.5.5"]
+            .map(str::to_owned)
+            .to_vec(),
     };
     let done = world.run(job)?;
-    let expected = "OUTSIDE\nOUTSIDE\nno good.test\nno 203.0.113.1\nno 10.1.2.3\nOUTSIDE\n0\nunknown\n";
-    let told = done.notices.iter().any(|line| line.contains("private.test") && line.contains("private address"));
+    let expected =
+        "OUTSIDE\nOUTSIDE\nno good.test\nno 203.0.113.1\nno 10.1.2.3\nOUTSIDE\n0\nunknown\n";
+    let told = done
+        .notices
+        .iter()
+        .any(|line| line.contains("private.test") && line.contains("private address"));
     expect(done.output == expected && told, &done)?;
     let mut wrong = egress("echo RAN");
     wrong.network = Network::Egress {
@@ -301,5 +395,8 @@ fn only_these(world: &World) -> Tried {
 fn no_way_out(world: &World) -> Tried {
     expect(answers(SITE, PORT), &"nobody is there")?;
     let done = world.job(&ask(&[SITE, SITE_6, "10.1.2.3", "good.test"], PORT))?;
-    expect(done.output == all_refused(&[SITE, SITE_6, "10.1.2.3", "good.test"]), &done)
+    expect(
+        done.output == all_refused(&[SITE, SITE_6, "10.1.2.3", "good.test"]),
+        &done,
+    )
 }

@@ -28,7 +28,11 @@ pub(crate) const CASES: &[Case] = &[
 
 fn set_uid(world: &World) -> Tried {
     let done = world.job("stat -c %a /opt/suid-id; /opt/suid-id -u; id -u; cp /opt/suid-id /tmp/x; chmod 6755 /tmp/x; /tmp/x -u")?;
-    let id = if flavour() == Flavour::Root { "0" } else { "1000" };
+    let id = if flavour() == Flavour::Root {
+        "0"
+    } else {
+        "1000"
+    };
     expect(done.output == format!("755\n{id}\n{id}\n{id}\n"), &done)?;
     // As another user, what was made set-uid by root helps as little: privileges can't be gained any more.
     if flavour() == Flavour::Root {
@@ -54,8 +58,15 @@ fn copies(world: &World) -> Tried {
                   perl -e '$p = \"/tmp/y\"; $n = \"user.overlay.metacopy\"; $v = \"y\"; $r = syscall(188, $p, $n, $v, 1, 0); print \"$r\\n\"'; \
                   mkdir -p /tmp/l /tmp/u /tmp/w /tmp/m; mount -t overlay o -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w /tmp/m && echo MOUNTED; true";
     let done = world.job(script)?;
-    let id = if flavour() == Flavour::Root { "0\n" } else { "1000\n" };
-    expect(done.output.starts_with(id) && !done.output.contains("MOUNTED"), &done)
+    let id = if flavour() == Flavour::Root {
+        "0\n"
+    } else {
+        "1000\n"
+    };
+    expect(
+        done.output.starts_with(id) && !done.output.contains("MOUNTED"),
+        &done,
+    )
 }
 
 /// An archive of one file with this name; a link before it, if there is one.
@@ -63,7 +74,8 @@ fn archive(link: Option<(&str, &str)>, name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut add = |kind: u8, name: &str, target: &str, content: &[u8]| {
         let mut head = [0_u8; 512];
-        let mut put = |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
+        let mut put =
+            |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
         put(0, name);
         put(100, "0000644\0");
         put(108, "0000000\0");
@@ -109,7 +121,10 @@ fn archives(world: &World) -> Tried {
     let whole = archive(None, "usr/x");
     let cut = import(&whole[..514])?;
     expect(cut.is_err(), &cut)?;
-    expect(matches!(images.find("evil"), Err(ImageError::Unknown(_))), &"an image was left")?;
+    expect(
+        matches!(images.find("evil"), Err(ImageError::Unknown(_))),
+        &"an image was left",
+    )?;
     let left: Vec<_> = std::fs::read_dir(world.folder.path().join("images"))
         .map_err(|e| e.to_string())?
         .flatten()
@@ -134,26 +149,38 @@ fn in_use(world: &World) -> Tried {
 
 fn owners(world: &World) -> Tried {
     let done = world.job("stat -c '%u:%g' / /etc/owned-by-root /usr /home/travis /home/travis/build . /tmp; cat /etc/passwd; id -un")?;
-    let own = if flavour() == Flavour::Root { "0:0\n" } else { "1000:1000\n" };
+    let own = if flavour() == Flavour::Root {
+        "0:0\n"
+    } else {
+        "1000:1000\n"
+    };
     let expected = format!("0:0\n0:0\n0:0\n{own}{own}{own}0:0\n");
     // The image's other users are still there, and ours is.
-    let known = done.output.contains("server:x:77:77::/:/bin/sh\ntravis:x:1000:1000:");
+    let known = done
+        .output
+        .contains("server:x:77:77::/:/bin/sh\ntravis:x:1000:1000:");
     expect(done.output.starts_with(&expected) && known, &done)
 }
 
 fn sudo(world: &World) -> Tried {
-    let done = world.job("sudo -n id -u; echo $?; sudo -u server id -u; sudo A=b sh -c 'echo $A'")?;
+    let done =
+        world.job("sudo -n id -u; echo $?; sudo -u server id -u; sudo A=b sh -c 'echo $A'")?;
     match flavour() {
         Flavour::Root => expect(done.output == "0\n0\n77\nb\n", &done),
         _ => expect(
-            done.output.contains("profile strict") && done.output.contains("\n1\n") && done.outcome == Outcome::Exited(1),
+            done.output.contains("profile strict")
+                && done.output.contains("\n1\n")
+                && done.outcome == Outcome::Exited(1),
             &done,
         ),
     }
 }
 
 fn package(world: &World) -> Tried {
-    if !["dpkg", "dpkg-deb"].iter().all(|p| std::path::Path::new("/usr/bin").join(p).exists()) {
+    if !["dpkg", "dpkg-deb"]
+        .iter()
+        .all(|p| std::path::Path::new("/usr/bin").join(p).exists())
+    {
         return Ok(());
     }
     let script = "mkdir -p p/DEBIAN p/usr/share/assay p/opt/s && echo hello >p/usr/share/assay/f && cp /bin/true p/opt/s/t && chmod 4755 p/opt/s/t && \
@@ -163,12 +190,16 @@ fn package(world: &World) -> Tried {
                   dpkg-deb --build p p.deb >/dev/null && dpkg --force-depends --force-not-root -i p.deb && cat /usr/share/assay/f /var/log/postinst && \
                   stat -c '%u:%g' /usr/share/assay/f";
     let mut job = spec(script);
-    job.env.push(("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()));
+    job.env
+        .push(("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()));
     let done = world.run(job)?;
     match flavour() {
         Flavour::Root => expect(done.output.ends_with("hello\n0\n77:77\n"), &done),
         // Twin: without the profile the image can't be changed.
-        _ => expect(matches!(done.outcome, Outcome::Exited(code) if code != 0), &done),
+        _ => expect(
+            matches!(done.outcome, Outcome::Exited(code) if code != 0),
+            &done,
+        ),
     }
 }
 

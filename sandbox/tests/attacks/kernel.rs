@@ -46,14 +46,19 @@ fn nested(world: &World) -> Tried {
                   sed -n 1p /proc/self/uid_map; (true) && echo TWIN";
     let done = world.job(script)?;
     // One uid, or with an image one range; uid 0 of the host is never in it.
-    let (first, count) = if flavour() == Flavour::Host { ("1000", "1") } else { ("0", "65536") };
+    let (first, count) = if flavour() == Flavour::Host {
+        ("1000", "1")
+    } else {
+        ("0", "65536")
+    };
     let map: Vec<Vec<&str>> = done
         .output
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
         .filter(|fields| fields.len() == 3 && fields.iter().all(|f| f.parse::<u32>().is_ok()))
         .collect();
-    let mapped = matches!(map.as_slice(), [line] if line[0] == first && line[1] != "0" && line[2] == count);
+    let mapped =
+        matches!(map.as_slice(), [line] if line[0] == first && line[1] != "0" && line[2] == count);
     expect(
         !done.output.contains("NESTED") && mapped && done.output.contains("TWIN"),
         &done,
@@ -194,9 +199,23 @@ fn reboot(world: &World) -> Tried {
 fn capabilities(world: &World) -> Tried {
     let done = world.job("sed -n '/^Cap/p' /proc/self/status")?;
     // Inherited, permitted, effective, bounding, ambient. The root profile has eight, and can't get others.
-    let rights = if flavour() == Flavour::Root { "00000000800004eb" } else { "0000000000000000" };
-    let expected = ["0000000000000000", rights, rights, rights, "0000000000000000"];
-    let sets: Vec<&str> = done.output.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+    let rights = if flavour() == Flavour::Root {
+        "00000000800004eb"
+    } else {
+        "0000000000000000"
+    };
+    let expected = [
+        "0000000000000000",
+        rights,
+        rights,
+        rights,
+        "0000000000000000",
+    ];
+    let sets: Vec<&str> = done
+        .output
+        .lines()
+        .filter_map(|line| line.split('\t').nth(1))
+        .collect();
     expect(sets == expected, &done)
 }
 

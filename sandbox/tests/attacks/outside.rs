@@ -16,7 +16,14 @@ pub(crate) const SITE: &str = "198.51.100.10";
 pub(crate) const SITE_6: &str = "2001:db8:2::10";
 /// Stand-ins for every kind of closed range.
 pub(crate) const CLOSED: [&str; 8] = [
-    "10.1.2.3", "172.16.5.5", "192.168.7.7", "100.64.1.1", "169.254.169.254", "198.18.0.7", "192.0.0.9", "240.0.0.5",
+    "10.1.2.3",
+    "172.16.5.5",
+    "192.168.7.7",
+    "100.64.1.1",
+    "169.254.169.254",
+    "198.18.0.7",
+    "192.0.0.9",
+    "240.0.0.5",
 ];
 pub(crate) const CLOSED_6: [&str; 3] = ["fd00:ec2::254", "64:ff9b::a01:203", "2002:a01:203::1"];
 
@@ -37,7 +44,9 @@ pub(crate) fn enter(args: &[String]) -> Option<ExitCode> {
         .env(INSIDE, "1")
         .status()
         .ok()?;
-    Some(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+    Some(ExitCode::from(
+        u8::try_from(status.code().unwrap_or(1)).unwrap_or(1),
+    ))
 }
 
 /// Everybody else; ends with this.
@@ -66,14 +75,21 @@ pub(crate) fn build(folder: &std::path::Path) -> Result<Outside, String> {
     said.read_line(&mut line).map_err(text)?;
     let peer = line.trim().to_owned();
     ip(&["link", "set", "lo", "up"])?;
-    ip(&["link", "add", "cable0", "type", "veth", "peer", "name", "cable1", "netns", &peer])?;
+    ip(&[
+        "link", "add", "cable0", "type", "veth", "peer", "name", "cable1", "netns", &peer,
+    ])?;
     for address in ["203.0.113.2/24", "203.0.113.3/32", "2001:db8:1::2/64"] {
         ip(&["address", "add", address, "dev", "cable0", "nodad"])?;
     }
     ip(&["link", "set", "cable0", "up"])?;
     ip(&["route", "add", "default", "via", "203.0.113.1"])?;
     ip(&["-6", "route", "add", "default", "via", "2001:db8:1::1"])?;
-    child.stdin.as_mut().ok_or("no input")?.write_all(b"go\n").map_err(text)?;
+    child
+        .stdin
+        .as_mut()
+        .ok_or("no input")?
+        .write_all(b"go\n")
+        .map_err(text)?;
     line.clear();
     said.read_line(&mut line).map_err(text)?;
     if line.trim() != "ready" {
@@ -81,7 +97,12 @@ pub(crate) fn build(folder: &std::path::Path) -> Result<Outside, String> {
     }
     let resolver = folder.join("resolv.conf");
     std::fs::write(&resolver, "nameserver 203.0.113.1\n").map_err(text)?;
-    let status = Command::new("mount").arg("--bind").arg(&resolver).arg("/etc/resolv.conf").status().map_err(text)?;
+    let status = Command::new("mount")
+        .arg("--bind")
+        .arg(&resolver)
+        .arg("/etc/resolv.conf")
+        .status()
+        .map_err(text)?;
     match status.success() {
         true => Ok(Outside(child)),
         false => Err("resolv.conf can't be covered".to_owned()),
@@ -89,10 +110,16 @@ pub(crate) fn build(folder: &std::path::Path) -> Result<Outside, String> {
 }
 
 fn ip(args: &[&str]) -> Result<(), String> {
-    let output = Command::new("ip").args(args).output().map_err(|e| format!("ip: {e}"))?;
+    let output = Command::new("ip")
+        .args(args)
+        .output()
+        .map_err(|e| format!("ip: {e}"))?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(format!("ip {args:?}: {}", String::from_utf8_lossy(&output.stderr))),
+        false => Err(format!(
+            "ip {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )),
     }
 }
 
@@ -142,10 +169,23 @@ fn serve() -> Result<(), String> {
 
 /// A name server that means ill: some of its names lead inside.
 fn answer(question: &[u8]) -> Vec<u8> {
-    let Some(name_end) = question.get(12..).and_then(|rest| rest.iter().position(|b| *b == 0)).map(|at| 12 + at) else {
+    let Some(name_end) = question
+        .get(12..)
+        .and_then(|rest| rest.iter().position(|b| *b == 0))
+        .map(|at| 12 + at)
+    else {
         return Vec::new();
     };
-    let name: String = question[13..name_end.max(13)].iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' }).collect();
+    let name: String = question[13..name_end.max(13)]
+        .iter()
+        .map(|b| {
+            if b.is_ascii_graphic() {
+                char::from(*b)
+            } else {
+                '.'
+            }
+        })
+        .collect();
     let address: Option<[u8; 4]> = match name.as_str() {
         "good.test" => Some([198, 51, 100, 10]),
         "lan.test" => Some([203, 0, 113, 3]),

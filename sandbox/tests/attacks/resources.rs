@@ -532,7 +532,7 @@ fn required(world: &World) -> Tried {
 fn warm(world: &World) -> Tried {
     let prefix = format!("warm-{}-", std::process::id());
     let marked = launcher(&["launch", &prefix]);
-    let stock = assay_sandbox::keep_warm(&marked, &prefix, 1);
+    let stock = assay_sandbox::keep_warm(&marked, &prefix, 1, spec(""));
     for round in 0..3 {
         let mut bomb = spec(&format!("{}; exit 9", hog(400)));
         bomb.limits.memory = 128 << 20;
@@ -545,9 +545,9 @@ fn warm(world: &World) -> Tried {
         };
         expect(held, &(round, done))?;
     }
-    // Those are gone, and one more is waiting.
+    // Those are gone, and one more jail is waiting: its launcher and its first process.
     let waiting = processes_with(&prefix);
-    expect(waiting.len() == 1, &waiting)?;
+    expect(waiting.len() == 2, &waiting)?;
     // One that was killed while it waited is passed over.
     let watched = watch(&waiting);
     for pid in &waiting {

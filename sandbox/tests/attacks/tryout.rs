@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use assay_sandbox::Network;
 
-use crate::world::{self, Flavour, World, spec};
 use crate::image;
+use crate::world::{self, Flavour, World, spec};
 
 pub(crate) fn main(args: &[String]) -> ExitCode {
     let [flavour, network, script] = args else {

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_sandbox::{
-    CheckState, Image, Images, Imported, Launcher, Limits, Network, Outcome, Profile, Run, RunError, RunEvent, RunSpec, TreeWriter,
-    Usage,
+    CheckState, Image, Images, Imported, Launcher, Limits, Network, Outcome, Profile, Run,
+    RunError, RunEvent, RunSpec, TreeWriter, Usage,
 };
 
 /// Result of a case's body: an error is what was seen instead of the expected.
@@ -183,7 +183,9 @@ fn no_network() -> Option<String> {
     if !crate::outside::exists() {
         return Some("needs root, unshare and ip, to make an outside".to_owned());
     }
-    let check = assay_sandbox::doctor().into_iter().find(|check| check.name == "network")?;
+    let check = assay_sandbox::doctor()
+        .into_iter()
+        .find(|check| check.name == "network")?;
     (check.state != CheckState::Good).then_some(check.detail)
 }
 
@@ -230,7 +232,10 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         id: format!("test-{}-{number}", std::process::id()),
         argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
         env: [
-            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/run/assay/bin"),
+            (
+                "PATH",
+                "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/run/assay/bin",
+            ),
             ("HOME", "/home/travis"),
             ("TERM", "dumb"),
         ]
@@ -239,8 +244,14 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         cwd: "/home/travis/build/o/r".into(),
         home: "/home/travis".into(),
         user: "travis".into(),
-        image: image.map_or(Image::Host { folders: vec![] }, |(_, image)| Image::Imported(image)),
-        profile: if flavour == Flavour::Root { Profile::Root } else { Profile::Strict },
+        image: image.map_or(Image::Host { folders: vec![] }, |(_, image)| {
+            Image::Imported(image)
+        }),
+        profile: if flavour == Flavour::Root {
+            Profile::Root
+        } else {
+            Profile::Strict
+        },
         network: Network::None,
         binds: vec![],
         limits: Limits {
@@ -254,7 +265,6 @@ pub(crate) fn spec(script: &str) -> RunSpec {
             output: 1 << 20,
             cpu_weight: 100,
         },
-        slot: number % 64,
         uid_base: 1_800_000_000,
         require: vec![],
         terminal: (80, 24),

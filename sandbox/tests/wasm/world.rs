@@ -118,7 +118,6 @@ impl World {
                 output: 1 << 20,
                 cpu_weight: 100,
             },
-            slot: number % 64,
             uid_base: 1_800_000_000,
             require: vec![],
         }

@@ -20,7 +20,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use assay_plan::{Commit, CommitId, Repository, Source};
+use assay_plan::{Commit, CommitId, Repository, Slug, Source};
 use gix::ObjectId;
 
 pub use error::GitError;
@@ -50,6 +50,17 @@ impl Git {
     pub fn refs(&self, source: &Source) -> Result<SourceRefs, GitError> {
         let Source::Path(path) = source;
         refs::read(&SourceRepository::open(Path::new(path))?)
+    }
+
+    /// The registered repository of this name, if `reader` may read it: it is readable by everyone, or of the same owner
+    /// and shared with the reader, or the reader itself.
+    pub fn readable(
+        &self,
+        reader: &Repository,
+        slug: &Slug,
+    ) -> Result<Option<Repository>, GitError> {
+        let registered = self.registered()?;
+        Ok(submodule::named(slug, reader, &registered).cloned())
     }
 
     /// Copies what is missing of `tip` (commit or annotated tag) into the mirror; returns the commit it leads to.
@@ -213,7 +224,7 @@ impl Git {
         Ok(mirror)
     }
 
-    /// All repositories, for finding submodules.
+    /// All repositories, for finding submodules and imported files.
     fn registered(&self) -> Result<Vec<Repository>, GitError> {
         let read = || -> Result<Vec<Repository>, StoreError> {
             let sealed = self.shared.view.repositories()?;

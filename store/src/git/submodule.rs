@@ -139,11 +139,19 @@ pub(super) fn resolve<'a>(
             return by_path;
         }
     }
-    let slug = slug(url, &parent.slug)?;
+    named(&slug(url, &parent.slug)?, reader, registered)
+}
+
+/// Finds the registered repository of this name, if `reader` may read it.
+pub(super) fn named<'a>(
+    slug: &Slug,
+    reader: &Repository,
+    registered: &'a [Repository],
+) -> Option<&'a Repository> {
     registered
         .iter()
         .filter(|other| other.slug.as_str().eq_ignore_ascii_case(slug.as_str()))
-        .find(may_read)
+        .find(|found| may_read(reader, found))
 }
 
 /// Readable by everyone; or of the same owner and shared with the reader; or the reader itself.

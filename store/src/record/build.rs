@@ -1,6 +1,8 @@
 //! The stored forms of a build and of a job.
 
-use assay_plan::{Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Time, Used};
+use assay_plan::{
+    Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Substitute, Time, Used,
+};
 use serde::{Deserialize, Serialize};
 
 use super::request::{CommitForm, MessageForm, id_read, id_text, kind_read};
@@ -21,6 +23,8 @@ pub(super) struct BuildForm {
     config: Map,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     messages: Vec<MessageForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stages: Vec<String>,
     fast_finish: bool,
@@ -58,6 +62,9 @@ pub(super) struct JobForm {
     reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     used: Option<UsedForm>,
+    /// Name, version asked for, version used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    substitutes: Vec<(String, String, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,6 +120,7 @@ impl From<&Build> for BuildForm {
             commit: (&live.commit).into(),
             config: live.config.clone(),
             messages: live.messages.iter().map(Into::into).collect(),
+            sources: live.sources.clone(),
             stages: live.stages.clone(),
             fast_finish: live.fast_finish,
             jobs: live.jobs.iter().map(|id| id.0).collect(),
@@ -143,6 +151,7 @@ impl TryFrom<BuildForm> for Build {
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
+            sources: form.sources,
             stages: form.stages,
             fast_finish: form.fast_finish,
             jobs: form.jobs.into_iter().map(JobId).collect(),
@@ -176,6 +185,11 @@ impl From<&Job> for JobForm {
                 .map(|(time, who)| (time.0, who.clone())),
             reason: live.reason.clone(),
             used: live.used.as_ref().map(Into::into),
+            substitutes: live
+                .substitutes
+                .iter()
+                .map(|one| (one.name.clone(), one.asked.clone(), one.used.clone()))
+                .collect(),
         }
     }
 }
@@ -204,6 +218,11 @@ impl TryFrom<JobForm> for Job {
             restarted: form.restarted.map(|(time, who)| (Time(time), who)),
             reason: form.reason,
             used: form.used.map(Into::into),
+            substitutes: form
+                .substitutes
+                .into_iter()
+                .map(|(name, asked, used)| Substitute { name, asked, used })
+                .collect(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The stored forms of a request, its event, its commit and its messages.
 
 use assay_plan::{
-    Commit, CommitId, Event, EventKind, Level, Message, Person, RefName, RepoId, Request,
+    Commit, CommitId, Event, EventKind, Level, Message, Person, Place, RefName, RepoId, Request,
     RequestId, RequestState, Time, Value,
 };
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,10 @@ pub(super) struct MessageForm {
     args: Vec<(String, Value)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
 }
 
 pub(super) fn id_text(id: Option<&CommitId>) -> Option<String> {
@@ -177,7 +181,9 @@ impl From<&Message> for MessageForm {
             key: live.key.clone(),
             code: live.code.clone(),
             args: live.args.clone(),
-            line: live.line,
+            line: live.place.map(|place| place.line),
+            column: live.place.map(|place| place.column),
+            width: live.place.map(|place| place.width),
         }
     }
 }
@@ -186,12 +192,18 @@ impl TryFrom<MessageForm> for Message {
     type Error = FormError;
 
     fn try_from(form: MessageForm) -> Result<Message, FormError> {
+        // Records of the time before columns name a line only.
+        let place = form.line.map(|line| Place {
+            line,
+            column: form.column.unwrap_or(1),
+            width: form.width.unwrap_or(1),
+        });
         Ok(Message {
             level: word("level", &form.level, Level::from_name)?,
             key: form.key,
             code: form.code,
             args: form.args,
-            line: form.line,
+            place,
         })
     }
 }

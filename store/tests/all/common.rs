@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use assay_plan::{
     Build, Commit, CommitId, Event, EventKind, Job, JobId, JobNumber, Map, Person, RefName, RepoId,
-    Repository, Request, RequestId, RequestState, Slug, Source, State, Time, Used, Value, Visibility,
+    Repository, Request, RequestId, RequestState, Slug, Source, State, Substitute, Time, Used,
+    Value, Visibility,
 };
 
 /// A repository record.
@@ -103,6 +104,7 @@ pub(crate) fn build(
         config: config(),
         messages: Vec::new(),
         stages: vec!["test".to_owned()],
+        sources: vec!["acme/widget:.travis.yml@main".to_owned()],
         fast_finish: false,
         jobs: vec![JobId(id_number * 10)],
         state,
@@ -139,6 +141,11 @@ pub(crate) fn build(
             written: 4,
             processes: 5,
         }),
+        substitutes: vec![Substitute {
+            name: "Python".to_owned(),
+            asked: "3.8".to_owned(),
+            used: "3.9".to_owned(),
+        }],
     };
     (build, job)
 }

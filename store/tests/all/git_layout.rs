@@ -348,6 +348,7 @@ fn evil_commit(tree: &Path, entries: &[(&str, &[u8], &str)]) -> CommitId {
     CommitId::parse(&git(tree, &["commit-tree", "-m", "evil", &id])).unwrap()
 }
 
+/// Attack row F10.
 #[test]
 fn trees_with_evil_names_are_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_plan::{Map, Value};
+use assay_plan::{MATRIX_KEYS, Map, Value};
 use serde::Deserialize;
 
 /// A build.
@@ -21,6 +21,14 @@ pub(crate) struct Build {
     pub(crate) duration: Option<i64>,
 }
 
+/// A version that ran in the place of another.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Substitute {
+    pub(crate) name: String,
+    pub(crate) asked: String,
+    pub(crate) used: String,
+}
+
 /// A job.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Job {
@@ -33,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) finished_at: Option<String>,
     #[serde(default)]
     pub(crate) allow_failure: bool,
+    #[serde(default)]
+    pub(crate) substitutes: Vec<Substitute>,
     #[serde(default)]
     pub(crate) config: Map,
     #[serde(default, rename = "assay")]
@@ -55,7 +65,11 @@ impl Used {
     /// For people: what could not be measured is left out.
     pub(crate) fn text(&self) -> String {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let mut text = format!("{}.{} s of CPU", self.cpu_ms / 1000, self.cpu_ms % 1000 / 100);
+        let mut text = format!(
+            "{}.{} s of CPU",
+            self.cpu_ms / 1000,
+            self.cpu_ms % 1000 / 100
+        );
         for (value, unit) in [
             (mib(self.memory), "MiB of memory"),
             (mib(self.read), "MiB read"),
@@ -188,34 +202,6 @@ pub(crate) struct TokenRecord {
     pub(crate) expires_at: Option<String>,
 }
 
-/// Keys that tell the jobs of a matrix apart (travis.rb shows the same).
-const MATRIX_KEYS: [&str; 24] = [
-    "os",
-    "dist",
-    "arch",
-    "osx_image",
-    "compiler",
-    "rust",
-    "python",
-    "node_js",
-    "go",
-    "rvm",
-    "ruby",
-    "gemfile",
-    "jdk",
-    "php",
-    "perl",
-    "scala",
-    "otp_release",
-    "elixir",
-    "ghc",
-    "crystal",
-    "dart",
-    "julia",
-    "dotnet",
-    "r",
-];
-
 /// What is special about a job: its name, or its matrix values.
 pub(crate) fn job_details(config: &Map) -> String {
     match config.text("name") {
@@ -227,7 +213,14 @@ pub(crate) fn job_details(config: &Map) -> String {
 /// What tells a job from its siblings, beside its name.
 pub(crate) fn matrix_values(config: &Map) -> String {
     let value = |key: &&str| Some(format!("{key}: {}", scalar(config.get(key)?)?));
-    let mut parts: Vec<String> = MATRIX_KEYS.iter().filter_map(value).collect();
+    let others = MATRIX_KEYS
+        .iter()
+        .filter(|key| !matches!(**key, "os" | "env"));
+    let mut parts: Vec<String> = ["os", "dist"]
+        .iter()
+        .chain(others)
+        .filter_map(value)
+        .collect();
     parts.extend(config.get("env").and_then(env_text));
     parts.join(", ")
 }

@@ -88,6 +88,7 @@ pub(super) fn made_up(data: &Map, config: Map) -> Result<(Repository, Build), Fa
         },
         config,
         messages: Vec::new(),
+        sources: Vec::new(),
         stages: Vec::new(),
         fast_finish: false,
         jobs: vec![JobId(1)],
@@ -123,6 +124,7 @@ pub(super) fn made_up_job(build: &Build, place: u32, config: Map) -> Job {
         restarted: None,
         reason: None,
         used: None,
+        substitutes: Vec::new(),
     }
 }
 

@@ -120,9 +120,9 @@ fn own_sections(name: &str, top: bool) -> Roff {
     }
     roff.control("SH", ["SEE ALSO"]);
     if top {
-        roff.text([roman("assay.yml(5), assay(8), git-push(1)")]);
+        roff.text([roman("travis.yml(5), assay.yml(5), assay(8), git-push(1)")]);
     } else {
-        roff.text([roman("assay(1), assay.yml(5), assay(8)")]);
+        roff.text([roman("assay(1), travis.yml(5), assay.yml(5), assay(8)")]);
     }
     roff
 }

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn no_page_shows_its_source() {
-        for page in super::super::section_one() {
+        let pages = super::super::made();
+        for page in pages.iter().filter(|page| page.file.ends_with(".1")) {
             let text = render(&page.text);
             assert!(
                 !text.contains("\\f") && !text.contains("\n."),

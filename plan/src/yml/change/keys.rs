@@ -25,17 +25,12 @@ pub(super) fn change_keys(map: &'static MapType, at: &At<'_>, node: Node) -> Nod
 
 /// Keys that are required or have a default come first, empty if the author gave none.
 fn with_needed(map: &'static MapType, mut fields: Fields) -> Fields {
-    let defaulted = map
-        .entries()
-        .filter(|entry| entry.schema.has_default())
-        .map(|entry| entry.key);
-    let mut needed: Vec<&'static str> = map.required.to_vec();
-    needed.extend(defaulted);
-    if needed.is_empty() {
+    let needed = map.required.iter().chain(map.defaulted());
+    if needed.clone().next().is_none() {
         return fields;
     }
     let mut all = Fields::with_duplicates(std::mem::take(&mut fields.duplicates));
-    for name in needed {
+    for name in needed.copied() {
         if all.has(name) {
             continue;
         }

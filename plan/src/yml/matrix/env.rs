@@ -1,13 +1,11 @@
 //! The `env` of each row: its own groups, or the first of the root's, after the global ones.
 
-use std::collections::HashSet;
-
-use super::{Expander, sorted, wrapped};
+use super::{Distinct, Expander, wrapped};
 use crate::value::{Map, Value};
 
 pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Map]) {
     let first = first_env(expander.config);
-    let global: Vec<Value> = distinct(&HashSet::new(), expander.global_env().to_vec());
+    let global: Vec<Value> = distinct(&Distinct::default(), expander.global_env());
     let has_global = expander
         .config
         .get("env")
@@ -22,7 +20,7 @@ pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Map]) {
         let env = match (own, has_global) {
             (own, true) => {
                 let mut env = global.clone();
-                env.extend(distinct(&expander.global, own.unwrap_or_default()));
+                env.extend(distinct(&expander.global, &own.unwrap_or_default()));
                 env
             }
             (Some(own), false) => own,
@@ -64,20 +62,24 @@ fn first_env(config: &Map) -> Option<Value> {
 }
 
 /// The groups that are not in `known` and not repeated.
-fn distinct(known: &HashSet<Value>, groups: Vec<Value>) -> Vec<Value> {
-    let mut seen: HashSet<Value> = HashSet::new();
-    let mut is_new = |group: &Value| {
-        let group = sorted(group);
-        !known.contains(&group) && seen.insert(group)
-    };
-    groups.into_iter().filter(|group| is_new(group)).collect()
+fn distinct(known: &Distinct<'_>, groups: &[Value]) -> Vec<Value> {
+    let mut seen = Distinct::default();
+    let is_new = |group: &&Value| !known.contains(group);
+    let mut kept = Vec::with_capacity(groups.len());
+    for group in groups.iter().filter(is_new) {
+        if seen.insert(group) {
+            kept.push(group.clone());
+        }
+    }
+    kept
 }
 
 /// The groups of a row that are not global.
-pub(super) fn own_groups(expander: &Expander<'_>, env: &Value) -> Vec<Value> {
+pub(super) fn own_groups<'e>(
+    expander: &'e Expander<'_>,
+    env: &'e Value,
+) -> impl Iterator<Item = &'e Value> {
     wrapped(Some(env))
         .iter()
         .filter(|group| !expander.is_global(group))
-        .cloned()
-        .collect()
 }

@@ -3,8 +3,8 @@
 use super::{Expander, MAX_ROWS, MAX_VALUES, env, rules, support, unique, wrapped};
 use crate::value::{Map, Value};
 
-/// Keys whose values make rows, the slowest first; `env` is the last.
-pub(super) const EXPANSION_KEYS: [&str; 38] = [
+/// Keys of the root whose values make the jobs of the matrix, the slowest first; `env` is the last.
+pub const MATRIX_KEYS: [&str; 38] = [
     "os",
     "arch",
     "compiler",
@@ -60,7 +60,7 @@ const NOT_SHARED: [&str; 8] = [
 /// The rows before stages, and whether some had to be left off.
 pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
     let config = expander.config;
-    let axes: Vec<&'static str> = EXPANSION_KEYS
+    let axes: Vec<&'static str> = MATRIX_KEYS
         .into_iter()
         .filter(|key| {
             config.get(key).is_some_and(holds_something) && support::key_counts(config, key)
@@ -88,8 +88,7 @@ pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
         .collect();
     env::complete(expander, &mut rows);
     rows.retain(|row| !rules::is_excluded(expander, row));
-    let supported = rows.iter().map(support::supported_part).collect();
-    let mut rows = unique(supported);
+    let mut rows = unique(rows.into_iter().map(support::supported_part).collect());
     rows.retain(|row| expander.accepts(row.get("if"), row, "jobs.include", "skip_job", 1));
     (rows, truncated)
 }
@@ -153,7 +152,7 @@ fn included(expander: &Expander<'_>) -> Vec<Map> {
 
 fn shared(config: &Map) -> Map {
     let counts = |(key, value): &(&str, &Value)| {
-        !EXPANSION_KEYS.contains(key) && !NOT_SHARED.contains(key) && !value.is_empty()
+        !MATRIX_KEYS.contains(key) && !NOT_SHARED.contains(key) && !value.is_empty()
     };
     let mut shared = Map::new();
     config
@@ -166,6 +165,7 @@ fn shared(config: &Map) -> Map {
 /// Shared keys and the first value of each expansion key, under what the row has itself.
 fn inherit(row: Map, config: &Map, shared: &Map, axes: &[&'static str]) -> Map {
     let mut merged = shared.clone();
+    merged.reserve(axes.len() + row.len() + 3);
     for key in axes.iter().filter(|key| **key != "env") {
         if let Some(first) = axis(config, key).first() {
             merged.push_new((*key).to_owned(), first.clone());

@@ -15,11 +15,12 @@ fn excludes(expander: &Expander<'_>, rule: &Map, row: &Map) -> bool {
     rule.iter()
         .filter(|(key, _)| *key != "if")
         .all(|(key, value)| match key {
-            "env" => row
-                .get("env")
-                .is_some_and(|env| same(&Value::Seq(own_groups(expander, env)), value)),
+            "env" => row.get("env").is_some_and(|env| {
+                let wanted = value.as_seq();
+                wanted.is_some_and(|wanted| all_equal(own_groups(expander, env), wanted))
+            }),
             "stage" => is_stage(row.get("stage"), value),
-            _ => lists_equal(wrapped(row.get(key)), wrapped(Some(value))),
+            _ => all_equal(wrapped(row.get(key)).iter(), wrapped(Some(value))),
         })
 }
 
@@ -32,12 +33,10 @@ fn is_stage(stage: Option<&Value>, wanted: &Value) -> bool {
     }
 }
 
-fn lists_equal(left: &[Value], right: &[Value]) -> bool {
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .all(|(left, right)| same(left, right))
+fn all_equal<'v>(left: impl Iterator<Item = &'v Value>, right: &[Value]) -> bool {
+    let mut right = right.iter();
+    let mut left = left;
+    left.all(|left| right.next().is_some_and(|right| same(left, right))) && right.next().is_none()
 }
 
 /// Marks the rows that may fail.
@@ -77,9 +76,9 @@ fn allows(expander: &Expander<'_>, rule: &Map, row: &Map) -> bool {
 
 /// The row's own groups are those of the rule, or all that the rule has beyond them is global.
 fn allows_env(expander: &Expander<'_>, env: &Value, wanted: &Value) -> bool {
-    let own = own_groups(expander, env);
+    let own: Vec<&Value> = own_groups(expander, env).collect();
     let wanted = wrapped(Some(wanted));
-    if lists_equal(&own, wanted) {
+    if all_equal(own.iter().copied(), wanted) {
         return true;
     }
     let mut others = wanted

@@ -10,17 +10,17 @@ pub(super) fn key_counts(config: &Map, key: &str) -> bool {
 }
 
 /// The row without keys and values that mean nothing on its own language and system.
-pub(super) fn supported_part(row: &Map) -> Map {
-    let counts = |(key, value): &(&str, &Value)| {
+pub(super) fn supported_part(mut row: Map) -> Map {
+    let counts = |(key, value): (&str, &Value)| {
         is_false(value)
-            || entry_support(key).is_none_or(|support| holds(row, support))
-                && value_support(key, value).is_none_or(|support| holds(row, support))
+            || entry_support(key).is_none_or(|support| holds(&row, support))
+                && value_support(key, value).is_none_or(|support| holds(&row, support))
     };
-    let mut part = Map::new();
-    row.iter()
-        .filter(counts)
-        .for_each(|(key, value)| part.push_new(key.to_owned(), value.clone()));
-    part
+    let keep: Vec<bool> = row.iter().map(counts).collect();
+    if keep.contains(&false) {
+        row.keep(&keep);
+    }
+    row
 }
 
 fn is_false(value: &Value) -> bool {

@@ -141,7 +141,14 @@ impl Daemon {
         let (mailbox, inbox) = Mailbox::new();
         let choices = Choices::new(&config, images(&state));
         let wasm = Wasm::new(&config, &state);
-        let runner = Runner::new(store.clone(), &config, address.clone(), prefix, choices, wasm);
+        let runner = Runner::new(
+            store.clone(),
+            &config,
+            address.clone(),
+            prefix,
+            choices,
+            wasm,
+        );
         let warm = keep_warm(&runner, config.jobs);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let core = start_core(&store, &hands, &state, &config, inbox).await?;

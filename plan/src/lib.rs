@@ -22,7 +22,8 @@ pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
 pub use job::{
-    CommandLine, CommandLines, GitOptions, JobContext, JobPlan, OnFailure, PhaseLimits, Versions, When, plan_job,
+    CommandLine, CommandLines, GitOptions, JobContext, JobPlan, OnFailure, PhaseLimits, Versions,
+    When, plan_job,
 };
 pub use message::{Level, Message, Place};
 pub use model::*;

@@ -85,7 +85,10 @@ fn memory_folder(found: Option<&Path>) -> Check {
         Some(place) => check(
             name,
             Good,
-            format!("{}: jobs with virt: wasm have their files there", place.display()),
+            format!(
+                "{}: jobs with virt: wasm have their files there",
+                place.display()
+            ),
         ),
         None => check(
             name,

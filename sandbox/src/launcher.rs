@@ -126,7 +126,11 @@ fn watch(control: &OwnedFd, child: Pid, mut keeper: Option<Keeper>) -> ExitCode 
     ExitCode::SUCCESS
 }
 
-pub(crate) fn wait_or_hang_up(control: &OwnedFd, child: Pid, keeper: &mut Option<Keeper>) -> io::Result<()> {
+pub(crate) fn wait_or_hang_up(
+    control: &OwnedFd,
+    child: Pid,
+    keeper: &mut Option<Keeper>,
+) -> io::Result<()> {
     let ended = rustix::process::pidfd_open(child, PidfdFlags::empty())?;
     loop {
         let mut fds = vec![

@@ -31,8 +31,8 @@ const CHUNK: usize = 256 * 1024;
 /// Writes the whole tree that comes through `pipe`.
 pub(crate) fn lay_out(pipe: OwnedFd, home: &str, cwd: &str) -> Result<(), Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder =
-        rustix::fs::open(home, flags, Mode::empty()).map_err(|error| failed(home, &error.into()))?;
+    let folder = rustix::fs::open(home, flags, Mode::empty())
+        .map_err(|error| failed(home, &error.into()))?;
     lay_out_in(pipe, folder, home, cwd)
 }
 

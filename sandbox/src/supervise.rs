@@ -338,7 +338,9 @@ impl Supervisor {
                 (Some(modules), Some(program)) => {
                     modules.answer(program, self.control.get_ref());
                 }
-                _ => self.fail(RunError::Lost("asked for what it has no right to".to_owned())),
+                _ => self.fail(RunError::Lost(
+                    "asked for what it has no right to".to_owned(),
+                )),
             },
             Ok(Report::Gone(spent)) => self.progress.spent = spent,
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),

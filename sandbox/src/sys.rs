@@ -219,7 +219,10 @@ pub(crate) fn end_process(code: i32) -> ! {
 ///
 /// The bytes must be what the same version of the engine compiled: they become code of this process.
 #[cfg(feature = "wasm")]
-pub(crate) fn load_module(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<wasmtime::Module> {
+pub(crate) fn load_module(
+    engine: &wasmtime::Engine,
+    bytes: &[u8],
+) -> wasmtime::Result<wasmtime::Module> {
     // SAFETY: the only caller passes what the daemon answered; the daemon has it from the compiling process, or from its
     // own folder, where it is kept with a checksum under the engine's version.
     unsafe { wasmtime::Module::deserialize(engine, bytes) }

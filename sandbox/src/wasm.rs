@@ -143,7 +143,11 @@ impl WasmSpec {
                 value: self.cwd.clone(),
             });
         }
-        if let Some(line) = self.lines.iter().find(|line| line.text.len() > LONGEST_LINE) {
+        if let Some(line) = self
+            .lines
+            .iter()
+            .find(|line| line.text.len() > LONGEST_LINE)
+        {
             return Err(RunError::Spec {
                 field: "command line",
                 value: line.text.chars().take(60).collect(),
@@ -190,7 +194,11 @@ pub(crate) enum Modules {}
 
 #[cfg(not(feature = "wasm"))]
 impl Modules {
-    pub(crate) fn answer(&mut self, _program: std::os::fd::OwnedFd, _control: &std::os::fd::OwnedFd) {
+    pub(crate) fn answer(
+        &mut self,
+        _program: std::os::fd::OwnedFd,
+        _control: &std::os::fd::OwnedFd,
+    ) {
         match *self {}
     }
 

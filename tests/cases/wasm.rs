@@ -12,16 +12,17 @@ const HELLO: &str = r#"(module
   (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
 
 fn run(yml: &str) -> Output {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a folder for the test");
     let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", yml)]);
-    std::fs::write(repo.clone.join("hello.wasm"), wat::parse_str(HELLO).unwrap()).unwrap();
+    let program = wat::parse_str(HELLO).expect("a good module");
+    std::fs::write(repo.clone.join("hello.wasm"), program).expect("a file in the work tree");
     Command::new(ASSAY)
         .arg("run")
         .current_dir(&repo.clone)
         .env("HOME", dir.path())
         .env("ASSAY_STATE", dir.path().join("state"))
         .output()
-        .unwrap()
+        .expect("the program starts")
 }
 
 fn text(output: &Output) -> String {
@@ -67,6 +68,9 @@ fn a_failure_before_the_script_ends_the_job_and_programs_of_the_host_are_none() 
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("ls: not found"), "{text}");
-    assert!(text.contains("failed and exited with 127 during install"), "{text}");
+    assert!(
+        text.contains("failed and exited with 127 during install"),
+        "{text}"
+    );
     assert!(!text.contains("never\n"), "{text}");
 }

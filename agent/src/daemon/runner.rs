@@ -218,7 +218,10 @@ impl Attempt {
         for note in notes.iter().chain(&plan.notes) {
             self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
         }
-        let image = chosen.as_ref().map_or("wasm", |chosen| &chosen.name).to_owned();
+        let image = chosen
+            .as_ref()
+            .map_or("wasm", |chosen| &chosen.name)
+            .to_owned();
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
         let (run, tree) = self
             .start(&plan, &source, chosen)

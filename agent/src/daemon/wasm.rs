@@ -90,5 +90,9 @@ fn line(line: &CommandLine) -> Line {
 
 /// The first digits of the commit's name.
 fn seed(commit: &CommitId) -> u64 {
-    commit.as_str().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+    commit
+        .as_str()
+        .get(..16)
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .unwrap_or(0)
 }

@@ -28,9 +28,27 @@ pub(crate) fn lines(context: &JobContext<'_>, build_dir: &str) -> (CommandLines,
         phase(&mut lines, config, name, OnFailure::End, When::Always);
     }
     script(&mut lines, config);
-    phase(&mut lines, config, "after_success", OnFailure::Ignore, When::Passed);
-    phase(&mut lines, config, "after_failure", OnFailure::Ignore, When::Failed);
-    phase(&mut lines, config, "after_script", OnFailure::Ignore, When::Always);
+    phase(
+        &mut lines,
+        config,
+        "after_success",
+        OnFailure::Ignore,
+        When::Passed,
+    );
+    phase(
+        &mut lines,
+        config,
+        "after_failure",
+        OnFailure::Ignore,
+        When::Failed,
+    );
+    phase(
+        &mut lines,
+        config,
+        "after_script",
+        OnFailure::Ignore,
+        When::Always,
+    );
     (CommandLines { variables, lines }, notes)
 }
 
@@ -62,24 +80,38 @@ fn skipped(name: &str) -> CommandLine {
     )
 }
 
-fn phase(lines: &mut Vec<CommandLine>, config: &Map, name: &str, on_failure: OnFailure, when: When) {
+fn phase(
+    lines: &mut Vec<CommandLine>,
+    config: &Map,
+    name: &str,
+    on_failure: OnFailure,
+    when: When,
+) {
     let commands = commands(config, name);
     if is_skipped(&commands) {
-        lines.push(CommandLine { when, ..skipped(name) });
+        lines.push(CommandLine {
+            when,
+            ..skipped(name)
+        });
         return;
     }
     let count = commands.len();
-    lines.extend(commands.into_iter().enumerate().map(|(place, text)| CommandLine {
-        fold: Some(match count {
-            1 => name.to_owned(),
-            _ => format!("{name}.{}", place + 1),
-        }),
-        echo: true,
-        timed: true,
-        on_failure,
-        when,
-        ..quiet(text, name)
-    }));
+    lines.extend(
+        commands
+            .into_iter()
+            .enumerate()
+            .map(|(place, text)| CommandLine {
+                fold: Some(match count {
+                    1 => name.to_owned(),
+                    _ => format!("{name}.{}", place + 1),
+                }),
+                echo: true,
+                timed: true,
+                on_failure,
+                when,
+                ..quiet(text, name)
+            }),
+    );
 }
 
 fn script(lines: &mut Vec<CommandLine>, config: &Map) {
@@ -89,7 +121,8 @@ fn script(lines: &mut Vec<CommandLine>, config: &Map) {
         return;
     }
     if commands.is_empty() {
-        let text = "echo 'There is no script, and with virt: wasm no language has a default one.'; exit 1";
+        let text =
+            "echo 'There is no script, and with virt: wasm no language has a default one.'; exit 1";
         lines.push(quiet(text.to_owned(), "script"));
     }
     lines.extend(commands.into_iter().map(|text| CommandLine {

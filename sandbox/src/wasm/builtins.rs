@@ -39,7 +39,8 @@ pub(super) fn run(
             _ => wrong("[: there is no closing ]"),
         },
         "unset" => {
-            args.iter().for_each(|name| drop(state.variables.remove(name)));
+            args.iter()
+                .for_each(|name| drop(state.variables.remove(name)));
             Ok(0)
         }
         _ => return files::run(shell, name, args, state, streams),
@@ -124,7 +125,9 @@ fn exit(args: &[String], state: &mut State) -> Tried {
 fn export(args: &[String], state: &mut State) -> Tried {
     let mut code = 0;
     for arg in args {
-        let (name, value) = arg.split_once('=').map_or((arg.as_str(), None), |(n, v)| (n, Some(v)));
+        let (name, value) = arg
+            .split_once('=')
+            .map_or((arg.as_str(), None), |(n, v)| (n, Some(v)));
         let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         if name.is_empty() || !name.bytes().all(letter) || name.as_bytes()[0].is_ascii_digit() {
             code = 1;
@@ -159,7 +162,11 @@ fn sleep(shell: &Shell, args: &[String]) -> Tried {
     let [time] = args else {
         return wrong("needs one number of seconds");
     };
-    match time.parse::<f64>().ok().and_then(|time| Duration::try_from_secs_f64(time).ok()) {
+    match time
+        .parse::<f64>()
+        .ok()
+        .and_then(|time| Duration::try_from_secs_f64(time).ok())
+    {
         // An hour at a time: the clock can't count for ever.
         Some(time) if shell.stop.sleep(time.min(Duration::from_secs(1 << 30))) => Ok(0),
         Some(_) => Ok(130),
@@ -178,14 +185,20 @@ fn test(shell: &Shell, args: &[String], state: &State) -> Tried {
         [word] => !word.is_empty(),
         ["-n", word] => !word.is_empty(),
         ["-z", word] => word.is_empty(),
-        [kind @ ("-e" | "-f" | "-d" | "-s" | "-L" | "-r" | "-w" | "-x"), path] => {
-            is_kind(shell, kind, path, state)
-        }
+        [
+            kind @ ("-e" | "-f" | "-d" | "-s" | "-L" | "-r" | "-w" | "-x"),
+            path,
+        ] => is_kind(shell, kind, path, state),
         [left, "=" | "==", right] => left == right,
         [left, "!=", right] => left != right,
-        [left, op @ ("-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge"), right] => {
+        [
+            left,
+            op @ ("-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge"),
+            right,
+        ] => {
             let number = |word: &str| {
-                word.parse::<i64>().map_err(|_| Trouble(2, format!("{word} is no number")))
+                word.parse::<i64>()
+                    .map_err(|_| Trouble(2, format!("{word} is no number")))
             };
             let order = number(left)?.cmp(&number(right)?);
             match *op {

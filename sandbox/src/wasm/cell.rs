@@ -92,11 +92,17 @@ fn prepare(plan: &CellPlan) -> Result<(OwnedFd, Vec<OwnedFd>), Failure> {
         .toolbox
         .iter()
         .map(|path| {
-            open(path).map_err(|error| failed("files", format!("open toolbox {}", path.display()), &error))
+            open(path).map_err(|error| {
+                failed("files", format!("open toolbox {}", path.display()), &error)
+            })
         })
         .collect();
     let folder = make(plan).map_err(|error| {
-        failed("files", format!("make folder {}", plan.folder.display()), &error)
+        failed(
+            "files",
+            format!("make folder {}", plan.folder.display()),
+            &error,
+        )
     })?;
     confine::give_up(plan.user).map_err(|error| failed("privileges", "drop rights", &error))?;
     Ok((folder, toolbox?))
@@ -126,10 +132,9 @@ fn make(plan: &CellPlan) -> io::Result<OwnedFd> {
 
 /// Waits for the inner process, which reports its end itself unless it dies before.
 fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
-    let guarded = rustix::process::set_dumpable_behavior(
-        rustix::process::DumpableBehavior::NotDumpable,
-    )
-    .map_err(io::Error::from);
+    let guarded =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .map_err(io::Error::from);
     let waited = guarded.and_then(|()| launcher::wait_or_hang_up(control, child, &mut None));
     if let Err(error) = waited {
         let _ = rustix::process::kill_process(child, Signal::KILL);
@@ -137,7 +142,9 @@ fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
         drop(wire::report(control.as_fd(), &Report::Failed(failure), &[]));
     }
     let flags = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    let status = rustix::process::waitid(WaitId::Pid(child), flags).ok().flatten();
+    let status = rustix::process::waitid(WaitId::Pid(child), flags)
+        .ok()
+        .flatten();
     let signal = status.and_then(|status| status.terminating_signal());
     if let Some(signal) = signal {
         let report = Report::Ended {

@@ -15,8 +15,8 @@ use wasmtime_wasi::cli::{InputFile, OutputFile};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::bindings::sync::CommandPre;
 use wasmtime_wasi::{
-    Deterministic, FsPerms, HostMonotonicClock, HostWallClock, I32Exit, WasiCtxBuilder, WasiCtxView,
-    WasiView,
+    Deterministic, FsPerms, HostMonotonicClock, HostWallClock, I32Exit, WasiCtxBuilder,
+    WasiCtxView, WasiView,
 };
 
 use super::Fixed;
@@ -153,7 +153,9 @@ impl Programs {
     /// Why it isn't a program, in words, with an exit code.
     pub(super) fn run(&self, program: &File, call: Call<'_>) -> Result<i32, (i32, String)> {
         let ready = self.ready(program).map_err(|why| (NO_PROGRAM, why))?;
-        let wasi = self.context(call).map_err(|error| (NO_PROGRAM, error.to_string()))?;
+        let wasi = self
+            .context(call)
+            .map_err(|error| (NO_PROGRAM, error.to_string()))?;
         let state = State {
             wasi,
             meter: Meter::new(&self.budget),
@@ -207,13 +209,19 @@ impl Programs {
             return Ok(Arc::clone(ready));
         }
         let mut bytes = Vec::new();
-        program.take(LARGEST + 1).read_to_end(&mut bytes).map_err(told)?;
+        program
+            .take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(told)?;
         if bytes.len() as u64 > LARGEST {
             return Err(format!("is larger than {} MiB", LARGEST >> 20));
         }
         let kind = kind(&bytes).ok_or("is not a WASI program (a core module or a component)")?;
         let image = (self.compiler)(&bytes)?;
-        let ready = Arc::new(self.load(kind, &image).map_err(|error| format!("{error:#}"))?);
+        let ready = Arc::new(
+            self.load(kind, &image)
+                .map_err(|error| format!("{error:#}"))?,
+        );
         known().insert(identity, Arc::clone(&ready));
         Ok(ready)
     }

@@ -31,13 +31,17 @@ pub(super) fn run(
         "touch" => touch,
         _ => return None,
     };
-    let (options, paths): (Vec<&String>, Vec<&String>) =
-        args.iter().partition(|arg| arg.len() > 1 && arg.starts_with('-'));
+    let (options, paths): (Vec<&String>, Vec<&String>) = args
+        .iter()
+        .partition(|arg| arg.len() > 1 && arg.starts_with('-'));
     let given = Given {
         shell,
         state,
         streams,
-        options: options.iter().flat_map(|option| option.trim_start_matches('-').chars()).collect(),
+        options: options
+            .iter()
+            .flat_map(|option| option.trim_start_matches('-').chars())
+            .collect(),
         paths: paths.into_iter().map(String::as_str).collect(),
     };
     Some(command(&given).map_err(|Trouble(code, why)| Trouble(code, format!("{name}: {why}"))))
@@ -86,7 +90,11 @@ impl Given<'_> {
     /// Where `from` goes: the last path, or a file of its own name in that folder.
     fn target(&self, from: &Path, to: &Path) -> io::Result<PathBuf> {
         let is_folder = self.root().metadata(to).is_ok_and(|meta| meta.is_dir());
-        Ok(if is_folder { to.join(name_of(from)?) } else { to.to_owned() })
+        Ok(if is_folder {
+            to.join(name_of(from)?)
+        } else {
+            to.to_owned()
+        })
     }
 
     /// Does something with each path but the last, and its place below the last.
@@ -97,7 +105,9 @@ impl Given<'_> {
         let to = self.inside(to)?;
         for path in from {
             let inside = self.inside(path)?;
-            let moved = self.target(&inside, &to).and_then(|target| action(&inside, &target));
+            let moved = self
+                .target(&inside, &to)
+                .and_then(|target| action(&inside, &target));
             moved.map_err(|error| Trouble(1, format!("{path}: {error}")))?;
         }
         Ok(0)
@@ -166,7 +176,12 @@ fn copy(root: &Dir, from: &Path, to: &Path, whole: bool, depth: u32) -> io::Resu
         return Err(io::ErrorKind::IsADirectory.into());
     }
     // Before the copy is made, which may lie in what is copied.
-    let entries: Vec<_> = root.open_dir(from)?.entries()?.flatten().map(|entry| entry.file_name()).collect();
+    let entries: Vec<_> = root
+        .open_dir(from)?
+        .entries()?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     root.create_dir_all(to)?;
     for name in entries {
         let inner = from.join(&name);

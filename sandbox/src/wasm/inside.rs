@@ -45,7 +45,10 @@ pub(super) fn run(cell: Cell) -> ExitCode {
 }
 
 /// For `map_err`: a step with its promise.
-fn step<E: Into<io::Error>>(promise: &'static str, name: &'static str) -> impl FnOnce(E) -> Failure {
+fn step<E: Into<io::Error>>(
+    promise: &'static str,
+    name: &'static str,
+) -> impl FnOnce(E) -> Failure {
     move |error| failed(promise, name, &error.into())
 }
 
@@ -71,7 +74,9 @@ fn prepare(
         stderr: copy(&writer)?,
         stdout: writer,
     };
-    let home = folder.try_clone().map_err(step("files", "open the folder"))?;
+    let home = folder
+        .try_clone()
+        .map_err(step("files", "open the folder"))?;
     layout::lay_out_in(tree, home, &plan.home, &plan.cwd)?;
     let memory = (!plan.counted_memory).then(|| plan.memory.saturating_add(OWN_MEMORY));
     sys::ignore_file_size_signal();
@@ -95,7 +100,9 @@ fn start(
     let stop = Arc::new(Stop::new(engine.clone()));
     let (answers, waiting) = mpsc::channel();
     let room = Arc::new(Room {
-        folder: folder.try_clone().map_err(step("files", "open the folder"))?,
+        folder: folder
+            .try_clone()
+            .map_err(step("files", "open the folder"))?,
         bytes: plan.disk,
         files: plan.inodes,
     });
@@ -105,7 +112,10 @@ fn start(
     let shell = Shell {
         programs,
         place: Place::new(folder, &plan.home),
-        toolbox: toolbox.into_iter().map(|fd| Dir::from_std_file(fd.into())).collect(),
+        toolbox: toolbox
+            .into_iter()
+            .map(|fd| Dir::from_std_file(fd.into()))
+            .collect(),
         stop: Arc::clone(&stop),
         null,
         most: plan.processes,
@@ -135,7 +145,11 @@ fn start(
 }
 
 fn unusable(error: &wasmtime::Error) -> Failure {
-    Failure::new(Part::Command, "the wasm engine", &io::Error::other(format!("{error:#}")))
+    Failure::new(
+        Part::Command,
+        "the wasm engine",
+        &io::Error::other(format!("{error:#}")),
+    )
 }
 
 /// The threads beside the command lines: one takes orders, one looks after the folder.

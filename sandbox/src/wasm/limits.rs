@@ -52,7 +52,9 @@ impl Stop {
     /// Sleeps, unless told to stop; `false` when it was.
     pub(super) fn sleep(&self, time: Duration) -> bool {
         let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.wake.wait_timeout_while(held, time, |()| !self.is_raised());
+        let waited = self
+            .wake
+            .wait_timeout_while(held, time, |()| !self.is_raised());
         drop(waited);
         !self.is_raised()
     }
@@ -71,7 +73,9 @@ impl Budget {
 
     fn take(&self, bytes: usize) -> bool {
         self.0
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(bytes))
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(bytes)
+            })
             .is_ok()
     }
 }
@@ -193,7 +197,8 @@ impl Room {
                     continue;
                 }
                 let inner = path.join(name);
-                if let Ok(stat) = rustix::fs::statat(&self.folder, &inner, AtFlags::SYMLINK_NOFOLLOW)
+                if let Ok(stat) =
+                    rustix::fs::statat(&self.folder, &inner, AtFlags::SYMLINK_NOFOLLOW)
                 {
                     bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
                     files += 1;

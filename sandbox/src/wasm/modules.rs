@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 use tokio::io::Interest;
 use tokio::task::JoinSet;
 
+use super::WasmSpec;
 use super::compile::{Conditions, LARGEST_IMAGE};
 use super::engine::{self, LARGEST};
-use super::WasmSpec;
 use crate::error::RunError;
 use crate::process::Process;
 use crate::run::Launcher;
@@ -83,7 +83,11 @@ impl Modules {
         };
         self.answers.spawn(async move {
             let sent = match store.image(program).await {
-                Ok(image) => wire::send(control.as_fd(), &[wire::ORDER_MODULE, b'+'], &[image.as_fd()]),
+                Ok(image) => wire::send(
+                    control.as_fd(),
+                    &[wire::ORDER_MODULE, b'+'],
+                    &[image.as_fd()],
+                ),
                 Err(why) => {
                     let mut answer = vec![wire::ORDER_MODULE, b'-'];
                     answer.extend_from_slice(why.as_bytes());
@@ -117,7 +121,8 @@ impl Store {
 
     /// Looks the program up by its hash.
     fn look(&self, program: OwnedFd) -> Result<Found, String> {
-        let program = read_whole(File::from(program), LARGEST).map_err(|error| error.to_string())?;
+        let program =
+            read_whole(File::from(program), LARGEST).map_err(|error| error.to_string())?;
         let path = self.folder.join(hex(&Sha256::digest(&program)));
         match load(&path) {
             Some(image) => memory_file(&image).map(Found::Image),
@@ -179,11 +184,7 @@ impl Drop for Compiling {
     }
 }
 
-fn begin(
-    launcher: &Launcher,
-    conditions: &Conditions,
-    program: &OwnedFd,
-) -> io::Result<Compiling> {
+fn begin(launcher: &Launcher, conditions: &Conditions, program: &OwnedFd) -> io::Result<Compiling> {
     let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
     let Process { control, child, .. } = Process::bare(launcher).map_err(|error| other(&error))?;
     let compiling = Compiling {
@@ -208,10 +209,17 @@ fn keep(image: File, path: &Path) -> Result<OwnedFd, String> {
 
 fn save(image: &[u8], path: &Path) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     make_room(folder, image.len() as u64);
     // Its checksum stands for completeness: nothing is flushed.
-    let unfinished = folder.join(format!("{}.{}", std::process::id(), hex(&Sha256::digest(path.as_os_str().as_encoded_bytes()))));
+    let unfinished = folder.join(format!(
+        "{}.{}",
+        std::process::id(),
+        hex(&Sha256::digest(path.as_os_str().as_encoded_bytes()))
+    ));
     let written = OpenOptions::new()
         .write(true)
         .create(true)
@@ -234,7 +242,11 @@ fn save(image: &[u8], path: &Path) -> io::Result<()> {
 /// The image kept there, if there is one and it is whole.
 fn load(path: &Path) -> Option<Vec<u8>> {
     let flags = libc::O_NOFOLLOW;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .ok()?;
     let own = rustix::process::geteuid().as_raw();
     let meta = file.metadata().ok()?;
     if meta.uid() != own || meta.mode() & 0o022 != 0 {

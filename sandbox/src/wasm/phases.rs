@@ -64,7 +64,10 @@ pub(super) fn run(shell: &Shell, lines: &[Line], state: &mut State, streams: &St
             OnFailure::End | OnFailure::Ignore => {}
         }
     }
-    say(streams, &format!("\nDone. Your build exited with {result}.\n"));
+    say(
+        streams,
+        &format!("\nDone. Your build exited with {result}.\n"),
+    );
     result
 }
 
@@ -88,7 +91,9 @@ fn shown(shell: &Shell, line: &Line, place: usize, state: &mut State, streams: &
         let duration = ended.saturating_sub(began);
         say(
             streams,
-            &format!("travis_time:end:{mark}:start={began},finish={ended},duration={duration},event={event}{CLEAR}"),
+            &format!(
+                "travis_time:end:{mark}:start={began},finish={ended},duration={duration},event={event}{CLEAR}"
+            ),
         );
     }
     if let Some(fold) = &line.fold {
@@ -104,6 +109,8 @@ fn say(streams: &Streams, text: &str) {
 
 /// Nanoseconds since 1970.
 fn now() -> u64 {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -36,7 +36,9 @@ impl Place {
         } else {
             format!("{cwd}/{path}")
         };
-        let rest = absolute.strip_prefix(&self.home).map(|rest| rest.trim_start_matches('/'));
+        let rest = absolute
+            .strip_prefix(&self.home)
+            .map(|rest| rest.trim_start_matches('/'));
         let begins_here = absolute.len() == self.home.len()
             || absolute.as_bytes().get(self.home.len()) == Some(&b'/');
         match rest {
@@ -79,8 +81,15 @@ impl Place {
     /// Opens for writing, making the file if it isn't there.
     pub(super) fn write(&self, cwd: &str, path: &str, append: bool) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.create(true).write(true).append(append).truncate(!append);
-        Ok(self.root.open_with(self.inside(cwd, path)?, &options)?.into_std())
+        options
+            .create(true)
+            .write(true)
+            .append(append)
+            .truncate(!append);
+        Ok(self
+            .root
+            .open_with(self.inside(cwd, path)?, &options)?
+            .into_std())
     }
 
     /// What a program gets to see: the present folder, and home by its name.
@@ -94,10 +103,15 @@ impl Place {
 }
 
 fn outside() -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, "outside of the job's folder")
+    io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "outside of the job's folder",
+    )
 }
 
 /// The last part of a path, for a file that goes into a folder.
 pub(super) fn name_of(path: &Path) -> io::Result<&Path> {
-    path.file_name().map(Path::new).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    path.file_name()
+        .map(Path::new)
+        .ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }

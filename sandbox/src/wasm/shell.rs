@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
 use deno_task_shell::parser::{
-    BooleanList, Command, CommandInner, IoFile, Pipeline, PipelineInner, PipeSequenceOperator,
+    BooleanList, Command, CommandInner, IoFile, PipeSequenceOperator, Pipeline, PipelineInner,
     Redirect, RedirectFd, RedirectOp, RedirectOpOutput, Sequence, SequentialList, SimpleCommand,
 };
 
@@ -76,12 +76,16 @@ impl State {
     }
 
     pub(super) fn export(&mut self, name: &str, value: &str) {
-        self.variables.insert(name.to_owned(), (value.to_owned(), true));
+        self.variables
+            .insert(name.to_owned(), (value.to_owned(), true));
     }
 
     /// Sets a variable; programs see it if they saw it before.
     pub(super) fn set(&mut self, name: &str, value: String) {
-        let exported = self.variables.get(name).is_some_and(|(_, exported)| *exported);
+        let exported = self
+            .variables
+            .get(name)
+            .is_some_and(|(_, exported)| *exported);
         self.variables.insert(name.to_owned(), (value, exported));
     }
 
@@ -94,7 +98,9 @@ impl State {
 
     fn environment(&self) -> Vec<(String, String)> {
         let exported = self.variables.iter().filter(|(_, (_, exported))| *exported);
-        exported.map(|(name, (value, _))| (name.clone(), value.clone())).collect()
+        exported
+            .map(|(name, (value, _))| (name.clone(), value.clone()))
+            .collect()
     }
 }
 
@@ -223,7 +229,12 @@ impl Shell {
     }
 
     /// Several commands at once, each in a thread, each with the state as it was.
-    fn pipes(&self, first: &PipelineInner, state: &State, streams: &Streams) -> Result<i32, Trouble> {
+    fn pipes(
+        &self,
+        first: &PipelineInner,
+        state: &State,
+        streams: &Streams,
+    ) -> Result<i32, Trouble> {
         let mut parts: Vec<(&Command, Streams)> = Vec::new();
         let (mut inner, mut stdin) = (first, streams.stdin.try_clone()?);
         loop {
@@ -269,7 +280,10 @@ impl Shell {
         let before = self.running.fetch_add(count, Ordering::SeqCst);
         let places = Places(&self.running, count);
         if before + count > self.most {
-            return Err(Trouble(1, format!("more than {} programs at once", self.most)));
+            return Err(Trouble(
+                1,
+                format!("more than {} programs at once", self.most),
+            ));
         }
         Ok(places)
     }
@@ -284,7 +298,12 @@ impl Shell {
         tried.unwrap_or_else(|trouble| told(trouble, streams))
     }
 
-    fn inner(&self, inner: &CommandInner, state: &mut State, streams: &Streams) -> Result<i32, Trouble> {
+    fn inner(
+        &self,
+        inner: &CommandInner,
+        state: &mut State,
+        streams: &Streams,
+    ) -> Result<i32, Trouble> {
         match inner {
             CommandInner::Simple(simple) => self.simple(simple, state, streams),
             CommandInner::Subshell(list) => {
@@ -305,14 +324,21 @@ impl Shell {
             (IoFile::Fd(1), RedirectOp::Output(_)) => streams.stdout.try_clone()?,
             (IoFile::Fd(2), RedirectOp::Output(_)) => streams.stderr.try_clone()?,
             (IoFile::Fd(_), _) => {
-                return Err(Trouble(WRONG, "only streams 1 and 2 can be redirected to".to_owned()));
+                return Err(Trouble(
+                    WRONG,
+                    "only streams 1 and 2 can be redirected to".to_owned(),
+                ));
             }
             (IoFile::Word(word), op) => {
                 let words = self.words(word, state, streams)?;
                 let [path] = words.as_slice() else {
-                    return Err(Trouble(1, "a redirection needs exactly one file".to_owned()));
+                    return Err(Trouble(
+                        1,
+                        "a redirection needs exactly one file".to_owned(),
+                    ));
                 };
-                self.open(path, op, state).map_err(|error| Trouble(1, format!("{path}: {error}")))?
+                self.open(path, op, state)
+                    .map_err(|error| Trouble(1, format!("{path}: {error}")))?
             }
         };
         match (&redirect.maybe_fd, &redirect.op) {
@@ -323,7 +349,12 @@ impl Shell {
                 changed.stderr = file.try_clone()?;
                 changed.stdout = file;
             }
-            _ => return Err(Trouble(WRONG, "only streams 0, 1 and 2 can be redirected".to_owned())),
+            _ => {
+                return Err(Trouble(
+                    WRONG,
+                    "only streams 0, 1 and 2 can be redirected".to_owned(),
+                ));
+            }
         }
         Ok(changed)
     }
@@ -333,15 +364,24 @@ impl Shell {
             _ if path == "/dev/null" => self.null.try_clone(),
             RedirectOp::Input(_) => self.place.read(&state.cwd, path),
             RedirectOp::Output(kind) => {
-                self.place.write(&state.cwd, path, *kind == RedirectOpOutput::Append)
+                self.place
+                    .write(&state.cwd, path, *kind == RedirectOpOutput::Append)
             }
         }
     }
 
-    fn simple(&self, simple: &SimpleCommand, state: &mut State, streams: &Streams) -> Result<i32, Trouble> {
+    fn simple(
+        &self,
+        simple: &SimpleCommand,
+        state: &mut State,
+        streams: &Streams,
+    ) -> Result<i32, Trouble> {
         let mut own: Vec<(String, String)> = Vec::new();
         for variable in &simple.env_vars {
-            own.push((variable.name.clone(), self.text(&variable.value, state, streams)?));
+            own.push((
+                variable.name.clone(),
+                self.text(&variable.value, state, streams)?,
+            ));
         }
         let assigns = simple.args.first().is_some_and(builtins::takes_assignments);
         let mut words = Vec::new();
@@ -363,7 +403,8 @@ impl Shell {
         }
         let program = self.find(name, state)?;
         let mut environment = state.clone();
-        own.iter().for_each(|(name, value)| environment.export(name, value));
+        own.iter()
+            .for_each(|(name, value)| environment.export(name, value));
         let _place = self.take_places(1)?;
         let streams = streams.copy()?;
         let complaints = streams.stderr.try_clone()?;
@@ -375,23 +416,32 @@ impl Shell {
             stderr: streams.stderr,
             folders: self.place.for_programs(&state.cwd)?,
         };
-        Ok(self.programs.run(&program, call).unwrap_or_else(|(code, why)| {
-            drop((&complaints).write_all(format!("{name}: {why}\n").as_bytes()));
-            code
-        }))
+        Ok(self
+            .programs
+            .run(&program, call)
+            .unwrap_or_else(|(code, why)| {
+                drop((&complaints).write_all(format!("{name}: {why}\n").as_bytes()));
+                code
+            }))
     }
 
     /// A name with a slash is a file of the run's folder; any other is looked up in the toolbox.
     fn find(&self, name: &str, state: &State) -> Result<File, Trouble> {
         if name.contains('/') {
             return self.place.read(&state.cwd, name).map_err(|error| {
-                let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { 126 };
+                let code = if error.kind() == io::ErrorKind::NotFound {
+                    NOT_FOUND
+                } else {
+                    126
+                };
                 Trouble(code, format!("{name}: {error}"))
             });
         }
         let names = [format!("{name}.wasm"), name.to_owned()];
         let found = self.toolbox.iter().flat_map(|folder| {
-            names.iter().filter_map(|name| folder.open(name).ok().map(|file| file.into_std()))
+            names
+                .iter()
+                .filter_map(|name| folder.open(name).ok().map(|file| file.into_std()))
         });
         let is_file = |file: &File| file.metadata().is_ok_and(|meta| meta.is_file());
         found.into_iter().find(is_file).ok_or_else(|| {
@@ -419,10 +469,15 @@ impl Shell {
             });
             self.list(list, &mut own, &inner);
             drop(inner);
-            reading.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+            reading
+                .join()
+                .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
         })?;
         if read.len() as u64 > SUBSTITUTED {
-            return Err(Trouble(1, "a substituted command wrote more than 1 MiB".to_owned()));
+            return Err(Trouble(
+                1,
+                "a substituted command wrote more than 1 MiB".to_owned(),
+            ));
         }
         let text = String::from_utf8_lossy(&read).replace('\0', "");
         Ok(text.trim_end_matches('\n').to_owned())
@@ -437,7 +492,10 @@ fn told(trouble: Trouble, streams: &Streams) -> i32 {
 /// A state of its own, one level down.
 fn deeper(state: &State) -> Result<State, Trouble> {
     if state.depth >= DEEPEST {
-        return Err(Trouble(WRONG, "commands lie too deep in each other".to_owned()));
+        return Err(Trouble(
+            WRONG,
+            "commands lie too deep in each other".to_owned(),
+        ));
     }
     let mut own = state.clone();
     own.depth += 1;

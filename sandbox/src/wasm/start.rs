@@ -106,5 +106,9 @@ fn user(spec: &WasmSpec, slot: u32) -> Option<u32> {
 
 /// A toolbox that isn't there yet is an empty one.
 fn existing(toolbox: &[PathBuf]) -> Vec<PathBuf> {
-    toolbox.iter().filter(|folder| folder.is_dir()).cloned().collect()
+    toolbox
+        .iter()
+        .filter(|folder| folder.is_dir())
+        .cloned()
+        .collect()
 }

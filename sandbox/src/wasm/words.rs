@@ -33,7 +33,9 @@ struct Fields {
 
 impl Fields {
     fn add(&mut self, text: String, quoted: bool) {
-        self.open.get_or_insert_default().push(Piece { text, quoted });
+        self.open
+            .get_or_insert_default()
+            .push(Piece { text, quoted });
     }
 
     fn finish(&mut self) {
@@ -89,11 +91,21 @@ impl Shell {
     }
 
     /// The word as one text, as it is on the right of an assignment.
-    pub(super) fn text(&self, word: &Word, state: &State, streams: &Streams) -> Result<String, Trouble> {
+    pub(super) fn text(
+        &self,
+        word: &Word,
+        state: &State,
+        streams: &Streams,
+    ) -> Result<String, Trouble> {
         self.joined(word.parts(), state, streams)
     }
 
-    fn joined(&self, parts: &[WordPart], state: &State, streams: &Streams) -> Result<String, Trouble> {
+    fn joined(
+        &self,
+        parts: &[WordPart],
+        state: &State,
+        streams: &Streams,
+    ) -> Result<String, Trouble> {
         let mut text = String::new();
         for part in parts {
             text.push_str(&self.value(part, state, streams)?);
@@ -109,8 +121,10 @@ impl Shell {
             WordPart::Command(list) => self.output_of(list, state, streams)?,
             WordPart::Quoted(parts) => self.joined(parts, state, streams)?,
             WordPart::Brace(words) => {
-                let texts: Result<Vec<String>, Trouble> =
-                    words.iter().map(|word| self.text(word, state, streams)).collect();
+                let texts: Result<Vec<String>, Trouble> = words
+                    .iter()
+                    .map(|word| self.text(word, state, streams))
+                    .collect();
                 texts?.join(" ")
             }
         })
@@ -161,7 +175,11 @@ impl Shell {
             let inside = self.place.inside(&state.cwd, &path.to_string_lossy());
             inside.is_ok_and(|inside| self.place.root().symlink_metadata(inside).is_ok())
         };
-        found.into_iter().filter(is_there).map(|path| path.to_string_lossy().into_owned()).collect()
+        found
+            .into_iter()
+            .filter(is_there)
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect()
     }
 
     /// Names in a folder; none for a folder that isn't there or lies outside. Above home, only the way to it is there.
@@ -171,7 +189,11 @@ impl Shell {
         let inside = self.place.inside(&state.cwd, path).ok()?;
         let folder: Dir = self.place.root().open_dir(inside).ok()?;
         let entries = folder.entries().ok()?;
-        Some(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()))
+        Some(
+            entries
+                .flatten()
+                .filter_map(|entry| entry.file_name().into_string().ok()),
+        )
     }
 }
 

@@ -11,7 +11,10 @@ pub(crate) fn main() -> ExitCode {
     let Ok(world) = World::new() else {
         return ExitCode::FAILURE;
     };
-    let runs = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(30_usize);
+    let runs = std::env::args()
+        .nth(2)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(30_usize);
     let (mut whole, mut first, mut again) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=runs {
         let mut spec = world.spec(&["./hello.wasm"; 21]);
@@ -31,7 +34,9 @@ pub(crate) fn main() -> ExitCode {
             continue;
         }
         let durations = output.split("duration=").skip(1);
-        let mut micros = durations.filter_map(|rest| rest.split(',').next()?.parse::<u128>().ok()).map(|n| n / 1000);
+        let mut micros = durations
+            .filter_map(|rest| rest.split(',').next()?.parse::<u128>().ok())
+            .map(|n| n / 1000);
         first.extend(micros.next());
         again.extend(micros.take(20));
         whole.push(took);

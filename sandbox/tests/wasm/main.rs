@@ -24,7 +24,12 @@ fn main() -> ExitCode {
         Some("launch") => assay_sandbox::launcher_main(),
         Some("bench") => bench::main(),
         Some("daemon") => rows::daemon(),
-        _ => tests(&args.into_iter().filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>()),
+        _ => tests(
+            &args
+                .into_iter()
+                .filter(|arg| !arg.starts_with('-'))
+                .collect::<Vec<_>>(),
+        ),
     }
 }
 
@@ -37,8 +42,14 @@ fn tests(chosen: &[String]) -> ExitCode {
         }
     };
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|begin| name.starts_with(begin.as_str()));
-    for (name, case) in rows::CASES.iter().chain(shell::CASES).filter(|(name, _)| wanted(name)) {
+    let wanted = |name: &str| {
+        chosen.is_empty() || chosen.iter().any(|begin| name.starts_with(begin.as_str()))
+    };
+    for (name, case) in rows::CASES
+        .iter()
+        .chain(shell::CASES)
+        .filter(|(name, _)| wanted(name))
+    {
         let began = std::time::Instant::now();
         let tried = case(&world).and_then(|()| world.ordinary());
         let (took, who) = (began.elapsed().as_millis(), &world.who);

@@ -61,7 +61,10 @@ pub(crate) fn exit(code: i32) -> Vec<u8> {
 
 /// Computes for ever.
 pub(crate) fn endless() -> Vec<u8> {
-    module(&[], &format!(r#"{MEMORY} (func (export "_start") (loop $l (br $l)))"#))
+    module(
+        &[],
+        &format!(r#"{MEMORY} (func (export "_start") (loop $l (br $l)))"#),
+    )
 }
 
 /// Grows its memory until that fails; ends with its size in mebibytes.
@@ -172,23 +175,32 @@ pub(crate) fn wait(seconds: u64) -> Vec<u8> {
 pub(crate) fn recursion() -> Vec<u8> {
     module(
         &[],
-        &format!(r#"{MEMORY} (func $f (param i64) (call $f (i64.add (local.get 0) (i64.const 1))) (drop (i32.load (i32.const 0))))
-          (func (export "_start") (call $f (i64.const 0)))"#),
+        &format!(
+            r#"{MEMORY} (func $f (param i64) (call $f (i64.add (local.get 0) (i64.const 1))) (drop (i32.load (i32.const 0))))
+          (func (export "_start") (call $f (i64.const 0)))"#
+        ),
     )
 }
 
 /// Traps at once.
 pub(crate) fn trap() -> Vec<u8> {
-    module(&[], &format!(r#"{MEMORY} (func (export "_start") unreachable)"#))
+    module(
+        &[],
+        &format!(r#"{MEMORY} (func (export "_start") unreachable)"#),
+    )
 }
 
 /// So many functions, each with some work to compile.
 pub(crate) fn functions(count: usize) -> Vec<u8> {
-    let body = "(local.set 0 (i64.mul (local.get 0) (i64.rotl (local.get 0) (i64.const 7))))".repeat(60);
+    let body =
+        "(local.set 0 (i64.mul (local.get 0) (i64.rotl (local.get 0) (i64.const 7))))".repeat(60);
     let functions: String = (0..count)
         .map(|n| format!("(func $f{n} (param i64) (result i64) {body} (local.get 0))"))
         .collect();
-    module(&[], &format!(r#"{MEMORY} {functions} (func (export "_start"))"#))
+    module(
+        &[],
+        &format!(r#"{MEMORY} {functions} (func (export "_start"))"#),
+    )
 }
 
 /// A function with so many blocks in each other.

@@ -10,7 +10,10 @@ use crate::programs;
 use crate::world::{Case, Done, Tried, World, expect, go};
 
 pub(crate) const CASES: &[Case] = &[
-    ("programs run: code, streams, variables, pipelines", programs_run),
+    (
+        "programs run: code, streams, variables, pipelines",
+        programs_run,
+    ),
     ("G1 endless loop", endless),
     ("G1 cancel", cancel),
     ("G2 memory and tables grow", growth),
@@ -56,21 +59,37 @@ fn endless(world: &World) -> Tried {
     let tree = vec![("endless.wasm", programs::endless())];
     let done = world.run_spec(spec, tree)?;
     // By the word to stop, not by the kill: the grace is not used up, and the log says so.
-    expect(done.outcome == Outcome::Time && done.output.contains("interrupted"), &done)?;
-    expect(!done.output.contains("never") && done.took < Duration::from_secs(10), &done)?;
+    expect(
+        done.outcome == Outcome::Time && done.output.contains("interrupted"),
+        &done,
+    )?;
+    expect(
+        !done.output.contains("never") && done.took < Duration::from_secs(10),
+        &done,
+    )?;
     ended(&world.run(&["sleep 0.1 && ./hello.wasm"], vec![])?, 0)
 }
 
 fn cancel(world: &World) -> Tried {
     let spec = world.spec(&["sleep 100"]);
     let after = Some(Duration::from_millis(100));
-    let done = world.runtime.block_on(go(&world.launcher, spec, vec![], after));
+    let done = world
+        .runtime
+        .block_on(go(&world.launcher, spec, vec![], after));
     let done = done.map_err(|error| error.to_string())?;
-    expect(done.outcome == Outcome::Canceled && done.took < Duration::from_secs(10), &done)
+    expect(
+        done.outcome == Outcome::Canceled && done.took < Duration::from_secs(10),
+        &done,
+    )
 }
 
 fn growth(world: &World) -> Tried {
-    let tree = || vec![("memory.wasm", programs::memory()), ("table.wasm", programs::table())];
+    let tree = || {
+        vec![
+            ("memory.wasm", programs::memory()),
+            ("table.wasm", programs::table()),
+        ]
+    };
     // Held at the limit of 64 MiB; a million entries of a table.
     ended(&world.run(&["./memory.wasm"], tree())?, 64)?;
     ended(&world.run(&["./table.wasm"], tree())?, 15)?;
@@ -88,27 +107,49 @@ fn shared_memory(world: &World) -> Tried {
 
 fn climbing(world: &World) -> Tried {
     let not_there = |code: i32| code != 0;
-    for path in ["../../../../../../etc/passwd", "/etc/passwd", "out/etc/passwd", "up/etc/passwd", "here/passwd"] {
+    for path in [
+        "../../../../../../etc/passwd",
+        "/etc/passwd",
+        "out/etc/passwd",
+        "up/etc/passwd",
+        "here/passwd",
+    ] {
         let tree = vec![
             ("open.wasm", programs::open(3, path, false)),
-            ("link.wasm", programs::link("../../../../../../../etc", "here")),
+            (
+                "link.wasm",
+                programs::link("../../../../../../../etc", "here"),
+            ),
         ];
         let done = world.run(&["./link.wasm; ./open.wasm"], tree)?;
-        expect(matches!(done.outcome, Outcome::Exited(code) if not_there(code)), &(path, &done))?;
+        expect(
+            matches!(done.outcome, Outcome::Exited(code) if not_there(code)),
+            &(path, &done),
+        )?;
     }
     let canary = world.canary();
     let wanted = format!("out{canary}");
     let tree = vec![("open.wasm", programs::open(3, &wanted, true))];
     let done = world.run(&["./open.wasm"], tree)?;
-    expect(matches!(done.outcome, Outcome::Exited(code) if not_there(code)), &done)?;
+    expect(
+        matches!(done.outcome, Outcome::Exited(code) if not_there(code)),
+        &done,
+    )?;
     // Other folders than these two were not handed in.
     for fd in [0, 1, 2, 5, 6, 7] {
         let tree = vec![("open.wasm", programs::open(fd, "etc/passwd", false))];
         let done = world.run(&["./open.wasm"], tree)?;
-        expect(matches!(done.outcome, Outcome::Exited(code) if not_there(code)), &(fd, &done))?;
+        expect(
+            matches!(done.outcome, Outcome::Exited(code) if not_there(code)),
+            &(fd, &done),
+        )?;
     }
     // The twins: a file of the work tree by both folders, and a new one.
-    for (fd, path, create) in [(3, "hello.wasm", false), (4, "build/o/r/hello.wasm", false), (3, "new", true)] {
+    for (fd, path, create) in [
+        (3, "hello.wasm", false),
+        (4, "build/o/r/hello.wasm", false),
+        (3, "new", true),
+    ] {
         let tree = vec![("open.wasm", programs::open(fd, path, create))];
         ended(&world.run(&["./open.wasm"], tree)?, 0)?;
     }
@@ -117,10 +158,19 @@ fn climbing(world: &World) -> Tried {
 
 fn flood(world: &World) -> Tried {
     let done = world.run(&["./flood.wasm"], vec![("flood.wasm", programs::flood())])?;
-    expect(done.outcome == Outcome::Output && done.output.len() == 1 << 20, &done.outcome)?;
+    expect(
+        done.outcome == Outcome::Output && done.output.len() == 1 << 20,
+        &done.outcome,
+    )?;
     // Into a command line: cut as well.
-    let done = world.run(&["echo $(./flood.wasm)"], vec![("flood.wasm", programs::flood())])?;
-    expect(done.outcome == Outcome::Exited(1) && done.output.contains("1 MiB"), &done)
+    let done = world.run(
+        &["echo $(./flood.wasm)"],
+        vec![("flood.wasm", programs::flood())],
+    )?;
+    expect(
+        done.outcome == Outcome::Exited(1) && done.output.contains("1 MiB"),
+        &done,
+    )
 }
 
 fn silence(world: &World) -> Tried {
@@ -147,12 +197,23 @@ fn hostile(world: &World) -> Tried {
     let mut spec = world.spec(&["./large.wasm"]);
     (spec.limits.disk, spec.limits.memory) = (64 << 20, 256 << 20);
     let done = world.run_spec(spec, vec![("large.wasm", large)])?;
-    expect(done.outcome == Outcome::Exited(126) && done.output.contains("larger than"), &done)?;
+    expect(
+        done.outcome == Outcome::Exited(126) && done.output.contains("larger than"),
+        &done,
+    )?;
     let mut spec = world.spec(&["./many.wasm"]);
     (spec.compile, spec.limits.memory) = (Duration::from_millis(100), 256 << 20);
     let done = world.run_spec(spec, vec![("many.wasm", programs::functions(1500))])?;
-    expect(done.outcome == Outcome::Exited(126) && done.output.contains("takes longer"), &done)?;
-    for bytes in [programs::nested(1_000_000), b"\0asm\x01\0\0\0\xff\xff\xff".to_vec(), b"#!/bin/sh\n".to_vec(), vec![]] {
+    expect(
+        done.outcome == Outcome::Exited(126) && done.output.contains("takes longer"),
+        &done,
+    )?;
+    for bytes in [
+        programs::nested(1_000_000),
+        b"\0asm\x01\0\0\0\xff\xff\xff".to_vec(),
+        b"#!/bin/sh\n".to_vec(),
+        vec![],
+    ] {
         let mut spec = world.spec(&["./bad.wasm"]);
         spec.compile = Duration::from_secs(2);
         let done = world.run_spec(spec, vec![("bad.wasm", bytes)])?;
@@ -161,8 +222,14 @@ fn hostile(world: &World) -> Tried {
         expect(told || done.outcome == Outcome::Memory, &done)?;
     }
     // The twin: a few functions, a little nesting.
-    ended(&world.run(&["./few.wasm"], vec![("few.wasm", programs::functions(10))])?, 0)?;
-    ended(&world.run(&["./flat.wasm"], vec![("flat.wasm", programs::nested(10))])?, 0)
+    ended(
+        &world.run(&["./few.wasm"], vec![("few.wasm", programs::functions(10))])?,
+        0,
+    )?;
+    ended(
+        &world.run(&["./flat.wasm"], vec![("flat.wasm", programs::nested(10))])?,
+        0,
+    )
 }
 
 /// All native images that are kept.
@@ -171,7 +238,12 @@ fn images(world: &World) -> Result<Vec<std::path::PathBuf>, String> {
     let text = |error: std::io::Error| error.to_string();
     for version in std::fs::read_dir(world.folder.path().join("modules")).map_err(text)? {
         let folder = version.map_err(text)?.path();
-        found.extend(std::fs::read_dir(folder).map_err(text)?.flatten().map(|entry| entry.path()));
+        found.extend(
+            std::fs::read_dir(folder)
+                .map_err(text)?
+                .flatten()
+                .map(|entry| entry.path()),
+        );
     }
     Ok(found)
 }
@@ -185,7 +257,10 @@ fn native_image(world: &World) -> Tried {
         expect(native.starts_with(b"\x7fELF"), &image)?;
         let tree = vec![("evil.wasm", native.clone()), ("evil.cwasm", native)];
         let done = world.run(&["./evil.wasm; ./evil.cwasm"], tree)?;
-        expect(done.outcome == Outcome::Exited(126) && done.output.contains("not a WASI program"), &done)?;
+        expect(
+            done.outcome == Outcome::Exited(126) && done.output.contains("not a WASI program"),
+            &done,
+        )?;
         // One that was changed on the way is not taken either, but made again.
         let mut broken = kept.clone();
         let middle = broken.len() / 2;
@@ -204,7 +279,12 @@ fn native_image(world: &World) -> Tried {
 }
 
 fn fixed(world: &World) -> Tried {
-    let tree = || vec![("clock.wasm", programs::clock(1_000_000_000)), ("random.wasm", programs::random())];
+    let tree = || {
+        vec![
+            ("clock.wasm", programs::clock(1_000_000_000)),
+            ("random.wasm", programs::random()),
+        ]
+    };
     let lines = ["./random.wasm; ./clock.wasm"];
     let once = |seed| {
         let mut spec = world.spec(&lines);
@@ -216,7 +296,10 @@ fn fixed(world: &World) -> Tried {
     };
     let (first, second, other) = (once(5)?, once(5)?, once(6)?);
     ended(&first, 0)?;
-    expect(first.output == second.output && first.output != other.output, &(&first, &second))?;
+    expect(
+        first.output == second.output && first.output != other.output,
+        &(&first, &second),
+    )?;
     let (first, second) = (world.run(&lines, tree())?, world.run(&lines, tree())?);
     ended(&first, 1)?;
     expect(first.output != second.output, &first)
@@ -226,32 +309,59 @@ fn waiting(world: &World) -> Tried {
     let mut spec = world.spec(&["./wait.wasm"]);
     spec.limits.wall = Duration::from_secs(1);
     let done = world.run_spec(spec, vec![("wait.wasm", programs::wait(3600))])?;
-    expect(done.outcome == Outcome::Time && done.took < Duration::from_secs(10), &done)?;
-    ended(&world.run(&["./wait.wasm"], vec![("wait.wasm", programs::wait(1))])?, 0)
+    expect(
+        done.outcome == Outcome::Time && done.took < Duration::from_secs(10),
+        &done,
+    )?;
+    ended(
+        &world.run(&["./wait.wasm"], vec![("wait.wasm", programs::wait(1))])?,
+        0,
+    )
 }
 
 fn traps(world: &World) -> Tried {
     let done = world.run(&["./deep.wasm"], vec![("deep.wasm", programs::recursion())])?;
-    expect(done.outcome == Outcome::Exited(134) && done.output.contains("call stack exhausted"), &done)?;
+    expect(
+        done.outcome == Outcome::Exited(134) && done.output.contains("call stack exhausted"),
+        &done,
+    )?;
     let storm = "./trap.wasm; ".repeat(100);
-    let done = world.run(&[&storm, "./hello.wasm"], vec![("trap.wasm", programs::trap())])?;
-    expect(done.output.matches("unreachable").count() >= 100, &done.output.len())?;
+    let done = world.run(
+        &[&storm, "./hello.wasm"],
+        vec![("trap.wasm", programs::trap())],
+    )?;
+    expect(
+        done.output.matches("unreachable").count() >= 100,
+        &done.output.len(),
+    )?;
     expect(done.output.ends_with("hello\n"), &done)?;
     ended(&done, 0)
 }
 
 fn full(world: &World) -> Tried {
     let tree = vec![("flood.wasm", programs::flood())];
-    let done = world.run(&["./flood.wasm > a; ./flood.wasm > b; ./flood.wasm > c; sleep 5"], tree)?;
-    expect(matches!(done.outcome, Outcome::Disk(_)) && done.usage.cpu_ms < 60_000, &done)
+    let done = world.run(
+        &["./flood.wasm > a; ./flood.wasm > b; ./flood.wasm > c; sleep 5"],
+        tree,
+    )?;
+    expect(
+        matches!(done.outcome, Outcome::Disk(_)) && done.usage.cpu_ms < 60_000,
+        &done,
+    )
 }
 
 fn many_files(world: &World) -> Tried {
     let ten = "{0,1,2,3,4,5,6,7,8,9}";
     let line = format!("touch {ten}{ten}{ten}{ten}; sleep 5; echo never");
     let done = world.run(&[&line], vec![])?;
-    expect(matches!(done.outcome, Outcome::Disk(_)) && !done.output.contains("never"), &done)?;
-    ended(&world.run(&[&format!("touch {ten}{ten} && test -f 99")], vec![])?, 0)
+    expect(
+        matches!(done.outcome, Outcome::Disk(_)) && !done.output.contains("never"),
+        &done,
+    )?;
+    ended(
+        &world.run(&[&format!("touch {ten}{ten} && test -f 99")], vec![])?,
+        0,
+    )
 }
 
 /// Stands for a daemon: starts a run, says so, and waits for its end.
@@ -290,7 +400,10 @@ fn daemon_killed(_: &World) -> Tried {
     expect(line == "started\n" && was_there, &(line, was_there))?;
     let begun = Instant::now();
     while std::fs::metadata(&folder).is_ok() {
-        expect(begun.elapsed() < Duration::from_secs(10), &"the folder is still there")?;
+        expect(
+            begun.elapsed() < Duration::from_secs(10),
+            &"the folder is still there",
+        )?;
         std::thread::yield_now();
     }
     Ok(())

@@ -7,9 +7,8 @@ use std::process::{Command, Stdio};
 /// Runs the cases as the test user; gives how many passed and how many failed.
 pub(crate) fn as_user(chosen: &[String]) -> Result<(u32, u32), String> {
     let name = std::env::var("ASSAY_TEST_USER").unwrap_or_else(|_| "assaytest".to_owned());
-    let (uid, gid) = ids(&name).ok_or_else(|| {
-        format!("no user {name:?} (make one, or name one in ASSAY_TEST_USER)")
-    })?;
+    let (uid, gid) = ids(&name)
+        .ok_or_else(|| format!("no user {name:?} (make one, or name one in ASSAY_TEST_USER)"))?;
     // The program may lie in a folder that the user can't reach; its own image can always be opened again.
     let mut child = Command::new("/proc/self/exe")
         .args(chosen)
@@ -37,7 +36,9 @@ pub(crate) fn as_user(chosen: &[String]) -> Result<(u32, u32), String> {
 
 fn ids(name: &str) -> Option<(u32, u32)> {
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+    let line = passwd
+        .lines()
+        .find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }

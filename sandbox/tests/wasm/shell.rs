@@ -34,7 +34,10 @@ fn host_programs(world: &World) -> Tried {
         let right = done.outcome == Outcome::Exited(code) && !done.output.contains("CANARY\n");
         expect(right, &(line, &done))?;
     }
-    let done = world.run(&["hello && ./hello.wasm && /home/travis/build/o/r/hello.wasm"], tree())?;
+    let done = world.run(
+        &["hello && ./hello.wasm && /home/travis/build/o/r/hello.wasm"],
+        tree(),
+    )?;
     expect(done.output == "hello\nhello\nhello\n", &done)
 }
 
@@ -58,10 +61,14 @@ fn outside_read(world: &World) -> Tried {
         "cat /home/travis-other/x".to_owned(),
     ] {
         let done = world.run(&[&line], vec![])?;
-        let right = matches!(done.outcome, Outcome::Exited(1 | 126)) && !done.output.contains("CANARY\n");
+        let right =
+            matches!(done.outcome, Outcome::Exited(1 | 126)) && !done.output.contains("CANARY\n");
         expect(right, &(&line, &done))?;
     }
-    let done = world.run(&["echo in > f; cat f; cat < /home/travis/build/o/r/f; cat ../r/f; cat < /dev/null"], vec![])?;
+    let done = world.run(
+        &["echo in > f; cat f; cat < /home/travis/build/o/r/f; cat ../r/f; cat < /dev/null"],
+        vec![],
+    )?;
     expect(done.output == "in\nin\nin\n", &done)
 }
 
@@ -84,7 +91,10 @@ fn outside_written(world: &World) -> Tried {
         "rm -r up".to_owned() + "/etc",
     ] {
         let done = world.run(&[&line], vec![])?;
-        expect(matches!(done.outcome, Outcome::Exited(code) if code != 0), &(&line, &done))?;
+        expect(
+            matches!(done.outcome, Outcome::Exited(code) if code != 0),
+            &(&line, &done),
+        )?;
         expect(!world.folder.path().join("evil").exists(), &line)?;
         expect(world.folder.path().join("canary").exists(), &line)?;
     }
@@ -96,16 +106,36 @@ fn outside_written(world: &World) -> Tried {
 }
 
 fn outside_found(world: &World) -> Tried {
-    for line in ["echo /etc/*", "echo out/etc/*", "echo up/etc/*", "echo ../../../../../../etc/*", "echo /home/travis/../../etc/*"] {
+    for line in [
+        "echo /etc/*",
+        "echo out/etc/*",
+        "echo up/etc/*",
+        "echo ../../../../../../etc/*",
+        "echo /home/travis/../../etc/*",
+    ] {
         let done = world.run(&[line], vec![])?;
         expect(done.output.trim_end().ends_with('*'), &(line, &done))?;
     }
-    for line in ["cd /", "cd /etc", "cd out", "cd up", "cd ../../../../../..", "cd /home", "cd out/etc"] {
+    for line in [
+        "cd /",
+        "cd /etc",
+        "cd out",
+        "cd up",
+        "cd ../../../../../..",
+        "cd /home",
+        "cd out/etc",
+    ] {
         let done = world.run(&[line], vec![])?;
         expect(done.outcome == Outcome::Exited(1), &(line, &done))?;
     }
-    let done = world.run(&["touch b1 b2 'b*'; echo b* \"b*\" b?; cd /home/travis; echo build/o/r/h*.wasm; cd; pwd"], vec![])?;
-    expect(done.output == "b* b1 b2 b* b* b1 b2\nbuild/o/r/hello.wasm\n/home/travis\n", &done)
+    let done = world.run(
+        &["touch b1 b2 'b*'; echo b* \"b*\" b?; cd /home/travis; echo build/o/r/h*.wasm; cd; pwd"],
+        vec![],
+    )?;
+    expect(
+        done.output == "b* b1 b2 b* b* b1 b2\nbuild/o/r/hello.wasm\n/home/travis\n",
+        &done,
+    )
 }
 
 fn hostile_lines(world: &World) -> Tried {
@@ -154,5 +184,8 @@ fn state(world: &World) -> Tried {
     let done = world.run(&lines, vec![])?;
     let cwd = "/home/travis/build/o/r/d";
     let output = format!("x  y x y hidden\n{cwd}\nx y\n5 x y\na\nb\n0\n1\n");
-    expect(done.output == output && done.outcome == Outcome::Exited(9), &done)
+    expect(
+        done.output == output && done.outcome == Outcome::Exited(9),
+        &done,
+    )
 }

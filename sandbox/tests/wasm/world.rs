@@ -59,9 +59,15 @@ impl World {
     /// An ordinary run must pass after every attack, and no folder in memory may be left.
     pub(crate) fn ordinary(&self) -> Tried {
         let done = self.run(&["./hello.wasm | ./cat.wasm"], vec![])?;
-        expect(done.outcome == Outcome::Exited(0) && done.output == "hello\n", &done)?;
+        expect(
+            done.outcome == Outcome::Exited(0) && done.output == "hello\n",
+            &done,
+        )?;
         let own = format!("assay-cell-test-{}-", std::process::id());
-        let left = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        let left = std::fs::read_dir("/dev/shm")
+            .into_iter()
+            .flatten()
+            .flatten();
         let left: Vec<_> = left
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .filter(|name| name.starts_with(&own))

@@ -141,10 +141,24 @@ fn archives(world: &World) -> Tried {
 
 fn in_use(world: &World) -> Tried {
     let images = world::images().ok_or("no images")?;
-    let refused = images.remove("tiny");
+    let path = world.folder.path().join("lone.tar");
+    std::fs::write(&path, archive(None, "usr/x")).map_err(|e| e.to_string())?;
+    images.import("lone", &path, 0).map_err(|e| e.to_string())?;
+    // Nothing in it can be run: the run waits for its tree, and holds the image meanwhile.
+    let mut job = spec("true");
+    job.image = assay_sandbox::Image::Imported(images.find("lone").map_err(|e| e.to_string())?);
+    let refused = world.runtime.block_on(async {
+        let (run, tree) = assay_sandbox::Run::start(&world.launcher, job)
+            .await
+            .map_err(|e| e.to_string())?;
+        let refused = images.remove("lone");
+        drop(tree);
+        drop(run.finish().await);
+        Ok::<_, String>(refused)
+    })?;
     expect(matches!(refused, Err(ImageError::InUse(_))), &refused)?;
-    let done = world.job("echo still")?;
-    expect(done.output == "still\n", &done)
+    let removed = images.remove("lone");
+    expect(removed.is_ok(), &removed)
 }
 
 fn owners(world: &World) -> Tried {

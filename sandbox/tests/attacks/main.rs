@@ -174,6 +174,14 @@ fn run_here(chosen: &[String]) -> Counts {
     for flavour in [Flavour::Host, Flavour::Image, Flavour::Root] {
         world::set_flavour(flavour, (flavour != Flavour::Host).then(|| image.clone()));
         let has_image = flavour != Flavour::Host;
+        if flavour == Flavour::Root && !world.ranged {
+            counts.skipped += 1;
+            println!(
+                "SKIP {:4} root  everything: no subordinate uids for this user",
+                world.who
+            );
+            continue;
+        }
         for case in all
             .iter()
             .filter(wanted)

@@ -13,36 +13,37 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// The root folder of a very small system, made from this host's programs and their libraries.
-fn root(dir: &Path) -> PathBuf {
+fn root(dir: &Path) -> std::io::Result<PathBuf> {
     let root = dir.join("root");
     for folder in ["usr/bin", "usr/lib", "etc", "home", "tmp", "var/tmp"] {
-        std::fs::create_dir_all(root.join(folder)).unwrap();
+        std::fs::create_dir_all(root.join(folder))?;
     }
     for (name, to) in [("bin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib")] {
-        std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+        std::os::unix::fs::symlink(to, root.join(name))?;
     }
     let mut libraries = BTreeSet::new();
     for name in PROGRAMS {
         let program = Path::new("/usr/bin").join(name);
-        let output = Command::new("ldd").arg(&program).output().unwrap();
+        let output = Command::new("ldd").arg(&program).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         libraries.extend(
             text.split_whitespace()
                 .filter(|word| word.starts_with('/') && !word.ends_with(':'))
                 .map(PathBuf::from),
         );
-        std::fs::copy(&program, root.join("usr/bin").join(name)).unwrap();
+        std::fs::copy(&program, root.join("usr/bin").join(name))?;
     }
     for library in &libraries {
-        let name = library.file_name().unwrap();
-        std::fs::copy(library, root.join("usr/lib").join(name)).unwrap();
+        let Some(name) = library.file_name() else {
+            continue;
+        };
+        std::fs::copy(library, root.join("usr/lib").join(name))?;
     }
     std::fs::write(
         root.join("etc/os-release"),
         "VERSION_CODENAME=hallmark\nPRETTY_NAME=\"Touchstone 1\"\n",
-    )
-    .unwrap();
-    root
+    )?;
+    Ok(root)
 }
 
 const SCRIPT: &str = "language: shell
@@ -64,7 +65,7 @@ fn an_image_is_asked_for_brought_used_and_removed() {
     let state = &server.newest_build("team/app")["build"]["state"];
     assert_eq!(state, "errored");
 
-    let source = root(dir.path());
+    let source = root(dir.path()).unwrap();
     let said = server.cli(&["image", "import", "tiny", source.to_str().unwrap()]);
     let digest = said.trim().strip_prefix("tiny ").unwrap().to_owned();
     assert!(

@@ -116,6 +116,7 @@ impl Run {
         let cancel = Arc::new(Notify::new());
         let supervisor = Supervisor::new(
             launched.spec.limits,
+            launched.spec.image,
             launched.process,
             sender,
             Arc::clone(&cancel),

@@ -120,6 +120,8 @@ pub struct GitOptions {
     pub depth: Option<u32>,
     /// Whether submodules are laid out too. Default true.
     pub submodules: bool,
+    /// Commits of history of submodules; `None` for all.
+    pub submodules_depth: Option<u32>,
     /// `git.clone: false`: no source at all.
     pub clone: bool,
     /// `git.lfs_skip_smudge`: leave LFS pointers as they are.
@@ -179,6 +181,10 @@ fn git_options(config: &Map) -> GitOptions {
     GitOptions {
         depth,
         submodules: flag("submodules").unwrap_or(true),
+        submodules_depth: match git.and_then(|git| git.get("submodules_depth")) {
+            Some(Value::Int(depth)) => u32::try_from(*depth).ok().filter(|depth| *depth > 0),
+            _ => None,
+        },
         clone: flag("clone").unwrap_or(true),
         lfs_skip_smudge: flag("lfs_skip_smudge").unwrap_or(false),
     }

@@ -196,6 +196,39 @@ pub(crate) fn landlock() -> io::Result<()> {
         .map_err(|e| other(&e))
 }
 
+/// What a network helper that has no cage of its own may touch: programs and libraries, facts about processes, its
+/// device, and where the host's name servers are written. The rest of the host's files is closed to it.
+pub(crate) fn helper_files() -> io::Result<()> {
+    let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+    let all = AccessFs::from_all(ABI::V5);
+    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let places = [
+        ("/usr", AccessFs::from_read(ABI::V5)),
+        ("/lib", AccessFs::from_read(ABI::V5)),
+        ("/lib64", AccessFs::from_read(ABI::V5)),
+        ("/bin", AccessFs::from_read(ABI::V5)),
+        ("/proc", AccessFs::from_read(ABI::V5)),
+        ("/etc/ld.so.cache", AccessFs::ReadFile.into()),
+        ("/etc/resolv.conf", AccessFs::ReadFile.into()),
+        ("/dev/net/tun", device),
+        ("/dev/null", device),
+    ];
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .and_then(Ruleset::create)
+        .map_err(|e| other(&e))?;
+    for (path, access) in places {
+        // What a host hasn't needs no rule.
+        if let Ok(place) = PathFd::new(path) {
+            rules = rules
+                .add_rule(PathBeneath::new(place, access))
+                .map_err(|e| other(&e))?;
+        }
+    }
+    rules.restrict_self().map(drop).map_err(|e| other(&e))
+}
+
 /// Turns the system call filter on.
 pub(crate) fn filter_calls(filter: &BpfProgram) -> io::Result<()> {
     seccompiler::apply_filter(filter).map_err(|error| io::Error::other(error.to_string()))

@@ -12,7 +12,7 @@ use crate::error::RunError;
 use crate::jail::{self, Facts};
 use crate::net::{self, Egress};
 use crate::process::Process;
-use crate::spec::{Limits, Resource, RunSpec};
+use crate::spec::{Image, Limits, Resource, RunSpec};
 use crate::supervise::Supervisor;
 use crate::tree::TreeWriter;
 use crate::wasm::{self, WasmSpec};
@@ -136,6 +136,7 @@ impl Run {
         let cancel = Arc::new(Notify::new());
         let supervisor = Supervisor::new(
             launched.limits,
+            launched.image,
             launched.process,
             sender,
             Arc::clone(&cancel),
@@ -200,6 +201,8 @@ impl Canceler {
 /// A started launcher that has its plan.
 pub(crate) struct Launched {
     pub(crate) limits: Limits,
+    /// Held until the run is over; that of WASI programs has none, which is said as the host's.
+    pub(crate) image: Image,
     pub(crate) process: Process,
     pub(crate) tree: OwnedFd,
     pub(crate) notices: Vec<String>,
@@ -230,6 +233,7 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
                 notices.extend(network);
                 return Ok(Launched {
                     limits: spec.limits,
+                    image: spec.image,
                     process,
                     tree,
                     notices,

@@ -17,7 +17,7 @@ use crate::error::RunError;
 use crate::process::Process;
 use crate::run::{Outcome, RunEvent, Usage};
 use crate::slots::Slot;
-use crate::spec::Limits;
+use crate::spec::{Image, Limits};
 use crate::sys::Spent;
 use crate::terminal::{Chunk, Terminal};
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
@@ -52,6 +52,8 @@ enum Stage {
 /// Watches one run.
 pub(crate) struct Supervisor {
     limits: Limits,
+    /// Held so that nobody removes it.
+    _image: Image,
     control: AsyncFd<OwnedFd>,
     child: Child,
     /// Becomes readable when the launcher has ended.
@@ -101,6 +103,7 @@ enum Wake {
 impl Supervisor {
     pub(crate) fn new(
         limits: Limits,
+        image: Image,
         process: Process,
         events: mpsc::Sender<RunEvent>,
         cancel: Arc<Notify>,
@@ -135,6 +138,7 @@ impl Supervisor {
         };
         Ok(Supervisor {
             limits,
+            _image: image,
             control,
             child,
             ending,

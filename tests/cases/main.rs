@@ -7,6 +7,7 @@ mod arrows;
 mod bad_input;
 mod commands;
 mod crash;
+mod images;
 mod imports;
 mod live;
 mod push;

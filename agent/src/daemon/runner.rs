@@ -489,6 +489,7 @@ async fn prepare(
             .map_err(|error| format!("The ref cannot be checked out: {error}"))?,
         depth: plan.git.depth,
         submodules: plan.git.submodules,
+        submodules_depth: plan.git.submodules_depth,
         lfs_pointers: plan.git.lfs_skip_smudge,
         objects_at: OBJECTS.to_owned(),
         origin: origin(&repository),

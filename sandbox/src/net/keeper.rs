@@ -3,15 +3,17 @@
 //! reason, the helper is killed; when the helper ends by itself, the launcher hears of it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{ADDRESS, GATEWAY, Helper, INTERFACE, RESOLVER};
-use crate::{apply, sys, wire};
+use crate::{apply, confine, sys, wire};
 
 /// How long a helper may take to connect.
 const PATIENCE: Timespec = Timespec {
@@ -59,7 +61,16 @@ impl Keeper {
         let changes = route_changes()?;
         // As the host numbers it: what is mounted at /proc is still the host's.
         let own = rustix::fs::readlink("/proc/self", Vec::new())?;
-        wire::send(self.talk.as_fd(), own.as_bytes(), &[])?;
+        let open = |name: &str| {
+            let path = format!("/proc/self/ns/{name}");
+            rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        };
+        let (user, net) = (open("user")?, open("net")?);
+        wire::send(
+            self.talk.as_fd(),
+            own.as_bytes(),
+            &[user.as_fd(), net.as_fd()],
+        )?;
         let mut caged = false;
         loop {
             if caged && has_way_out() {
@@ -148,23 +159,32 @@ fn keep(socket: &OwnedFd, hear: &OwnedFd, helper: &Helper, owner: Option<u32>) -
     if let Some(uid) = owner {
         apply::become_user(uid)?;
     }
-    let Some(order) = first_order(&socket, &hear)? else {
+    let Some((order, namespaces)) = first_order(&socket, &hear)? else {
         // The launcher has ended before it needed us.
         return Ok(());
     };
-    let Some(inside) = std::str::from_utf8(&order)
+    let inside = std::str::from_utf8(&order)
         .ok()
-        .and_then(|text| text.parse().ok())
-    else {
+        .and_then(|text| text.parse().ok());
+    let (Some(inside), Ok([user, net])) = (inside, <[OwnedFd; 2]>::try_from(namespaces)) else {
         return Ok(());
     };
-    let mut child = command(helper, inside).spawn().inspect_err(|error| {
-        let _ = wire::send(
-            hear.as_fd(),
-            format!("{}: {error}", helper.name()).as_bytes(),
-            &[],
-        );
-    })?;
+    if let Helper::Slirp(_) = helper {
+        // Its own cage needs a uid 0 that jobs without a range of uids don't have.
+        confine::helper_files()?;
+        for namespace in [&user, &net] {
+            rustix::io::fcntl_setfd(namespace, FdFlags::empty())?;
+        }
+    }
+    let mut child = command(helper, inside, [&user, &net])
+        .spawn()
+        .inspect_err(|error| {
+            let _ = wire::send(
+                hear.as_fd(),
+                format!("{}: {error}", helper.name()).as_bytes(),
+                &[],
+            );
+        })?;
     let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
     if wait_for_cage(child.id(), &ended, &socket) {
         let _ = wire::send(hear.as_fd(), CAGED.as_bytes(), &[]);
@@ -180,8 +200,8 @@ fn keep(socket: &OwnedFd, hear: &OwnedFd, helper: &Helper, owner: Option<u32>) -
     Ok(())
 }
 
-/// The number of the job's first process; `None` when the launcher hangs up first.
-fn first_order(socket: &OwnedFd, hear: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+/// The number of the job's first process, and its user and network namespaces; `None` when the launcher hangs up first.
+fn first_order(socket: &OwnedFd, hear: &OwnedFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     loop {
         let mut fds = [sys::readable(hear), PollFd::new(socket, PollFlags::RDHUP)];
         match rustix::event::poll(&mut fds, None) {
@@ -190,8 +210,8 @@ fn first_order(socket: &OwnedFd, hear: &OwnedFd) -> io::Result<Option<Vec<u8>>> 
             Err(error) => return Err(error.into()),
         }
         if !fds[0].revents().is_empty() {
-            let (order, _) = wire::receive(hear.as_fd(), RecvFlags::DONTWAIT)?;
-            return Ok(Some(order).filter(|order| !order.is_empty()));
+            let order = wire::receive(hear.as_fd(), RecvFlags::DONTWAIT)?;
+            return Ok(Some(order).filter(|(order, _)| !order.is_empty()));
         }
         if !fds[1].revents().is_empty() {
             return Ok(None);
@@ -254,13 +274,19 @@ fn follow(socket: &OwnedFd, child: &mut Child, ended: &OwnedFd) -> String {
     }
 }
 
-/// Helpers enter the job's user namespace first and look for its network from there, where only what is inside can be
-/// looked into: so both are named by a process inside, not by a descriptor of ours.
-fn command(helper: &Helper, inside: u32) -> Command {
-    let path = |name: &str| format!("/proc/{inside}/ns/{name}");
+/// pasta enters the job's user namespace first and looks for its network from there, where only what is inside can be
+/// looked into: so both are named by a process inside. slirp4netns opens both at once; in its cage it may look at itself
+/// only, so it inherits them.
+fn command(helper: &Helper, inside: u32, namespaces: [&OwnedFd; 2]) -> Command {
     let (program, words) = match helper {
-        Helper::Pasta(program) => (program, pasta(&path("user"), &path("net"))),
-        Helper::Slirp(program) => (program, slirp(&path("user"), &path("net"))),
+        Helper::Pasta(program) => {
+            let path = |name: &str| format!("/proc/{inside}/ns/{name}");
+            (program, pasta(&path("user"), &path("net")))
+        }
+        Helper::Slirp(program) => {
+            let [user, net] = namespaces.map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()));
+            (program, slirp(&user, &net))
+        }
     };
     let mut command = Command::new(program);
     command
@@ -315,7 +341,6 @@ fn slirp(user: &str, net: &str) -> Vec<String> {
         "--configure",
         "--mtu=65520",
         "--disable-host-loopback",
-        "--enable-sandbox",
         "--enable-seccomp",
         "--netns-type=path",
         &user,

@@ -10,6 +10,7 @@ use super::{Modules, WasmSpec};
 use crate::error::RunError;
 use crate::process::Process;
 use crate::run::{Launched, Launcher, notices, required, send_plan};
+use crate::spec::Image;
 use crate::wire;
 
 /// Places for the folder; the first one that is memory and can be written is taken.
@@ -58,6 +59,9 @@ pub(crate) fn launch(launcher: &Launcher, spec: WasmSpec) -> Result<Launched, Ru
             modules: Some(Modules::new(&spec, launcher, user, process.groups.paths())?),
             folder: Some(folder),
             limits: spec.limits,
+            image: Image::Host {
+                folders: Vec::new(),
+            },
             process,
             tree,
         }),

@@ -49,6 +49,8 @@ pub(crate) struct World {
     /// A folder of the host outside the image, with a file `canary` that holds `CANARY`.
     pub(crate) folder: tempfile::TempDir,
     groups: bool,
+    /// Images have a range of uids.
+    pub(crate) ranged: bool,
     /// What is missing for a way out.
     no_network: Option<String>,
 }
@@ -120,6 +122,7 @@ impl World {
             launcher: launcher(&["launch"]),
             folder,
             groups: good("cgroup memory") && good("cgroup pids"),
+            ranged: good("image owners"),
             no_network: no_network(),
         })
     }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::jail::{self, Facts};
+use crate::kept::Kept;
 use crate::net::{self, Egress};
 use crate::process::Process;
 use crate::spec::{Resource, RunSpec};
@@ -92,6 +93,7 @@ pub struct Run {
     events: mpsc::Receiver<RunEvent>,
     end: JoinHandle<Result<(Outcome, Usage), RunError>>,
     cancel: Arc<Notify>,
+    kept: Option<Kept>,
 }
 
 impl Run {
@@ -114,8 +116,10 @@ impl Run {
             drop(sender.try_send(RunEvent::Notice(notice)));
         }
         let cancel = Arc::new(Notify::new());
+        let keeping = launched.spec.keep.iter().map(|keep| keep.time).sum();
         let supervisor = Supervisor::new(
             launched.spec.limits,
+            keeping,
             launched.process,
             sender,
             Arc::clone(&cancel),
@@ -126,6 +130,9 @@ impl Run {
                 events,
                 end,
                 cancel,
+                kept: launched
+                    .kept
+                    .map(|pipe| Kept::new(pipe, launched.spec.keep)),
             },
             TreeWriter::new(launched.tree),
         ))
@@ -134,6 +141,12 @@ impl Run {
     /// The next event, `None` when the run is over.
     pub async fn event(&mut self) -> Option<RunEvent> {
         self.events.recv().await
+    }
+
+    /// What the run leaves behind, if anything is to be kept; to be read while the run goes on, which waits for it at its
+    /// end. Only the first call gives it.
+    pub fn kept(&mut self) -> Option<Kept> {
+        self.kept.take()
     }
 
     /// After the last event: how it ended. Everything of the run is dead and gone when this returns. Events not yet
@@ -174,6 +187,7 @@ struct Launched {
     spec: RunSpec,
     process: Process,
     tree: OwnedFd,
+    kept: Option<OwnedFd>,
     notices: Vec<String>,
 }
 
@@ -193,13 +207,14 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
         };
         process.groups.limit(&limits);
         match instruct(&process, &spec) {
-            Ok(tree) => {
+            Ok((tree, kept)) => {
                 let mut notices = notices(&process.groups);
                 notices.extend(network);
                 return Ok(Launched {
                     spec,
                     process,
                     tree,
+                    kept,
                     notices,
                 });
             }
@@ -254,8 +269,9 @@ pub(crate) fn facts(process: &Process) -> Facts {
     }
 }
 
-/// Gives the jail's first process its plan; returns the end of the tree pipe to write into.
-fn instruct(process: &Process, spec: &RunSpec) -> Result<OwnedFd, RunError> {
+/// Gives the jail's first process its plan; returns the end of the tree pipe to write into, and that of the pipe for what
+/// is kept.
+fn instruct(process: &Process, spec: &RunSpec) -> Result<(OwnedFd, Option<OwnedFd>), RunError> {
     required(spec, &process.groups)?;
     let plan = jail::plan(spec, &facts(process));
     let opened: Vec<OwnedFd> = plan
@@ -274,10 +290,18 @@ fn instruct(process: &Process, spec: &RunSpec) -> Result<OwnedFd, RunError> {
     // A smaller pipe works too, only slower.
     let _ = rustix::pipe::fcntl_setpipe_size(&tree, PIPE);
     let mut fds = vec![packed.as_fd(), reader.as_fd()];
+    let keeping = match spec.keep.is_empty() {
+        true => None,
+        false => Some(std::io::pipe().map_err(RunError::io("making a pipe"))?),
+    };
+    if let Some((_, writer)) = &keeping {
+        let _ = rustix::pipe::fcntl_setpipe_size(writer, PIPE);
+        fds.push(writer.as_fd());
+    }
     fds.extend(opened.iter().map(AsFd::as_fd));
     wire::send(process.control.as_fd(), &[wire::ORDER_PLAN], &fds)
         .map_err(RunError::io("sending the plan"))?;
-    Ok(tree.into())
+    Ok((tree.into(), keeping.map(|(kept, _)| kept.into())))
 }
 
 fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {

@@ -52,6 +52,8 @@ enum Stage {
 /// Watches one run.
 pub(crate) struct Supervisor {
     limits: Limits,
+    /// How long sending what is kept may take after the command's end.
+    keeping: Duration,
     control: AsyncFd<OwnedFd>,
     child: Child,
     /// Becomes readable when the launcher has ended.
@@ -99,6 +101,7 @@ enum Wake {
 impl Supervisor {
     pub(crate) fn new(
         limits: Limits,
+        keeping: Duration,
         process: Process,
         events: mpsc::Sender<RunEvent>,
         cancel: Arc<Notify>,
@@ -132,6 +135,7 @@ impl Supervisor {
         };
         Ok(Supervisor {
             limits,
+            keeping,
             control,
             child,
             ending,
@@ -320,7 +324,7 @@ impl Supervisor {
             Ok(Report::Failed(failure)) => self.fail(error_of(failure)),
             Ok(Report::Ended { status, full }) => {
                 self.progress.ended = Some((status, full));
-                self.progress.stage = Stage::Killed(Instant::now() + OBEY);
+                self.progress.stage = Stage::Killed(Instant::now() + self.keeping + OBEY);
             }
             Ok(Report::Network(words)) => {
                 let line = format!("the network is gone: {words}");

@@ -1,5 +1,6 @@
 //! From one row of the matrix to everything its sandbox needs: script, environment, limits, checkout options.
 
+use crate::kept::{self, Cache};
 use crate::model::{Build, Job, Repository};
 use crate::script;
 use crate::value::{Map, Value};
@@ -57,6 +58,10 @@ pub struct JobPlan {
     pub dist: Option<String>,
     /// `arch`, where given.
     pub arch: Option<String>,
+    /// What is kept between jobs.
+    pub cache: Option<Cache>,
+    /// Absolute paths of what is kept for people, all below the home folder.
+    pub artifacts: Vec<String>,
     /// Lines for the top of the log: what is left out, what was assumed.
     pub notes: Vec<String>,
 }
@@ -89,8 +94,10 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
     let text = |key: &str| config.text(key).map(str::to_owned);
     let script::Script {
         text: script,
-        notes,
+        mut notes,
     } = script::write(context, &build_dir, &git);
+    let kept = kept::read(context, &build_dir);
+    notes.extend(kept.notes);
     JobPlan {
         script,
         env: script::initial(),
@@ -100,6 +107,8 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
         os: text("os").unwrap_or_else(|| "linux".to_owned()),
         dist: text("dist"),
         arch: text("arch"),
+        cache: kept.cache,
+        artifacts: kept.artifacts,
         notes,
     }
 }

@@ -8,6 +8,7 @@ mod condition;
 mod decide;
 mod engine;
 mod job;
+mod kept;
 mod message;
 mod model;
 mod script;
@@ -22,6 +23,7 @@ pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
 pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, Versions, plan_job};
+pub use kept::Cache;
 pub use message::{Level, Message, Place};
 pub use model::*;
 pub use value::{Map, Value};

@@ -8,6 +8,7 @@ mod host;
 mod image;
 mod imports;
 mod intake;
+mod kept;
 mod marks;
 mod run;
 mod runner;

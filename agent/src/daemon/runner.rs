@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use assay_plan::{
@@ -12,14 +13,16 @@ use assay_sandbox::{
     Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
     TreeWriter,
 };
-use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
+use assay_store::{Archive, Checkout, Git, LogWriter, Store, TreeItem};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::core::Mailbox;
 use super::hands::Stop;
 use super::host;
 use super::image::{Choices, Chosen};
+use super::kept::{self, Broken, Caps, Keeping, Taken};
 use super::launcher;
 use super::marks::Marks;
 use super::worktree::WorkTree;
@@ -49,6 +52,7 @@ pub(super) struct Runner {
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
     pub(super) versions: Versions,
+    pub(super) caps: Caps,
     /// Address of the web pages, without a slash at the end.
     pub(super) web: String,
     /// Prefix of the ids of this daemon's runs.
@@ -94,6 +98,7 @@ impl Runner {
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
             versions: config.versions,
+            caps: Caps::new(config),
             web,
             prefix,
             local: Local::default(),
@@ -118,6 +123,7 @@ impl Runner {
             uid_base: self.uid_base,
             require: self.require.clone(),
             terminal: (80, 24),
+            keep: Vec::new(),
         })
     }
 }
@@ -220,16 +226,29 @@ impl Attempt {
             self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
         }
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
-        let spec = spec(&self.runner, &self.job, &plan, &source, chosen);
-        let (run, tree) = Run::start(&self.runner.launcher, spec)
+        let mut keeping = self.keeping(&image, &plan).await;
+        let spec = spec(&self.runner, &self.job, &plan, &source, &keeping, chosen);
+        let (mut run, tree) = Run::start(&self.runner.launcher, spec)
             .await
             .map_err(|error| no_sandbox(&error))?;
         let canceler = run.canceler();
         let runner = Arc::clone(&self.runner);
+        let restored = keeping.restored.take();
         let feeding = tokio::task::spawn_blocking(move || {
-            feed(tree, &source, &plan, runner.local.tree.as_ref())
+            feed(
+                tree,
+                &source,
+                &plan,
+                restored.as_ref(),
+                runner.local.tree.as_ref(),
+            )
         });
-        let (outcome, result) = self.follow(run, &canceler).await;
+        let halt = Arc::new(AtomicBool::new(false));
+        let taking = run.kept().map(|pipe| self.take(pipe, keeping, &halt));
+        let (outcome, result) = self.follow(run, &canceler, &halt).await;
+        let ran = matches!(outcome, Ok(Outcome::Exited(0 | 1)));
+        self.store_kept(taking, ran && !halt.load(Ordering::Relaxed))
+            .await;
         self.mailbox.tell(Input::Used(
             self.job.id,
             self.job.attempt,
@@ -265,11 +284,50 @@ impl Attempt {
         })
     }
 
-    /// Passes output to the log until the run is over; cancels it when told to.
+    /// What the job begins with and leaves behind.
+    async fn keeping(&mut self, image: &str, plan: &JobPlan) -> Keeping {
+        let (runner, job) = (Arc::clone(&self.runner), self.job.clone());
+        let (image, plan) = (image.to_owned(), plan.clone());
+        let looking = tokio::task::spawn_blocking(move || {
+            let (store, limits) = (&runner.store, &runner.limits);
+            Keeping::new(store, runner.caps, limits, &image, &job, &plan)
+        });
+        let keeping = looking.await.unwrap_or_default();
+        self.log.take(kept::text(&keeping.lines).as_bytes());
+        keeping
+    }
+
+    fn take(
+        &self,
+        pipe: assay_sandbox::Kept,
+        keeping: Keeping,
+        halt: &Arc<AtomicBool>,
+    ) -> JoinHandle<Taken> {
+        let (job, halt) = (self.job.clone(), Arc::clone(halt));
+        tokio::task::spawn_blocking(move || kept::take(pipe, keeping, &job, &halt))
+    }
+
+    /// Stores what the run left behind, if it ran to its end.
+    async fn store_kept(&mut self, taking: Option<JoinHandle<Taken>>, ran: bool) {
+        let Some(taking) = taking else {
+            return;
+        };
+        // A task that ended in a panic has stored nothing.
+        let taken = taking.await.unwrap_or_default();
+        if ran {
+            let lines = tokio::task::spawn_blocking(move || taken.store()).await;
+            self.log
+                .take(kept::text(&lines.unwrap_or_default()).as_bytes());
+            self.log.flush();
+        }
+    }
+
+    /// Passes output to the log until the run is over; cancels it when told to, and halts what is taken of it.
     async fn follow(
         &mut self,
         mut run: Run,
         canceler: &assay_sandbox::Canceler,
+        halt: &AtomicBool,
     ) -> (Result<Outcome, RunError>, assay_sandbox::Usage) {
         let mut marks = match self.runner.versions {
             Versions::Exact => Marks::none(),
@@ -291,6 +349,7 @@ impl Attempt {
                 },
                 () = sleep_until(due) => self.log.flush(),
                 changed = self.stopped.changed() => {
+                    halt.store(changed.is_err() || *self.stopped.borrow() != Stop::No, Ordering::Relaxed);
                     if changed.is_ok() && *self.stopped.borrow() != Stop::No {
                         canceler.cancel();
                     }
@@ -488,7 +547,14 @@ fn used(image: String, usage: assay_sandbox::Usage) -> Used {
     }
 }
 
-fn spec(runner: &Runner, job: &Job, plan: &JobPlan, source: &Source, chosen: Chosen) -> RunSpec {
+fn spec(
+    runner: &Runner,
+    job: &Job,
+    plan: &JobPlan,
+    source: &Source,
+    keeping: &Keeping,
+    chosen: Chosen,
+) -> RunSpec {
     let mut limits = runner.limits.clone();
     if let Some(wall) = plan.limits.wall {
         limits.wall = limits.wall.min(Duration::from_secs(wall));
@@ -515,6 +581,7 @@ fn spec(runner: &Runner, job: &Job, plan: &JobPlan, source: &Source, chosen: Cho
         uid_base: runner.uid_base,
         require: runner.require.clone(),
         terminal: (80, 24),
+        keep: keeping.keep.clone(),
     }
 }
 
@@ -523,6 +590,7 @@ fn feed(
     mut tree: TreeWriter,
     source: &Source,
     plan: &JobPlan,
+    cache: Option<&Archive>,
     over: Option<&WorkTree>,
 ) -> Result<(), String> {
     let broke =
@@ -551,7 +619,13 @@ fn feed(
                 .map_err(broke)?;
         }
     }
-    tree.finish().map_err(broke)
+    match cache.map_or(Ok(()), |cache| kept::restore(&mut tree, cache)) {
+        Ok(()) => tree.finish().map_err(broke),
+        Err(Broken::Sandbox(error)) => Err(broke(error)),
+        Err(Broken::Archive(error)) => Err(format!(
+            "The job's cache is damaged ({error}) and has been removed: restart the job."
+        )),
+    }
 }
 
 fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {

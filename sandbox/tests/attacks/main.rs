@@ -10,6 +10,7 @@ mod bench;
 mod files;
 mod image;
 mod images;
+mod keep;
 mod kernel;
 mod network;
 mod resources;
@@ -94,6 +95,7 @@ fn run_here(chosen: &[String]) -> Counts {
     counts.who.clone_from(&world.who);
     let all = [
         files::CASES,
+        keep::CASES,
         kernel::CASES,
         resources::CASES,
         network::CASES,

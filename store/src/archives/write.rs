@@ -104,7 +104,7 @@ impl ArchiveWriter {
                 self.copy(*length, *content)
             }
             Entry::Link { target, .. } => {
-                self.hash.update(&*target);
+                self.hash.update(*target);
                 self.out.write_all(target)
             }
             Entry::Time(_) | Entry::Folder { .. } => Ok(()),

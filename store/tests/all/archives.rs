@@ -1,6 +1,6 @@
 //! Caches and artifacts: stored, found, replaced, bounded, gone with their repository.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use assay_plan::{RepoId, Time};

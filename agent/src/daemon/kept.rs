@@ -267,7 +267,7 @@ pub(super) fn restore(tree: &mut TreeWriter, archive: &Archive) -> Result<(), Br
 #[derive(Debug)]
 enum Written {
     /// All of it.
-    Whole(ArchiveWriter),
+    Whole(Box<ArchiveWriter>),
     /// Nothing may be stored, for this reason.
     Not(String),
 }
@@ -336,7 +336,7 @@ fn take_all(
                 continue;
             }
             KeptItem::End => {
-                *written = writer.take().map(Written::Whole);
+                *written = writer.take().map(Box::new).map(Written::Whole);
                 continue;
             }
             KeptItem::Time(seconds) => add(&mut writer, Entry::Time(seconds)),
@@ -392,7 +392,7 @@ impl Taken {
                 Written::Whole(writer) if writer.is_empty() => {
                     format!("there is nothing to store: no {}", target.what)
                 }
-                Written::Whole(writer) => stored(&target, writer),
+                Written::Whole(writer) => stored(&target, *writer),
             });
             lines.push(fold("end", name));
         }

@@ -25,7 +25,7 @@ fn log(server: &Server, slug: &str) -> String {
 fn push(repo: &Repo, server: &Server, slug: &str, branch: &str, file: &str) -> String {
     let clone = repo.clone.as_path();
     git(clone, &["checkout", "-q", "-B", branch]);
-    std::fs::write(clone.join(".travis.yml"), file).unwrap();
+    std::fs::write(clone.join(".travis.yml"), file).expect("the file is written");
     git(clone, &["add", "-A"]);
     git(clone, &["commit", "-q", "--allow-empty", "-m", "more"]);
     let output = repo.push(&["-o", "assay.wait", "origin", branch]);
@@ -34,10 +34,10 @@ fn push(repo: &Repo, server: &Server, slug: &str, branch: &str, file: &str) -> S
     log(server, slug)
 }
 
+/// Archives of all repositories below a folder of the state.
 fn archives(dir: &Path) -> usize {
-    let repos = std::fs::read_dir(dir).unwrap();
-    let files = repos.map(|repo| std::fs::read_dir(repo.unwrap().path()).unwrap().count());
-    files.sum()
+    let list = |dir: &Path| std::fs::read_dir(dir).expect("a folder").flatten();
+    list(dir).map(|repo| list(&repo.path()).count()).sum()
 }
 
 #[test]

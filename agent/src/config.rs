@@ -132,6 +132,19 @@ pub(crate) struct Sandbox {
     pub(crate) network: Reach,
     /// The only hosts that jobs reach, `NAME` or `NAME:PORT`; addresses may be private ones. Default: all public ones.
     pub(crate) hosts: Vec<String>,
+    /// Jobs with `virt: wasm`.
+    pub(crate) wasm: Wasm,
+}
+
+/// Jobs with `virt: wasm`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Wasm {
+    /// Folders with WASI programs that such jobs call by name, first match first. Default none.
+    pub(crate) toolbox: Vec<PathBuf>,
+    /// Whether every clock shows the commit's time and randomness begins with the commit's name. Default false.
+    pub(crate) deterministic: bool,
+    /// How long one program may take to compile. Default `30s`.
+    pub(crate) compile: Span,
 }
 
 /// What of the network jobs reach.

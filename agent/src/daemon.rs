@@ -14,6 +14,7 @@ mod run;
 mod runner;
 mod scratch;
 mod waiting;
+mod wasm;
 mod worktree;
 
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ use hands::Hands;
 use image::Choices;
 use intake::Intake;
 use runner::Runner;
+use wasm::Wasm;
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -139,7 +141,15 @@ impl Daemon {
         assay_sandbox::clean_up(&prefix);
         let (mailbox, inbox) = Mailbox::new();
         let choices = Choices::new(&config, images(&state));
-        let runner = Runner::new(store.clone(), &config, address.clone(), prefix, choices);
+        let wasm = Wasm::new(&config, &state);
+        let runner = Runner::new(
+            store.clone(),
+            &config,
+            address.clone(),
+            prefix,
+            choices,
+            wasm,
+        );
         let warm = keep_warm(&runner, config.jobs);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let core = start_core(&store, &hands, &state, &config, inbox).await?;

@@ -62,8 +62,60 @@ pub struct JobPlan {
     pub cache: Option<Cache>,
     /// Absolute paths of what is kept for people, all below the home folder.
     pub artifacts: Vec<String>,
+    /// For `virt: wasm`: the command lines to run instead of the script.
+    pub wasm: Option<CommandLines>,
     /// Lines for the top of the log: what is left out, what was assumed.
     pub notes: Vec<String>,
+}
+
+/// What a job with `virt: wasm` runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommandLines {
+    /// The environment of the first one.
+    pub variables: Vec<(String, String)>,
+    /// In their order.
+    pub lines: Vec<CommandLine>,
+}
+
+/// One command line, and how it shows in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// As the author wrote it.
+    pub text: String,
+    /// Its phase.
+    pub phase: String,
+    /// Name of the fold around it.
+    pub fold: Option<String>,
+    /// Whether it is shown.
+    pub echo: bool,
+    /// Whether time marks surround it.
+    pub timed: bool,
+    /// What its failure means.
+    pub on_failure: OnFailure,
+    /// When it runs.
+    pub when: When,
+}
+
+/// What the failure of a command line means for its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing.
+    Ignore,
+    /// The job fails; the lines after it run.
+    Count,
+    /// The job ends as errored.
+    End,
+}
+
+/// On which result so far a command line runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// On any.
+    Always,
+    /// When no script line has failed.
+    Passed,
+    /// When one has.
+    Failed,
 }
 
 /// `git:` options of a job.
@@ -73,6 +125,8 @@ pub struct GitOptions {
     pub depth: Option<u32>,
     /// Whether submodules are laid out too. Default true.
     pub submodules: bool,
+    /// Commits of history of submodules; `None` for all.
+    pub submodules_depth: Option<u32>,
     /// `git.clone: false`: no source at all.
     pub clone: bool,
     /// `git.lfs_skip_smudge`: leave LFS pointers as they are.
@@ -94,11 +148,17 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
     let text = |key: &str| config.text(key).map(str::to_owned);
     let script::Script {
         text: script,
-        mut notes,
+        notes,
     } = script::write(context, &build_dir, &git);
+    let is_wasm = config.text("virt") == Some("wasm");
+    let (wasm, mut notes) = match is_wasm.then(|| script::lines(context, &build_dir)) {
+        Some((lines, notes)) => (Some(lines), notes),
+        None => (None, notes),
+    };
     let kept = kept::read(context, &build_dir);
     notes.extend(kept.notes);
     JobPlan {
+        wasm,
         script,
         env: script::initial(),
         build_dir,
@@ -130,6 +190,10 @@ fn git_options(config: &Map) -> GitOptions {
     GitOptions {
         depth,
         submodules: flag("submodules").unwrap_or(true),
+        submodules_depth: match git.and_then(|git| git.get("submodules_depth")) {
+            Some(Value::Int(depth)) => u32::try_from(*depth).ok().filter(|depth| *depth > 0),
+            _ => None,
+        },
         clone: flag("clone").unwrap_or(true),
         lfs_skip_smudge: flag("lfs_skip_smudge").unwrap_or(false),
     }

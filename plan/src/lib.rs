@@ -22,7 +22,10 @@ pub use decide::{
 pub use engine::{
     Counters, Delivery, Effect, Engine, Input, Observed, Record, Refused, Settings, Target, Update,
 };
-pub use job::{GitOptions, JobContext, JobPlan, PhaseLimits, Versions, plan_job};
+pub use job::{
+    CommandLine, CommandLines, GitOptions, JobContext, JobPlan, OnFailure, PhaseLimits, Versions,
+    When, plan_job,
+};
 pub use kept::Cache;
 pub use message::{Level, Message, Place};
 pub use model::*;

@@ -7,6 +7,7 @@ mod deploy;
 mod env;
 mod language;
 mod languages;
+mod lines;
 mod phases;
 mod prepare;
 
@@ -15,6 +16,7 @@ use std::fmt::Write as _;
 use crate::job::{GitOptions, JobContext, Versions};
 
 pub(crate) use env::{HOME, initial};
+pub(crate) use lines::lines;
 pub(crate) use prepare::texts;
 
 const HELPERS: &str = include_str!("script/helpers.sh");
@@ -87,6 +89,10 @@ fn write_checkout(shell: &mut Shell, context: &JobContext<'_>, git: &GitOptions)
 #[derive(Default)]
 pub(super) struct Shell {
     text: String,
+    /// The variables that were set to an exact text, for a job without a script.
+    exports: Vec<(String, String)>,
+    /// The author's commands, for the same.
+    commands: Vec<String>,
 }
 
 impl Shell {
@@ -101,6 +107,7 @@ impl Shell {
     /// Sets a variable, exported, to exactly this text. The name must be one.
     fn export(&mut self, name: &str, value: &str) {
         let _ = writeln!(self.text, "export {name}={}", quote(value));
+        self.exports.push((name.to_owned(), value.to_owned()));
     }
 
     /// Sets a variable of ours.
@@ -111,6 +118,7 @@ impl Shell {
     /// Runs a command of the author's through `travis_cmd`; `options` are its options.
     fn command(&mut self, command: &str, options: &str) {
         let _ = writeln!(self.text, "travis_cmd {} {options}", quote(command));
+        self.commands.push(command.to_owned());
     }
 }
 

@@ -1,7 +1,11 @@
 //! Takes rights away from the present process: capabilities, limits, Landlock, system calls. Nothing here comes back.
 
 use std::io;
+#[cfg(feature = "wasm")]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+#[cfg(feature = "wasm")]
+use landlock::AccessNet;
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreatedAttr, Scope,
@@ -39,6 +43,59 @@ pub(crate) fn settle_rights(job: &Job) -> io::Result<()> {
         userns::become_inside(id)?;
     }
     hold(kept)
+}
+
+/// For work outside of namespaces: becomes this uid, where the caller is root, and keeps no right at all.
+#[cfg(feature = "wasm")]
+pub(crate) fn give_up(user: Option<u32>) -> io::Result<()> {
+    if let Some(id) = user {
+        bound(CapabilitySet::empty())?;
+        userns::become_inside(id)?;
+    }
+    hold(CapabilitySet::empty())
+}
+
+/// Per-process limits of a process that runs or compiles WASI programs: bytes of private memory, of one file, and
+/// seconds of CPU time.
+#[cfg(feature = "wasm")]
+pub(crate) fn limit_process(memory: Option<u64>, file: u64, cpu: Option<u64>) -> io::Result<()> {
+    limit(Resource::Core, 0)?;
+    limit(Resource::Fsize, file)?;
+    for (resource, value) in [(Resource::Data, memory), (Resource::Cpu, cpu)] {
+        if let Some(value) = value {
+            limit(resource, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// As far as the kernel has it: files only beneath the first folder, reading also beneath the others, no TCP, no signals
+/// and no abstract sockets outside.
+#[cfg(feature = "wasm")]
+pub(crate) fn landlock_beneath(
+    folder: Option<BorrowedFd<'_>>,
+    readable: &[OwnedFd],
+) -> io::Result<()> {
+    let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+    let all = AccessFs::from_all(ABI::V5);
+    let write =
+        all & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSock | AccessFs::MakeFifo);
+    let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
+    let rules = folder
+        .into_iter()
+        .map(|fd| PathBeneath::new(fd, write & !BitFlags::from(AccessFs::Execute)))
+        .chain(readable.iter().map(|fd| PathBeneath::new(fd.as_fd(), read)))
+        .map(Ok::<_, landlock::RulesetError>);
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V4)))
+        .and_then(|rules| rules.scope(Scope::from_all(ABI::V6)))
+        .and_then(Ruleset::create)
+        .and_then(|created| created.add_rules(rules))
+        .and_then(|rules| rules.restrict_self())
+        .map(drop)
+        .map_err(|e| other(&e))
 }
 
 /// Takes all but these out of the bounding set.
@@ -137,6 +194,39 @@ pub(crate) fn landlock() -> io::Result<()> {
         .and_then(|rules| rules.restrict_self())
         .map(drop)
         .map_err(|e| other(&e))
+}
+
+/// What a network helper that has no cage of its own may touch: programs and libraries, facts about processes, its
+/// device, and where the host's name servers are written. The rest of the host's files is closed to it.
+pub(crate) fn helper_files() -> io::Result<()> {
+    let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+    let all = AccessFs::from_all(ABI::V5);
+    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let places = [
+        ("/usr", AccessFs::from_read(ABI::V5)),
+        ("/lib", AccessFs::from_read(ABI::V5)),
+        ("/lib64", AccessFs::from_read(ABI::V5)),
+        ("/bin", AccessFs::from_read(ABI::V5)),
+        ("/proc", AccessFs::from_read(ABI::V5)),
+        ("/etc/ld.so.cache", AccessFs::ReadFile.into()),
+        ("/etc/resolv.conf", AccessFs::ReadFile.into()),
+        ("/dev/net/tun", device),
+        ("/dev/null", device),
+    ];
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .and_then(Ruleset::create)
+        .map_err(|e| other(&e))?;
+    for (path, access) in places {
+        // What a host hasn't needs no rule.
+        if let Ok(place) = PathFd::new(path) {
+            rules = rules
+                .add_rule(PathBeneath::new(place, access))
+                .map_err(|e| other(&e))?;
+        }
+    }
+    rules.restrict_self().map(drop).map_err(|e| other(&e))
 }
 
 /// Turns the system call filter on.

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::cgroup::base::{Base, Version, base};
+use crate::image::owners::Owners;
 use crate::run::swap_is_on;
-use crate::sys;
+use crate::{net, sys};
 
 /// Oldest kernel with everything the jail is built from: recursive mount attributes came with it.
 const OLDEST_KERNEL: (u32, u32) = (5, 12);
@@ -69,7 +70,32 @@ pub fn doctor() -> Vec<Check> {
     ];
     checks.extend(cgroups(base(), rustix::process::geteuid().is_root()));
     checks.push(swap(swap_is_on(), base()));
+    checks.push(network(net::helper()));
+    checks.push(uids(Owners::here()));
+    #[cfg(feature = "wasm")]
+    checks.push(memory_folder(crate::wasm::memory_folder()));
     checks
+}
+
+/// Where jobs with `virt: wasm` have their files; other jobs don't need it.
+#[cfg(feature = "wasm")]
+fn memory_folder(found: Option<&Path>) -> Check {
+    let name = "folder in memory";
+    match found {
+        Some(place) => check(
+            name,
+            Good,
+            format!(
+                "{}: jobs with virt: wasm have their files there",
+                place.display()
+            ),
+        ),
+        None => check(
+            name,
+            Degraded,
+            "jobs with virt: wasm can't run: neither /dev/shm nor /tmp is a tmpfs that can be written",
+        ),
+    }
 }
 
 fn kernel(release: &str) -> Check {
@@ -255,6 +281,42 @@ fn cgroups(base: &Base, root: bool) -> Vec<Check> {
             "no group: jobs have the same CPU weight as everything else",
         ),
     ]
+}
+
+fn network(helper: Result<net::Helper, String>) -> Check {
+    match helper {
+        Ok(helper) => check(
+            "network",
+            Good,
+            format!("jobs reach the internet through {}", helper.name()),
+        ),
+        Err(missing) => check(
+            "network",
+            Degraded,
+            format!("jobs have loopback only: {missing}"),
+        ),
+    }
+}
+
+fn uids(owners: Owners) -> Check {
+    match owners {
+        Owners::True => check(
+            "image owners",
+            Good,
+            "each job with an image gets 65536 uids of its own",
+        ),
+        Owners::Range { uid, .. } => check(
+            "image owners",
+            Good,
+            format!("images use the subordinate uids from {uid} on"),
+        ),
+        Owners::Flat { .. } => check(
+            "image owners",
+            Degraded,
+            "imported images have no root (profile root can't be used): install newuidmap (package uidmap) and grant 65536 \
+             ids in /etc/subuid and /etc/subgid",
+        ),
+    }
 }
 
 fn swap(on: bool, base: &Base) -> Check {

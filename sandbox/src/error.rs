@@ -19,6 +19,11 @@ pub enum RunError {
     /// The profile can't be had with this image.
     #[error("profile root can't be used: {0}")]
     Profile(&'static str),
+    /// This build can't run WASI programs.
+    #[error(
+        "this build of assay has no wasm back-end (cargo feature `wasm`; the packages have it)"
+    )]
+    NoWasm,
     /// The launcher could not be started.
     #[error("launcher {program} can't be started")]
     Launcher {

@@ -120,7 +120,7 @@ fn prepare(
 }
 
 /// Nobody may look into this process; it dies with the launcher; nothing of the daemon's stays open.
-fn guard() -> io::Result<()> {
+pub(crate) fn guard() -> io::Result<()> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;

@@ -20,21 +20,40 @@ use crate::{confine, image, init, sys, wire};
 /// The launcher: learns what jail to build from the inherited socket, builds it, runs the command. Call it first thing in
 /// `main`, before any thread exists, when the first argument is the hidden subcommand.
 pub fn launcher_main() -> ExitCode {
-    match take_jail() {
-        Ok((control, jail)) => run(&control, &jail),
+    match take_work() {
+        Ok(Work::Jail(control, jail)) => run(&control, &jail),
+        #[cfg(feature = "wasm")]
+        Ok(Work::Done(code)) => code,
         // Started by hand, or the daemon is gone: there is nobody to report to.
         Err(_) => ExitCode::from(70),
     }
 }
 
-fn take_jail() -> io::Result<(OwnedFd, Jail)> {
+/// What this process was started for.
+enum Work {
+    /// To build a jail.
+    Jail(OwnedFd, Box<Jail>),
+    /// Something else, which is over.
+    #[cfg(feature = "wasm")]
+    Done(ExitCode),
+}
+
+fn take_work() -> io::Result<Work> {
     sys::close_from(3)?;
     let control = sys::inherited(0)?;
     loop {
         let (order, fds) = wire::receive(control.as_fd(), RecvFlags::empty())?;
         match (order.split_first(), <[OwnedFd; 1]>::try_from(fds)) {
             (Some((&ORDER_JAIL, [])), Ok([jail])) => {
-                return Ok((control, wire::unpack_jail(jail)?));
+                return Ok(Work::Jail(control, Box::new(wire::unpack_jail(jail)?)));
+            }
+            #[cfg(feature = "wasm")]
+            (Some((&wire::ORDER_CELL, [])), Err(fds)) => {
+                return crate::wasm::cell(control, fds).map(Work::Done);
+            }
+            #[cfg(feature = "wasm")]
+            (Some((&wire::ORDER_COMPILE, task)), Ok([program])) => {
+                return crate::wasm::compile(&control, task, program).map(Work::Done);
             }
             (Some((&ORDER_IMAGE, task)), _) => {
                 wire::send(control.as_fd(), &image::task::answer(task)?, &[])?;
@@ -107,7 +126,11 @@ fn watch(control: &OwnedFd, child: Pid, mut keeper: Option<Keeper>) -> ExitCode 
     ExitCode::SUCCESS
 }
 
-fn wait_or_hang_up(control: &OwnedFd, child: Pid, keeper: &mut Option<Keeper>) -> io::Result<()> {
+pub(crate) fn wait_or_hang_up(
+    control: &OwnedFd,
+    child: Pid,
+    keeper: &mut Option<Keeper>,
+) -> io::Result<()> {
     let ended = rustix::process::pidfd_open(child, PidfdFlags::empty())?;
     loop {
         let mut fds = vec![

@@ -32,7 +32,20 @@ const CHUNK: usize = 256 * 1024;
 
 /// Writes the whole tree that comes through `pipe`.
 pub(crate) fn lay_out(pipe: OwnedFd, home: &str, cwd: &str) -> Result<(), Failure> {
-    let mut layout = Layout::new(home, cwd)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(home, flags, Mode::empty())
+        .map_err(|error| failed(home, &error.into()))?;
+    lay_out_in(pipe, folder, home, cwd)
+}
+
+/// The same for a home that is called `home` inside and is this folder.
+pub(crate) fn lay_out_in(
+    pipe: OwnedFd,
+    folder: OwnedFd,
+    home: &str,
+    cwd: &str,
+) -> Result<(), Failure> {
+    let mut layout = Layout::new(folder, home, cwd);
     let mut input = BufReader::with_capacity(CHUNK, std::fs::File::from(pipe));
     loop {
         match layout.frame(&mut input) {
@@ -62,10 +75,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(home: &str, cwd: &str) -> Result<Layout, Failure> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(home, flags, Mode::empty())
-            .map_err(|error| failed(home, &error.into()))?;
+    fn new(folder: OwnedFd, home: &str, cwd: &str) -> Layout {
         let prefix = match cwd.strip_prefix(home) {
             Some("") => Some(Vec::new()),
             Some(rest) => rest
@@ -77,8 +87,8 @@ impl Layout {
             tv_sec: 0,
             tv_nsec: rustix::fs::UTIME_NOW,
         };
-        Ok(Layout {
-            home: fd,
+        Layout {
+            home: folder,
             prefix,
             home_path: home.as_bytes().to_vec(),
             path: Vec::new(),
@@ -88,7 +98,7 @@ impl Layout {
                 last_modification: now,
             },
             lenient: false,
-        })
+        }
     }
 
     /// One entry; `false` after the last.

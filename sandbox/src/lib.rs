@@ -28,6 +28,7 @@ mod tool;
 mod tree;
 mod userns;
 mod warm;
+mod wasm;
 mod wire;
 
 pub use doctor::{Check, CheckState, doctor};
@@ -39,8 +40,10 @@ pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
 pub use spec::{Bind, Image, Keep, Limits, Network, Profile, Resource, RunSpec};
 pub use tree::TreeWriter;
 pub use warm::{Warm, keep_warm};
+pub use wasm::{Fixed, Line, OnFailure, WasmSpec, When};
 
 /// Kills and removes what runs of a dead daemon left behind (cgroups whose id begins with `prefix`).
 pub fn clean_up(prefix: &str) {
     cgroup::clean_up(cgroup::base::base(), prefix);
+    wasm::clean_up(prefix);
 }

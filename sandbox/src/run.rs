@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -13,9 +14,10 @@ use crate::jail::{self, Facts};
 use crate::kept::Kept;
 use crate::net::{self, Egress};
 use crate::process::Process;
-use crate::spec::{Resource, RunSpec};
+use crate::spec::{Image, Limits, Resource, RunSpec};
 use crate::supervise::Supervisor;
 use crate::tree::TreeWriter;
+use crate::wasm::{self, WasmSpec};
 use crate::wire::Jail;
 use crate::{apply, host, seccomp, warm, wire};
 
@@ -105,8 +107,27 @@ impl Run {
     pub async fn start(launcher: &Launcher, spec: RunSpec) -> Result<(Run, TreeWriter), RunError> {
         spec.check()?;
         let launcher = launcher.clone();
+        Run::watch(move || launch(&launcher, spec)).await
+    }
+
+    /// The same for a run of WASI programs. The tree's paths, and the outcomes, mean the same.
+    ///
+    /// # Errors
+    /// As for [`Run::start`]; and that this build has no wasm back-end.
+    pub async fn start_wasm(
+        launcher: &Launcher,
+        spec: WasmSpec,
+    ) -> Result<(Run, TreeWriter), RunError> {
+        spec.check()?;
+        let launcher = launcher.clone();
+        Run::watch(move || wasm::launch(&launcher, spec)).await
+    }
+
+    async fn watch(
+        launch: impl FnOnce() -> Result<Launched, RunError> + Send + 'static,
+    ) -> Result<(Run, TreeWriter), RunError> {
         // Starting a process and making groups block for a millisecond or two.
-        let launched = tokio::task::spawn_blocking(move || launch(&launcher, spec));
+        let launched = tokio::task::spawn_blocking(launch);
         let launched = launched
             .await
             .map_err(|error| RunError::Lost(error.to_string()))??;
@@ -116,23 +137,29 @@ impl Run {
             drop(sender.try_send(RunEvent::Notice(notice)));
         }
         let cancel = Arc::new(Notify::new());
-        let keeping = launched.spec.keep.iter().map(|keep| keep.time).sum();
         let supervisor = Supervisor::new(
-            launched.spec.limits,
-            keeping,
+            launched.limits,
+            launched.keeping,
+            launched.image,
             launched.process,
             sender,
             Arc::clone(&cancel),
+            launched.modules,
         )?;
-        let end = tokio::spawn(supervisor.run());
+        let end = tokio::spawn(async move {
+            let ended = supervisor.run().await;
+            if let Some(folder) = launched.folder {
+                // Whatever the launcher had no time for.
+                drop(tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await);
+            }
+            ended
+        });
         Ok((
             Run {
                 events,
                 end,
                 cancel,
-                kept: launched
-                    .kept
-                    .map(|pipe| Kept::new(pipe, launched.spec.keep)),
+                kept: launched.kept,
             },
             TreeWriter::new(launched.tree),
         ))
@@ -183,12 +210,20 @@ impl Canceler {
 }
 
 /// A started launcher that has its plan.
-struct Launched {
-    spec: RunSpec,
-    process: Process,
-    tree: OwnedFd,
-    kept: Option<OwnedFd>,
-    notices: Vec<String>,
+pub(crate) struct Launched {
+    pub(crate) limits: Limits,
+    /// Held until the run is over; that of WASI programs has none, which is said as the host's.
+    pub(crate) image: Image,
+    pub(crate) process: Process,
+    pub(crate) tree: OwnedFd,
+    /// What is kept of the run, and how long sending it may take.
+    pub(crate) kept: Option<Kept>,
+    pub(crate) keeping: Duration,
+    pub(crate) notices: Vec<String>,
+    /// For a run of WASI programs: where their native images come from.
+    pub(crate) modules: Option<wasm::Modules>,
+    /// For a run of WASI programs: the folder in memory.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
@@ -210,12 +245,17 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
             Ok((tree, kept)) => {
                 let mut notices = notices(&process.groups);
                 notices.extend(network);
+                let keeping = spec.keep.iter().map(|keep| keep.time).sum();
                 return Ok(Launched {
-                    spec,
+                    limits: spec.limits,
+                    image: spec.image,
                     process,
                     tree,
-                    kept,
+                    kept: kept.map(|pipe| Kept::new(pipe, spec.keep)),
+                    keeping,
                     notices,
+                    modules: None,
+                    folder: None,
                 });
             }
             Err(error) => {
@@ -272,9 +312,9 @@ pub(crate) fn facts(process: &Process) -> Facts {
 /// Gives the jail's first process its plan; returns the end of the tree pipe to write into, and that of the pipe for what
 /// is kept.
 fn instruct(process: &Process, spec: &RunSpec) -> Result<(OwnedFd, Option<OwnedFd>), RunError> {
-    required(spec, &process.groups)?;
+    required(&spec.require, &process.groups)?;
     let plan = jail::plan(spec, &facts(process));
-    let opened: Vec<OwnedFd> = plan
+    let mut opened: Vec<OwnedFd> = plan
         .opened
         .iter()
         .map(|source| {
@@ -286,26 +326,36 @@ fn instruct(process: &Process, spec: &RunSpec) -> Result<(OwnedFd, Option<OwnedF
         })
         .collect::<Result<_, _>>()?;
     let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
+    let mut kept = None;
+    if !spec.keep.is_empty() {
+        let (reader, writer) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
+        let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE);
+        opened.insert(0, writer.into());
+        kept = Some(reader.into());
+    }
+    let tree = send_plan(process, wire::ORDER_PLAN, &packed, &opened)?;
+    Ok((tree, kept))
+}
+
+/// Sends the plan, the reading end of a new tree pipe, and what was opened for it; returns the pipe's other end.
+pub(crate) fn send_plan(
+    process: &Process,
+    order: u8,
+    plan: &OwnedFd,
+    opened: &[OwnedFd],
+) -> Result<OwnedFd, RunError> {
     let (reader, tree) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
     // A smaller pipe works too, only slower.
     let _ = rustix::pipe::fcntl_setpipe_size(&tree, PIPE);
-    let mut fds = vec![packed.as_fd(), reader.as_fd()];
-    let keeping = match spec.keep.is_empty() {
-        true => None,
-        false => Some(std::io::pipe().map_err(RunError::io("making a pipe"))?),
-    };
-    if let Some((_, writer)) = &keeping {
-        let _ = rustix::pipe::fcntl_setpipe_size(writer, PIPE);
-        fds.push(writer.as_fd());
-    }
+    let mut fds = vec![plan.as_fd(), reader.as_fd()];
     fds.extend(opened.iter().map(AsFd::as_fd));
-    wire::send(process.control.as_fd(), &[wire::ORDER_PLAN], &fds)
+    wire::send(process.control.as_fd(), &[order], &fds)
         .map_err(RunError::io("sending the plan"))?;
-    Ok((tree.into(), keeping.map(|(kept, _)| kept.into())))
+    Ok(tree.into())
 }
 
-fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
-    for resource in &spec.require {
+pub(crate) fn required(require: &[Resource], groups: &Groups) -> Result<(), RunError> {
+    for resource in require {
         let kept = match resource {
             Resource::Memory => groups.limits_memory(),
             Resource::Processes => groups.limits_processes(),
@@ -322,7 +372,7 @@ fn required(spec: &RunSpec, groups: &Groups) -> Result<(), RunError> {
 }
 
 /// One line for each promise about resources that is kept by something weaker.
-fn notices(groups: &Groups) -> Vec<String> {
+pub(crate) fn notices(groups: &Groups) -> Vec<String> {
     let mut lines = Vec::new();
     if !groups.limits_memory() {
         lines.push("memory is limited for each process, not for the job as a whole (no memory control group)");

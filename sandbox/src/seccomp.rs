@@ -28,6 +28,9 @@ enum Verdict {
 enum Test {
     /// The argument has one of these bits.
     AnyBit(u8, u32),
+    /// The argument has none of these bits.
+    #[cfg(feature = "wasm")]
+    NoBit(u8, u32),
     /// The argument is one of these.
     OneOf(u8, &'static [u32]),
     /// The argument is none of these.
@@ -75,6 +78,32 @@ const TESTED: [(libc::c_long, &[Test]); 6] = [
 pub(crate) fn filter() -> &'static BpfProgram {
     static FILTER: OnceLock<BpfProgram> = OnceLock::new();
     FILTER.get_or_init(|| assemble::program(&policy()))
+}
+
+/// Of `clone`: a thread, in the same namespaces.
+#[cfg(feature = "wasm")]
+const ONLY_THREADS: &[Test] = &[
+    Test::AnyBit(0, CLONE_NAMESPACES),
+    Test::NoBit(0, libc::CLONE_THREAD.cast_unsigned()),
+];
+
+/// The filter of a process that runs or compiles WASI programs: nothing that starts a program or a process, opens a
+/// socket, or touches another process. `own` is its own process id.
+#[cfg(feature = "wasm")]
+pub(crate) fn filter_without_programs(own: u32) -> BpfProgram {
+    let mut policy = policy();
+    let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    policy.extend(table::closed_to_engines().map(|call| (number(call), Verdict::Closed)));
+    // These outlive the filter's making only; one process makes one filter.
+    let own: &'static [u32] = Box::leak(Box::new([own]));
+    let to_itself: &'static [Test] = Box::leak(Box::new([Test::NoneOf(0, own)]));
+    for (call, tests) in [
+        (libc::SYS_tgkill, to_itself),
+        (libc::SYS_clone, ONLY_THREADS),
+    ] {
+        policy.insert(number(call), Verdict::Allowed(tests));
+    }
+    assemble::program(&policy)
 }
 
 fn policy() -> BTreeMap<u32, Verdict> {

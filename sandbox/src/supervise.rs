@@ -17,11 +17,11 @@ use crate::error::RunError;
 use crate::process::Process;
 use crate::run::{Outcome, RunEvent, Usage};
 use crate::slots::Slot;
-use crate::spec::Limits;
+use crate::spec::{Image, Limits};
 use crate::sys::Spent;
 use crate::terminal::{Chunk, Terminal};
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
-use crate::{sys, warm};
+use crate::{sys, warm, wasm};
 
 /// From an order to kill until the launcher is told to kill the first process.
 const OBEY: Duration = Duration::from_secs(1);
@@ -54,6 +54,8 @@ pub(crate) struct Supervisor {
     limits: Limits,
     /// How long sending what is kept may take after the command's end.
     keeping: Duration,
+    /// Held so that nobody removes it.
+    _image: Image,
     control: AsyncFd<OwnedFd>,
     child: Child,
     /// Becomes readable when the launcher has ended.
@@ -64,6 +66,8 @@ pub(crate) struct Supervisor {
     cancel: Arc<Notify>,
     terminal: Option<Terminal>,
     memory_look: Interval,
+    /// Where native images of WASI programs come from.
+    modules: Option<wasm::Modules>,
     progress: Progress,
 }
 
@@ -102,9 +106,11 @@ impl Supervisor {
     pub(crate) fn new(
         limits: Limits,
         keeping: Duration,
+        image: Image,
         process: Process,
         events: mpsc::Sender<RunEvent>,
         cancel: Arc<Notify>,
+        modules: Option<wasm::Modules>,
     ) -> Result<Supervisor, RunError> {
         let Process {
             control,
@@ -136,6 +142,7 @@ impl Supervisor {
         Ok(Supervisor {
             limits,
             keeping,
+            _image: image,
             control,
             child,
             ending,
@@ -145,6 +152,7 @@ impl Supervisor {
             cancel,
             terminal: None,
             memory_look,
+            modules,
             progress,
         })
     }
@@ -164,6 +172,9 @@ impl Supervisor {
                 Wake::Deadline => self.deadline(),
                 Wake::Memory => self.look_at_memory(),
             }
+        }
+        if let Some(modules) = &mut self.modules {
+            modules.end().await;
         }
         let usage = Usage {
             cpu_ms: self
@@ -331,6 +342,14 @@ impl Supervisor {
                 drop(self.events.send(RunEvent::Notice(line)).await);
             }
             Ok(Report::Ready) => {}
+            Ok(Report::Module) => match (&mut self.modules, fds.into_iter().next()) {
+                (Some(modules), Some(program)) => {
+                    modules.answer(program, self.control.get_ref());
+                }
+                _ => self.fail(RunError::Lost(
+                    "asked for what it has no right to".to_owned(),
+                )),
+            },
             Ok(Report::Gone(spent)) => self.progress.spent = spent,
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),
         }

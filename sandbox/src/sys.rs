@@ -201,6 +201,43 @@ pub(crate) fn ignore_terminal_stop() {
     unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
 }
 
+/// A file that grows past its limit is an error of the write, not a signal.
+#[cfg(feature = "wasm")]
+pub(crate) fn ignore_file_size_signal() {
+    // SAFETY: installs no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// Ends the process at once: nothing is flushed, no thread is waited for.
+#[cfg(feature = "wasm")]
+pub(crate) fn end_process(code: i32) -> ! {
+    // SAFETY: never returns, and touches nothing of this process' memory.
+    unsafe { libc::_exit(code) }
+}
+
+/// A native image of a core module.
+///
+/// The bytes must be what the same version of the engine compiled: they become code of this process.
+#[cfg(feature = "wasm")]
+pub(crate) fn load_module(
+    engine: &wasmtime::Engine,
+    bytes: &[u8],
+) -> wasmtime::Result<wasmtime::Module> {
+    // SAFETY: the only caller passes what the daemon answered; the daemon has it from the compiling process, or from its
+    // own folder, where it is kept with a checksum under the engine's version.
+    unsafe { wasmtime::Module::deserialize(engine, bytes) }
+}
+
+/// The same for a component.
+#[cfg(feature = "wasm")]
+pub(crate) fn load_component(
+    engine: &wasmtime::Engine,
+    bytes: &[u8],
+) -> wasmtime::Result<wasmtime::component::Component> {
+    // SAFETY: as for `load_module`.
+    unsafe { wasmtime::component::Component::deserialize(engine, bytes) }
+}
+
 /// What a process and everything it waited for has used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spent {

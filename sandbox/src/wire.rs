@@ -32,6 +32,16 @@ pub(crate) const ORDER_PLAN: u8 = b'P';
 /// Work on an image's files; followed by the task as JSON.
 pub(crate) const ORDER_IMAGE: u8 = b'I';
 
+/// Run WASI programs; brings a memory file with the plan and the reading end of the tree pipe.
+#[cfg(feature = "wasm")]
+pub(crate) const ORDER_CELL: u8 = b'W';
+/// Compile a WASI program; followed by the conditions as JSON, brings a memory file with the program.
+#[cfg(feature = "wasm")]
+pub(crate) const ORDER_COMPILE: u8 = b'C';
+/// Answer to [`Report::Module`]: then `+` and a memory file with the native image, or `-` and the reason against it.
+#[cfg(feature = "wasm")]
+pub(crate) const ORDER_MODULE: u8 = b'M';
+
 /// Largest message; reports are far smaller.
 const LARGEST: usize = 16 * 1024;
 /// Most descriptors in one message.
@@ -99,6 +109,8 @@ pub(crate) enum Report {
         /// The RAM root was full.
         full: bool,
     },
+    /// Brings a memory file with a WASI program; an answer with its native image is awaited.
+    Module,
     /// Every process of the job is gone; this is what they used.
     Gone(Spent),
 }
@@ -192,6 +204,16 @@ pub(crate) fn receive(
     }
     bytes.truncate(got.bytes);
     Ok((bytes, fds))
+}
+
+/// Puts bytes into a memory file, to be read from its beginning.
+#[cfg(feature = "wasm")]
+pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// Puts plan and filter into a memory file. Layout: the plan's length (8 bytes, little-endian), the plan as JSON, the

@@ -9,6 +9,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::error::StoreError;
 
+/// How often, and after what pause, a lock that is taken is tried again.
+const PATIENCE: u32 = 50;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// The format of everything below the state folder.
 const FORMAT: u32 = 1;
 
@@ -101,7 +105,7 @@ impl Folder {
             .mode(0o600)
             .open(&path)
             .map_err(StoreError::io("open", &path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match patiently(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();
@@ -121,6 +125,17 @@ impl Folder {
             .map_err(StoreError::io("write", &path))?;
         Ok(file)
     }
+}
+
+/// A process that was just being started when the last owner of the lock ended still has it, until its exec.
+fn patiently(lock: impl Fn() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    for _ in 0..PATIENCE {
+        match lock() {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+    lock()
 }
 
 /// Makes one folder with exactly this mode, whatever the umask; one that is there gets it too.

@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// Who may name each heavy crate.
-const OWNERS: [(&str, &[&str]); 8] = [
+const OWNERS: [(&str, &[&str]); 9] = [
     ("sled", &["store"]),
     ("age", &["store"]),
     ("gix", &["store"]),
@@ -23,6 +23,7 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("reqwest", &["agent"]),
     ("clap", &["agent"]),
     ("landlock", &["sandbox"]),
+    ("wasmtime", &["sandbox"]),
 ];
 
 /// The names in a manifest's `[dependencies]`.

@@ -209,6 +209,9 @@ pub(crate) struct Lint {
     /// The file; - for standard input
     #[arg(default_value = ".travis.yml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Follow import: too, in the folder of FILE
+    #[arg(long)]
+    pub(crate) sources: bool,
     /// The event.
     #[command(flatten)]
     pub(crate) event: EventArgs,

@@ -34,6 +34,10 @@ pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
     let data = event_data(&args.event)?;
     let (messages, truncated) = match assay_plan::lint(&bytes) {
         Ok(linted) => {
+            let linted = match args.sources {
+                true => sources::followed(&args.file, &bytes, &data)?.linted,
+                false => linted,
+            };
             let expansion = assay_plan::expand(&linted.config, &data);
             let mut messages = linted.messages;
             messages.extend(located(expansion.messages, &bytes));

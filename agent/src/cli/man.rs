@@ -18,8 +18,12 @@ use super::output::Screen;
 use crate::exit::{Exit, Failure, Outcome};
 
 /// Pages written by hand, by file name.
-const BY_HAND: [(&str, &str); 2] = [
+const BY_HAND: [(&str, &str); 3] = [
     ("assay.yml.5", include_str!("../../../man/assay.yml.5")),
+    (
+        "assay-sandbox.7",
+        include_str!("../../../man/assay-sandbox.7"),
+    ),
     ("assay.8", include_str!("../../../man/assay.8")),
 ];
 

@@ -11,7 +11,7 @@ use super::reader::{Problems, Section, kind};
 use super::{
     Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, HOST_IMAGE, Host, ImageChoice,
     Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry,
-    Required, Sandbox, Shutdown, Size, Span, Tls, Versions, nearest, slug_of,
+    Required, Sandbox, Shutdown, Size, Span, Tls, Versions, Wasm, nearest, slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -156,9 +156,25 @@ fn read_sandbox(root: &mut Section<'_>) -> Sandbox {
         hosts: section
             .get("hosts", |value| list(value, host_name))
             .unwrap_or_default(),
+        wasm: read_wasm(&mut section),
     };
     section.finish();
     sandbox
+}
+
+fn read_wasm(sandbox: &mut Section<'_>) -> Wasm {
+    let mut section = sandbox.section("wasm");
+    let wasm = Wasm {
+        toolbox: section
+            .get("toolbox", |value| list(value, path))
+            .unwrap_or_default(),
+        deterministic: section.get("deterministic", flag).unwrap_or(false),
+        compile: section
+            .get("compile", span_above_zero)
+            .unwrap_or(Span::seconds(30)),
+    };
+    section.finish();
+    wasm
 }
 
 fn read_images(root: &mut Section<'_>) -> Images {

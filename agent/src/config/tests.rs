@@ -66,6 +66,8 @@ repositories:
     slug: team/library
     visibility: public
     share: [team/app]
+    profile: root
+images: {strict: true, default: debian-12, focal: {image: ubuntu, profile: root}, jammy: host}
 log: {level: debug, format: json}
 ";
 
@@ -96,6 +98,14 @@ fn every_key_is_read() {
     assert_eq!(library.slug.as_str(), "team/library");
     assert_eq!(library.visibility, Visibility::Public);
     assert_eq!(library.share, [Slug::parse("team/app").unwrap()]);
+    assert_eq!(
+        (app.profile, library.profile),
+        (JobProfile::Strict, JobProfile::Root)
+    );
+    let images = &config.images;
+    assert!(images.strict && images.default.image == "debian-12");
+    assert_eq!(images.dists.keys().collect::<Vec<_>>(), ["focal", "jammy"]);
+    assert_eq!(images.dists["focal"].profile, JobProfile::Root);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.log.format, LogFormat::Json);
 }
@@ -106,6 +116,20 @@ fn what_is_shown_can_be_read_again() {
         let config = parse(text).unwrap();
         assert_eq!(parse(&serde_yaml::to_string(&config).unwrap()), Ok(config));
     }
+}
+
+#[test]
+fn images_and_networks_are_checked() {
+    assert!(problem("images: {default: {image: host, profile: root}}").contains("imported image"));
+    assert!(problem("images: {focal: {image: x, size: 3}}").contains("only image and profile"));
+    assert!(problem("images: {focal: 3}").contains("images.focal: expected the name of an image"));
+    assert!(problem("sandbox: {network: all}").contains("sandbox.network"));
+    let config = parse("sandbox: {network: none, hosts: [example.org, '10.0.0.5:80']}").unwrap();
+    assert_eq!(
+        (config.sandbox.network, config.sandbox.hosts.len()),
+        (Reach::None, 2)
+    );
+    assert_eq!(parse("").unwrap().sandbox.network, Reach::Egress);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::image::Choices;
 use super::kept::Caps;
 use super::runner::{Local, Runner};
 use super::scratch::Scratch;
+use super::wasm::Wasm;
 use super::worktree::{WorkTree, WorkTreeError};
 use super::{commands, images};
 use crate::cli::args::{Global, Run};
@@ -72,18 +73,14 @@ async fn go(
     let config = Config::default();
     let (mailbox, inbox) = Mailbox::new();
     let prefix = format!("assay-run-{}-", std::process::id());
+    let lasting = config::state_folder(global.state.as_deref(), Some(&config));
     let mut runner = Runner::new(
         store.clone(),
         &config,
         "http://localhost".to_owned(),
         prefix,
-        Choices::new(
-            &config,
-            images(&config::state_folder(
-                global.state.as_deref(),
-                Some(&config),
-            )),
-        ),
+        Choices::new(&config, images(&lasting)),
+        Wasm::new(&config, &lasting),
     );
     // Its state is gone when it ends.
     runner.caps = Caps::default();

@@ -25,6 +25,7 @@ use super::image::{Choices, Chosen};
 use super::kept::{self, Broken, Caps, Keeping, Taken};
 use super::launcher;
 use super::marks::Marks;
+use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
 use crate::clock;
 use crate::config::{Config, Reach, Required};
@@ -57,6 +58,8 @@ pub(super) struct Runner {
     pub(super) web: String,
     /// Prefix of the ids of this daemon's runs.
     pub(super) prefix: String,
+    /// Jobs with `virt: wasm`.
+    pub(super) wasm: Wasm,
     /// What `assay run` wants otherwise than a pushed commit says.
     pub(super) local: Local,
 }
@@ -79,6 +82,7 @@ impl Runner {
         web: String,
         prefix: String,
         choices: Choices,
+        wasm: Wasm,
     ) -> Self {
         let resource = |required: &Required| match required {
             Required::Memory => Resource::Memory,
@@ -101,6 +105,7 @@ impl Runner {
             caps: Caps::new(config),
             web,
             prefix,
+            wasm,
             local: Local::default(),
         }
     }
@@ -211,24 +216,22 @@ impl Attempt {
             .repository(self.job.repo)
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
-        let chosen = self.runner.choices.choose(
-            self.job.config.text("dist"),
-            &repository.slug,
-            self.build.event,
-        )?;
-        let plan = self.plan(&repository, chosen.dist.as_deref());
+        let chosen = self.choose(&repository)?;
+        let dist = chosen.as_ref().and_then(|chosen| chosen.dist.as_deref());
+        let plan = self.plan(&repository, dist);
         refuse_foreign(&plan)?;
-        for note in &chosen.notes {
+        let notes = chosen.as_ref().map_or(&[][..], |chosen| &chosen.notes);
+        for note in notes.iter().chain(&plan.notes) {
             self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
         }
-        let image = chosen.name.clone();
-        for note in &plan.notes {
-            self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));
-        }
+        let image = chosen
+            .as_ref()
+            .map_or("wasm", |chosen| &chosen.name)
+            .to_owned();
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
         let mut keeping = self.keeping(&image, &plan).await;
-        let spec = spec(&self.runner, &self.job, &plan, &source, &keeping, chosen);
-        let (mut run, tree) = Run::start(&self.runner.launcher, spec)
+        let (mut run, tree) = self
+            .start(&plan, &source, &keeping, chosen)
             .await
             .map_err(|error| no_sandbox(&error))?;
         let canceler = run.canceler();
@@ -271,6 +274,45 @@ impl Attempt {
         }
     }
 
+    /// The image of the job; one with `virt: wasm` has none.
+    fn choose(&self, repository: &Repository) -> Result<Option<Chosen>, String> {
+        let config = &self.job.config;
+        if config.text("virt") == Some("wasm") {
+            return Ok(None);
+        }
+        let (slug, event) = (&repository.slug, self.build.event);
+        let dist = asked_dist(&self.job, &self.build);
+        self.runner.choices.choose(dist, slug, event).map(Some)
+    }
+
+    /// Starts what the job runs in.
+    async fn start(
+        &self,
+        plan: &JobPlan,
+        source: &Source,
+        keeping: &Keeping,
+        chosen: Option<Chosen>,
+    ) -> Result<(Run, TreeWriter), RunError> {
+        let runner = &self.runner;
+        match (&plan.wasm, chosen) {
+            (None, Some(chosen)) => {
+                let spec = spec(runner, &self.job, plan, source, keeping, chosen);
+                Run::start(&runner.launcher, spec).await
+            }
+            (lines, _) => {
+                let own = Particulars {
+                    id: run_id(runner, &self.job),
+                    limits: limits_of(runner, plan),
+                    uid_base: runner.uid_base,
+                    require: runner.require.clone(),
+                };
+                let lines = lines.clone().unwrap_or_default();
+                let spec = runner.wasm.spec(&self.build, &lines, &plan.build_dir, own);
+                Run::start_wasm(&runner.launcher, spec).await
+            }
+        }
+    }
+
     fn plan(&self, repository: &Repository, dist: Option<&str>) -> JobPlan {
         plan_job(&JobContext {
             repository,
@@ -286,6 +328,10 @@ impl Attempt {
 
     /// What the job begins with and leaves behind.
     async fn keeping(&mut self, image: &str, plan: &JobPlan) -> Keeping {
+        if plan.wasm.is_some() {
+            // Nothing is kept of WASI programs.
+            return Keeping::default();
+        }
         let (runner, job) = (Arc::clone(&self.runner), self.job.clone());
         let (image, plan) = (image.to_owned(), plan.clone());
         let looking = tokio::task::spawn_blocking(move || {
@@ -442,6 +488,21 @@ fn no_sandbox(error: &RunError) -> String {
     }
 }
 
+/// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
+fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
+    let dist = job.config.text("dist")?;
+    let filled_in = build.messages.iter().any(|message| {
+        let said = |text: &str| {
+            message
+                .args
+                .iter()
+                .any(|(_, value)| value.as_str() == Some(text))
+        };
+        message.code == "default" && said("dist") && said(dist)
+    });
+    (!filled_in).then_some(dist)
+}
+
 /// A job whose `os` or `arch` this host hasn't ends at once.
 fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
     if plan.os != "linux" {
@@ -492,6 +553,7 @@ async fn prepare(
             .map_err(|error| format!("The ref cannot be checked out: {error}"))?,
         depth: plan.git.depth,
         submodules: plan.git.submodules,
+        submodules_depth: plan.git.submodules_depth,
         lfs_pointers: plan.git.lfs_skip_smudge,
         objects_at: OBJECTS.to_owned(),
         origin: origin(&repository),
@@ -547,6 +609,19 @@ fn used(image: String, usage: assay_sandbox::Usage) -> Used {
     }
 }
 
+fn run_id(runner: &Runner, job: &Job) -> String {
+    format!("{}{}-{}", runner.prefix, job.id, job.attempt)
+}
+
+/// The operator's limits; the job may have less.
+fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
+    let mut limits = runner.limits.clone();
+    if let Some(wall) = plan.limits.wall {
+        limits.wall = limits.wall.min(Duration::from_secs(wall));
+    }
+    limits
+}
+
 fn spec(
     runner: &Runner,
     job: &Job,
@@ -555,12 +630,8 @@ fn spec(
     keeping: &Keeping,
     chosen: Chosen,
 ) -> RunSpec {
-    let mut limits = runner.limits.clone();
-    if let Some(wall) = plan.limits.wall {
-        limits.wall = limits.wall.min(Duration::from_secs(wall));
-    }
     RunSpec {
-        id: format!("{}{}-{}", runner.prefix, job.id, job.attempt),
+        id: run_id(runner, job),
         argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
         env: with_programs(&plan.env),
         cwd: plan.build_dir.clone(),
@@ -577,7 +648,7 @@ fn spec(
                 target: to.clone(),
             })
             .collect(),
-        limits,
+        limits: limits_of(runner, plan),
         uid_base: runner.uid_base,
         require: runner.require.clone(),
         terminal: (80, 24),
@@ -600,9 +671,11 @@ fn feed(
         .as_ref()
         .map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
     tree.set_mtime(mtime).map_err(broke)?;
-    let script = format!("{HOME}/build.sh");
-    tree.file(script.as_bytes(), true, plan.script.as_bytes())
-        .map_err(broke)?;
+    if plan.wasm.is_none() {
+        let script = format!("{HOME}/build.sh");
+        tree.file(script.as_bytes(), true, plan.script.as_bytes())
+            .map_err(broke)?;
+    }
     if let Some(checkout) = &source.checkout {
         let hidden = |path: &[u8]| over.is_some_and(|over| over.hides(path));
         let mut sink = |item: TreeItem<'_>| match item {

@@ -57,7 +57,7 @@ pub(super) fn commands(config: &Map, name: &str) -> Vec<String> {
     }
 }
 
-fn is_skipped(commands: &[String]) -> bool {
+pub(super) fn is_skipped(commands: &[String]) -> bool {
     matches!(commands, [only] if only == "skip" || only == "ignore")
 }
 

@@ -23,3 +23,5 @@ mod robust;
 mod script;
 #[cfg(test)]
 mod shell;
+#[cfg(test)]
+mod wasm;

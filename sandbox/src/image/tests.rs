@@ -39,7 +39,10 @@ fn add(builder: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &[u8], c
     builder.append(&header, content).unwrap();
 }
 
-fn archive(entries: &[(tar::EntryType, &[u8], &[u8])]) -> Vec<u8> {
+/// Kind, name, content or target.
+type Parts<'a> = &'a [(tar::EntryType, &'a [u8], &'a [u8])];
+
+fn archive(entries: Parts<'_>) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (kind, name, content) in entries {
         add(&mut builder, *kind, name, content);
@@ -137,7 +140,7 @@ fn every_compression_gives_the_same_image() {
 fn names_that_lead_out_are_refused() {
     let place = place();
     let outside = place.write("outside", b"before");
-    let cases: [&[(tar::EntryType, &[u8], &[u8])]; 9] = [
+    let cases: [Parts<'_>; 9] = [
         &[(Regular, b"/etc/x", b"bad")],
         &[(Regular, b"../x", b"bad")],
         &[(Regular, b"a/../../x", b"bad")],

@@ -3,20 +3,29 @@
 //! reason, the helper is killed; when the helper ends by itself, the launcher hears of it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{ADDRESS, GATEWAY, Helper, INTERFACE, RESOLVER};
-use crate::{apply, sys, wire};
+use crate::{apply, confine, sys, wire};
 
 /// How long a helper may take to connect.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 15,
     tv_nsec: 0,
+};
+/// The keeper's word that the helper has given up what it doesn't need.
+const CAGED: &str = "caged";
+/// How often that is looked at: no event tells.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 2_000_000,
 };
 /// Most bytes of the helper's words that are passed on.
 const MOST_WORDS: usize = 300;
@@ -24,7 +33,10 @@ const MOST_WORDS: usize = 300;
 /// The launcher's side.
 #[derive(Debug)]
 pub(crate) struct Keeper {
+    /// For the launcher: open for as long as the helper is to live.
     socket: OwnedFd,
+    /// For the job's first process, until the network is connected.
+    talk: OwnedFd,
     process: Pid,
 }
 
@@ -32,11 +44,16 @@ impl Keeper {
     /// Splits off the process; it becomes `owner`, if that is given.
     pub(crate) fn start(helper: &Helper, owner: Option<u32>) -> io::Result<Keeper> {
         let (socket, theirs) = wire::pair()?;
-        let process = sys::spawn(|| match keep(&theirs, helper, owner) {
+        let (talk, hear) = wire::pair()?;
+        let process = sys::spawn(|| match keep(&theirs, &hear, helper, owner) {
             Ok(()) => 0,
             Err(_) => 1,
         })?;
-        Ok(Keeper { socket, process })
+        Ok(Keeper {
+            socket,
+            talk,
+            process,
+        })
     }
 
     /// Has the helper connect the namespace that this process is in, and waits until packets have a way out.
@@ -44,12 +61,22 @@ impl Keeper {
         let changes = route_changes()?;
         // As the host numbers it: what is mounted at /proc is still the host's.
         let own = rustix::fs::readlink("/proc/self", Vec::new())?;
-        wire::send(self.socket.as_fd(), own.as_bytes(), &[])?;
+        let open = |name: &str| {
+            let path = format!("/proc/self/ns/{name}");
+            rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        };
+        let (user, net) = (open("user")?, open("net")?);
+        wire::send(
+            self.talk.as_fd(),
+            own.as_bytes(),
+            &[user.as_fd(), net.as_fd()],
+        )?;
+        let mut caged = false;
         loop {
-            if has_way_out() {
+            if caged && has_way_out() {
                 return Ok(());
             }
-            let mut fds = [sys::readable(&self.socket), sys::readable(&changes)];
+            let mut fds = [sys::readable(&self.talk), sys::readable(&changes)];
             match rustix::event::poll(&mut fds, Some(&PATIENCE)) {
                 Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
                 Ok(_) => {}
@@ -57,7 +84,10 @@ impl Keeper {
                 Err(error) => return Err(error.into()),
             }
             if !fds[0].revents().is_empty() {
-                return Err(io::Error::other(self.last_words()));
+                match words(&self.talk) {
+                    words if words == CAGED => caged = true,
+                    words => return Err(io::Error::other(words)),
+                }
             }
             // What has changed is looked up anew.
             let _ = rustix::io::read(&changes, &mut [0; 8192]);
@@ -71,10 +101,7 @@ impl Keeper {
 
     /// Why the helper has ended.
     pub(crate) fn last_words(&self) -> String {
-        match wire::receive(self.socket.as_fd(), RecvFlags::DONTWAIT) {
-            Ok((bytes, _)) if !bytes.is_empty() => String::from_utf8_lossy(&bytes).into_owned(),
-            _ => "the network helper was killed".to_owned(),
-        }
+        words(&self.socket)
     }
 
     /// Ends the helper and waits until it is gone.
@@ -82,6 +109,13 @@ impl Keeper {
         drop(self.socket);
         // It ends by itself then; there is nobody else to wait for it.
         drop(sys::wait_for(self.process));
+    }
+}
+
+fn words(socket: &OwnedFd) -> String {
+    match wire::receive(socket.as_fd(), RecvFlags::DONTWAIT) {
+        Ok((bytes, _)) if !bytes.is_empty() => String::from_utf8_lossy(&bytes).into_owned(),
+        _ => "the network helper was killed".to_owned(),
     }
 }
 
@@ -116,37 +150,88 @@ fn has_way_out() -> bool {
 }
 
 /// The whole life of the process.
-fn keep(socket: &OwnedFd, helper: &Helper, owner: Option<u32>) -> io::Result<()> {
+fn keep(socket: &OwnedFd, hear: &OwnedFd, helper: &Helper, owner: Option<u32>) -> io::Result<()> {
     // Nothing of the launcher's stays open: its socket to the daemon would seem alive for as long as we are.
     rustix::stdio::dup2_stdin(socket)?;
+    rustix::stdio::dup2_stdout(hear)?;
     sys::close_from(3)?;
-    let socket = sys::inherited(0)?;
+    let (socket, hear) = (sys::inherited(0)?, sys::inherited(1)?);
     if let Some(uid) = owner {
         apply::become_user(uid)?;
     }
-    let (order, _) = wire::receive(socket.as_fd(), RecvFlags::empty())?;
-    let Some(inside) = std::str::from_utf8(&order)
-        .ok()
-        .and_then(|text| text.parse().ok())
-    else {
+    let Some((order, namespaces)) = first_order(&socket, &hear)? else {
         // The launcher has ended before it needed us.
         return Ok(());
     };
-    let mut child = command(helper, inside).spawn().inspect_err(|error| {
-        let _ = wire::send(
-            socket.as_fd(),
-            format!("{}: {error}", helper.name()).as_bytes(),
-            &[],
-        );
-    })?;
+    let inside = std::str::from_utf8(&order)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let (Some(inside), Ok([user, net])) = (inside, <[OwnedFd; 2]>::try_from(namespaces)) else {
+        return Ok(());
+    };
+    if let Helper::Slirp(_) = helper {
+        // Its own cage needs a uid 0 that jobs without a range of uids don't have.
+        confine::helper_files()?;
+        for namespace in [&user, &net] {
+            rustix::io::fcntl_setfd(namespace, FdFlags::empty())?;
+        }
+    }
+    let mut child = command(helper, inside, [&user, &net])
+        .spawn()
+        .inspect_err(|error| {
+            let _ = wire::send(
+                hear.as_fd(),
+                format!("{}: {error}", helper.name()).as_bytes(),
+                &[],
+            );
+        })?;
     let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+    if wait_for_cage(child.id(), &ended, &socket) {
+        let _ = wire::send(hear.as_fd(), CAGED.as_bytes(), &[]);
+    }
     let said = follow(&socket, &mut child, &ended);
     drop(child.kill());
     let status = child.wait()?;
     let words = format!("{} has ended ({status}) {said}", helper.name());
     // Nobody may be listening any more.
-    let _ = wire::send(socket.as_fd(), words.trim_end().as_bytes(), &[]);
+    for listener in [&hear, &socket] {
+        let _ = wire::send(listener.as_fd(), words.trim_end().as_bytes(), &[]);
+    }
     Ok(())
+}
+
+/// The number of the job's first process, and its user and network namespaces; `None` when the launcher hangs up first.
+fn first_order(socket: &OwnedFd, hear: &OwnedFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    loop {
+        let mut fds = [sys::readable(hear), PollFd::new(socket, PollFlags::RDHUP)];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        if !fds[0].revents().is_empty() {
+            let order = wire::receive(hear.as_fd(), RecvFlags::DONTWAIT)?;
+            return Ok(Some(order).filter(|(order, _)| !order.is_empty()));
+        }
+        if !fds[1].revents().is_empty() {
+            return Ok(None);
+        }
+    }
+}
+
+/// Waits until the helper has put itself under a system call filter, the last thing it does before it works; `false`
+/// when it ended instead, or the launcher hung up. How long that may take is the launcher's business.
+fn wait_for_cage(pid: u32, ended: &OwnedFd, socket: &OwnedFd) -> bool {
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        if status.lines().any(|line| line == "Seccomp:\t2") {
+            return true;
+        }
+        let mut fds = [sys::readable(ended), PollFd::new(socket, PollFlags::RDHUP)];
+        if !matches!(rustix::event::poll(&mut fds, Some(&LOOK)), Ok(0)) {
+            return false;
+        }
+    }
 }
 
 /// Until the launcher hangs up or the helper ends; returns what the helper said last.
@@ -189,13 +274,19 @@ fn follow(socket: &OwnedFd, child: &mut Child, ended: &OwnedFd) -> String {
     }
 }
 
-/// Helpers enter the job's user namespace first and look for its network from there, where only what is inside can be
-/// looked into: so both are named by a process inside, not by a descriptor of ours.
-fn command(helper: &Helper, inside: u32) -> Command {
-    let path = |name: &str| format!("/proc/{inside}/ns/{name}");
+/// pasta enters the job's user namespace first and looks for its network from there, where only what is inside can be
+/// looked into: so both are named by a process inside. slirp4netns opens both at once; in its cage it may look at itself
+/// only, so it inherits them.
+fn command(helper: &Helper, inside: u32, namespaces: [&OwnedFd; 2]) -> Command {
     let (program, words) = match helper {
-        Helper::Pasta(program) => (program, pasta(&path("user"), &path("net"))),
-        Helper::Slirp(program) => (program, slirp(&path("user"), &path("net"))),
+        Helper::Pasta(program) => {
+            let path = |name: &str| format!("/proc/{inside}/ns/{name}");
+            (program, pasta(&path("user"), &path("net")))
+        }
+        Helper::Slirp(program) => {
+            let [user, net] = namespaces.map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()));
+            (program, slirp(&user, &net))
+        }
     };
     let mut command = Command::new(program);
     command
@@ -250,7 +341,6 @@ fn slirp(user: &str, net: &str) -> Vec<String> {
         "--configure",
         "--mtu=65520",
         "--disable-host-loopback",
-        "--enable-sandbox",
         "--enable-seccomp",
         "--netns-type=path",
         &user,

@@ -35,8 +35,13 @@ const CLOSED_6: [&str; 9] = [
     "ff00::/8",
 ];
 
-/// Refused at once: whoever asks need not wait.
-const REFUSE: &str = "reject with icmpx type admin-prohibited";
+/// Refuses packets of one kind at once: whoever asks need not wait. TCP hears of ICMP only with its second try, a second
+/// later; a reset it hears at once.
+fn refuse(kind: &str) -> String {
+    format!(
+        "{kind} meta l4proto tcp reject with tcp reset\n{kind} reject with icmpx type admin-prohibited\n"
+    )
+}
 
 /// Whether rules close this address.
 pub(super) fn is_closed(address: IpAddr) -> bool {
@@ -119,10 +124,9 @@ fn table(own: &[IpAddr], first: &str, last: &str) -> String {
          oifname \"lo\" accept\n\
          {neighbours}\n\
          {first}\
-         ip daddr @closed4 {REFUSE}\n\
-         ip6 daddr @closed6 {REFUSE}\n\
+         {}{}\
          {last}\
-         {REFUSE}\n\
+         {}\
          }}\n\
          chain in {{\n\
          type filter hook input priority 0; policy drop;\n\
@@ -133,6 +137,9 @@ fn table(own: &[IpAddr], first: &str, last: &str) -> String {
          }}\n",
         list(four.chain(own_4).collect()),
         list(six.chain(own_6).collect()),
+        refuse("ip daddr @closed4"),
+        refuse("ip6 daddr @closed6"),
+        refuse(""),
     )
 }
 
@@ -235,7 +242,7 @@ mod tests {
             text.find(part)
                 .unwrap_or_else(|| panic!("{part} in {text}"))
         };
-        let closed = at("ip daddr @closed4 reject");
+        let closed = at("ip daddr @closed4 meta l4proto tcp reject");
         assert!(at("ip daddr 10.0.0.5 meta l4proto { tcp, udp } th dport 3142 accept") < closed);
         assert!(closed < at("ip daddr 203.0.113.5 meta l4proto { tcp, udp } accept"));
         assert!(text.contains("198.51.100.9") && !text.contains(RESOLVER));

@@ -113,6 +113,8 @@ fn test(test: &Test) -> BpfProgram {
     let refuse = op(RETURN, NOT_PERMITTED, 0, 0);
     match *test {
         Test::AnyBit(argument, bits) => vec![load(argument), op(BITS, bits, 0, 1), refuse],
+        #[cfg(feature = "wasm")]
+        Test::NoBit(argument, bits) => vec![load(argument), op(BITS, bits, 1, 0), refuse],
         Test::OneOf(argument, values) => {
             let mut program = vec![load(argument)];
             for value in values {
@@ -268,5 +270,40 @@ mod tests {
     #[test]
     fn the_filter_is_short() {
         assert!(filter().len() < 700, "{}", filter().len());
+    }
+
+    #[cfg(feature = "wasm")]
+    #[test]
+    fn a_process_with_programs_of_its_own_starts_none_of_the_host_and_signals_only_itself() {
+        let program = crate::seccomp::filter_without_programs(77);
+        let ask = |call: i64, arguments: [u32; 6]| {
+            answer(
+                &program,
+                ARCHITECTURE,
+                u32::try_from(call).unwrap(),
+                arguments,
+            )
+        };
+        let thread = (libc::CLONE_THREAD | libc::CLONE_VM | libc::CLONE_SIGHAND).cast_unsigned();
+        for (call, first, expected) in [
+            (libc::SYS_execve, 0, NOT_PERMITTED),
+            (libc::SYS_socket, 2, NOT_PERMITTED),
+            (libc::SYS_kill, 77, NOT_PERMITTED),
+            (
+                libc::SYS_clone,
+                libc::SIGCHLD.cast_unsigned(),
+                NOT_PERMITTED,
+            ),
+            (libc::SYS_clone, thread, ALLOW),
+            (libc::SYS_tgkill, 78, NOT_PERMITTED),
+            (libc::SYS_tgkill, 77, ALLOW),
+            (libc::SYS_openat, 0, ALLOW),
+        ] {
+            assert_eq!(
+                ask(call, [first, 0, 0, 0, 0, 0]),
+                expected,
+                "{call} {first}"
+            );
+        }
     }
 }

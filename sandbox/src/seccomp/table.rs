@@ -403,6 +403,107 @@ const CLOSED_HERE: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const CLOSED_HERE: &[c_long] = &[];
 
+/// Calls that a job may make and that a process which runs or compiles WASI programs has no use for.
+#[cfg(feature = "wasm")]
+const CLOSED_TO_ENGINES: &[c_long] = &[
+    // Programs and processes.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_unshare,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_process_mrelease,
+    libc::SYS_kcmp,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_setpgid,
+    libc::SYS_setsid,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setattr,
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setgroups,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_capset,
+    libc::SYS_personality,
+    libc::SYS_setrlimit,
+    // Files that are none, and rights.
+    libc::SYS_mknodat,
+    libc::SYS_inotify_init1,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_io_setup,
+    libc::SYS_io_submit,
+    // Sockets: the one to the daemon is there already.
+    libc::SYS_socket,
+    libc::SYS_bind,
+    libc::SYS_connect,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmmsg,
+    // IPC: not in a namespace of its own.
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmdt,
+    libc::SYS_shmget,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_mq_notify,
+    libc::SYS_mq_getsetattr,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_timedsend,
+];
+
+/// Calls of the same kind that only x86-64 has.
+#[cfg(all(feature = "wasm", target_arch = "x86_64"))]
+const CLOSED_TO_ENGINES_HERE: &[c_long] = &[
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_mknod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_inotify_init,
+];
+
+/// Calls of the same kind: none on this architecture.
+#[cfg(all(feature = "wasm", not(target_arch = "x86_64")))]
+const CLOSED_TO_ENGINES_HERE: &[c_long] = &[];
+
+/// Numbers of all calls that only a process which runs or compiles WASI programs may not make.
+#[cfg(feature = "wasm")]
+pub(super) fn closed_to_engines() -> impl Iterator<Item = i64> {
+    CLOSED_TO_ENGINES
+        .iter()
+        .chain(CLOSED_TO_ENGINES_HERE)
+        .copied()
+}
+
 /// Numbers of all allowed calls.
 pub(super) fn allowed() -> impl Iterator<Item = i64> {
     ALLOWED

@@ -46,7 +46,7 @@ fn nested(world: &World) -> Tried {
                   sed -n 1p /proc/self/uid_map; (true) && echo TWIN";
     let done = world.job(script)?;
     // One uid, or with an image one range; uid 0 of the host is never in it.
-    let (first, count) = if flavour() == Flavour::Host {
+    let (first, count) = if flavour() == Flavour::Host || !world.ranged {
         ("1000", "1")
     } else {
         ("0", "65536")

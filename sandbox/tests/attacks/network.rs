@@ -40,6 +40,12 @@ pub(crate) const CASES: &[Case] = &[
     case("D18 name service", name_service),
     case("E12 hostile text", hostile_text),
     case("C24 huge environment", huge_environment),
+    case("E1 the daemon's environment", daemon_environment),
+    Case {
+        name: "C22 counters of one uid",
+        needs: Needs::Perl,
+        run: counters,
+    },
 ];
 
 fn interfaces(world: &World) -> Tried {
@@ -164,6 +170,55 @@ fn hostile_text(world: &World) -> Tried {
     expect(done.output.starts_with("SAME\n"), &done)?;
     let clean = world.job("ls /tmp/p")?;
     expect(clean.outcome == Outcome::Exited(2), &clean)
+}
+
+fn daemon_environment(world: &World) -> Tried {
+    let script = "env; for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ; tr '\\0' ' ' <$p/cmdline; done 2>/dev/null";
+    let mut with = spec(script);
+    with.env.push(("GIVEN".into(), "twin".into()));
+    let done = world.run(with)?;
+    // Whatever this program was started with, the job has only what it was given, and what its shell adds.
+    let foreign: Vec<String> = std::env::vars()
+        .map(|(name, _)| format!("\n{name}="))
+        .filter(|line| {
+            !["PATH", "HOME", "TERM", "PWD", "SHLVL", "_", "OLDPWD"]
+                .iter()
+                .any(|own| *line == format!("\n{own}="))
+        })
+        .filter(|line| done.output.contains(line.as_str()))
+        .collect();
+    expect(
+        foreign.is_empty() && done.output.contains("GIVEN=twin"),
+        &(foreign, &done),
+    )
+}
+
+/// The kernel counts inotify instances for each uid of the host: one job must not use up another's.
+fn counters(world: &World) -> Tried {
+    if world.who != "root" {
+        // Jobs of an ordinary user are that user to the kernel; it is the price of having no other uid.
+        return Ok(());
+    }
+    let hold = "perl -e 'for (1 .. 500) { $r = syscall(253); last if $r < 0; $n++ } print \"HELD\\n\"; sleep 3'";
+    let (first, second) = world.runtime.block_on(async {
+        tokio::join!(go(&world.launcher, spec(hold), |_| Ok(())), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            go(
+                &world.launcher,
+                spec("perl -e 'print syscall(253) >= 0 ? \"MADE\\n\" : \"none $!\\n\"'"),
+                |_| Ok(()),
+            )
+            .await
+        })
+    });
+    let (first, second) = (
+        first.map_err(|e| e.to_string())?,
+        second.map_err(|e| e.to_string())?,
+    );
+    expect(
+        first.output == "HELD\n" && second.output == "MADE\n",
+        &(first, second),
+    )
 }
 
 fn huge_environment(world: &World) -> Tried {

@@ -29,6 +29,8 @@ pub(crate) enum Needs {
     Groups,
     /// A raw system call from a script.
     Perl,
+    /// A network helper, and an outside to meet.
+    Outside,
     /// A pass with an imported image; in the others there is nothing to try.
     Image,
 }
@@ -47,6 +49,10 @@ pub(crate) struct World {
     /// A folder of the host outside the image, with a file `canary` that holds `CANARY`.
     pub(crate) folder: tempfile::TempDir,
     groups: bool,
+    /// Images have a range of uids.
+    pub(crate) ranged: bool,
+    /// What is missing for a way out.
+    no_network: Option<String>,
 }
 
 /// What the jobs of a pass run in.
@@ -116,6 +122,8 @@ impl World {
             launcher: launcher(&["launch"]),
             folder,
             groups: good("cgroup memory") && good("cgroup pids"),
+            ranged: good("image owners"),
+            no_network: no_network(),
         })
     }
 
@@ -125,6 +133,11 @@ impl World {
         }
         if case.needs == Needs::Perl && !std::path::Path::new("/usr/bin/perl").exists() {
             return Verdict::Skipped("needs perl".to_owned());
+        }
+        if case.needs == Needs::Outside
+            && let Some(missing) = &self.no_network
+        {
+            return Verdict::Skipped(missing.clone());
         }
         match (case.run)(self).and_then(|()| self.ordinary()) {
             Ok(()) => Verdict::Passed,
@@ -167,6 +180,16 @@ impl World {
     ) -> Result<Done, RunError> {
         self.runtime.block_on(go(&self.launcher, spec, fill))
     }
+}
+
+fn no_network() -> Option<String> {
+    if !crate::outside::exists() {
+        return Some("needs root, unshare and ip, to make an outside".to_owned());
+    }
+    let check = assay_sandbox::doctor()
+        .into_iter()
+        .find(|check| check.name == "network")?;
+    (check.state != CheckState::Good).then_some(check.detail)
 }
 
 pub(crate) fn launcher(args: &[&str]) -> Launcher {

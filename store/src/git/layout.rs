@@ -34,6 +34,8 @@ pub struct Checkout {
     pub depth: Option<u32>,
     /// Whether submodules are laid out.
     pub submodules: bool,
+    /// Commits of history of submodules; `None` for all.
+    pub submodules_depth: Option<u32>,
     /// Whether LFS pointers are left as they are (otherwise they are refused).
     pub lfs_pointers: bool,
     /// Where the mirror's objects will be seen inside the sandbox.
@@ -378,7 +380,10 @@ impl Layout<'_> {
         let dot_git = DotGit {
             commit: place.commit,
             ref_name: (place.level == 0).then_some(&self.checkout.ref_name),
-            depth: self.checkout.depth.filter(|_| place.level == 0),
+            depth: match place.level {
+                0 => self.checkout.depth,
+                _ => self.checkout.submodules_depth,
+            },
             objects_at: &place.objects_at,
             origin: place.origin,
             work_tree: (place.level > 0)

@@ -22,6 +22,7 @@ pub(crate) fn checkout(store: &Store, repository: &Repository, commit: &CommitId
         ref_name: RefName::parse("refs/heads/main").unwrap(),
         depth: Some(50),
         submodules: true,
+        submodules_depth: None,
         lfs_pointers: false,
         objects_at: store.git().objects(repository).to_str().unwrap().to_owned(),
         origin: "https://example.org/\"a\\b\".git".to_owned(),
@@ -90,8 +91,10 @@ pub(crate) fn try_lay_out(
         .git()
         .lay_out(repository, checkout, &mut |item| write_item(work, &item))?;
     for (host, inside) in &laid.objects {
-        // What the sandbox does with a bind.
-        symlink(host, inside).unwrap();
+        // What the sandbox does with a bind; an earlier work tree may have left it.
+        if !fs::exists(inside).unwrap() {
+            symlink(host, inside).unwrap();
+        }
     }
     Ok(laid)
 }

@@ -16,6 +16,8 @@ fn with_submodules(dir: &Path) -> (PathBuf, CommitId) {
     write(&inner, "inner.txt", "inner");
     commit_all(&inner, "inner");
     let lib = work_tree(dir, "lib");
+    write(&lib, "lib.txt", "first");
+    commit_all(&lib, "first");
     write(&lib, "lib.txt", "lib");
     git(&lib, &["submodule", "add", "-q", "../inner", "inner"]);
     commit_all(&lib, "lib");
@@ -106,6 +108,13 @@ fn submodules_that_may_be_read_are_laid_out() {
         2,
         "{status}"
     );
+    let count = |work: &Path| git(&work.join("libs/lib"), &["rev-list", "--count", "HEAD"]);
+    assert_eq!(count(&work), "2");
+    let mut shallow = checkout(&store, &repository, &tip);
+    shallow.submodules_depth = Some(1);
+    let cut = dir.path().join("cut");
+    try_lay_out(&store, &repository, &shallow, &cut).unwrap();
+    assert_eq!(count(&cut), "1");
     // Not asked for: an empty folder, as Git leaves it.
     let mut without = checkout(&store, &repository, &tip);
     without.submodules = false;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use assay_plan::{
-    ConfigRef, Imported, Imports, Linted, MAX_CONFIG_BYTES, Map, Reading, Slug, resolve,
+    ConfigRef, Imported, Imports, Linted, MAX_CONFIG_BYTES, Map, Reading, Resolved, Slug, resolve,
 };
 
 use super::{linted, shown};
@@ -35,21 +35,24 @@ pub(super) fn sourced(
             sources,
         });
     }
+    let resolved = followed(file, &bytes, data)?;
+    Ok(Sourced {
+        linted: resolved.linted,
+        bytes,
+        sources: resolved.sources.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// A file's bytes, with what they import.
+pub(super) fn followed(file: &Path, bytes: &[u8], data: &Map) -> Result<Resolved, Failure> {
     let origin = origin(file, data)?;
     let mut imports = Imports::new();
     loop {
-        let step = resolve(&bytes, &origin, data, &imports).map_err(|error| {
+        let step = resolve(bytes, &origin, data, &imports).map_err(|error| {
             Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(&error)
         })?;
         match step {
-            Reading::Done(resolved) => {
-                let sources = resolved.sources.iter().map(ToString::to_string).collect();
-                return Ok(Sourced {
-                    linted: resolved.linted,
-                    bytes,
-                    sources,
-                });
-            }
+            Reading::Done(resolved) => return Ok(resolved),
             Reading::Needs(wanted) => {
                 let found = find(file, &origin, &wanted);
                 imports.insert(wanted, found);

@@ -327,6 +327,44 @@ const ALL: &[(&str, Examples)] = &[
         )],
     ),
     (
+        "assay-image",
+        &[
+            (
+                "debootstrap --variant=minbase bookworm /tmp/root && assay image import debian-12 /tmp/root",
+                "Makes an image of a fresh Debian.",
+            ),
+            ("assay image list", "Shows the images and their digests."),
+        ],
+    ),
+    (
+        "assay-image-list",
+        &[("assay image list --json", "The same, for a script.")],
+    ),
+    (
+        "assay-image-import",
+        &[
+            (
+                "assay image import focal ubuntu-base-20.04-base-amd64.tar.gz",
+                "Makes the image focal from a root tarball.",
+            ),
+            (
+                "assay image import tools ./oci-layout",
+                "Makes the image tools from an OCI layout, such as skopeo copies.",
+            ),
+        ],
+    ),
+    (
+        "assay-image-rm",
+        &[("assay image rm focal", "Removes it, unless a job uses it.")],
+    ),
+    (
+        "assay-image-verify",
+        &[(
+            "assay image verify",
+            "Reads all images and says what has changed.",
+        )],
+    ),
+    (
         "assay-fsck",
         &[(
             "assay fsck --rebuild",

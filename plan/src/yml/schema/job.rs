@@ -376,7 +376,7 @@ static SERVICE: Schema = lower(&[
 ]);
 static SERVICE_SEQ: Schema = seq(&SERVICE);
 static SERVICES: Schema = any(&[normal(&SERVICE_SEQ), other(&SERVICE)]);
-static VIRT: Schema = lower(&[is("lxd"), is("vm")]);
+static VIRT: Schema = lower(&[is("lxd"), is("vm"), is("namespace"), is("wasm")]);
 
 static WORKSPACE: Schema = map(&[&[key("name", &STR).unique(), key("paths", &STRS)]]);
 static WORKSPACES: Schema = map(&[&[key("create", &WORKSPACE), key("use", &STRS)]]);

@@ -9,6 +9,7 @@ mod image;
 mod imports;
 mod intake;
 mod kept;
+mod log;
 mod marks;
 mod run;
 mod runner;

@@ -13,10 +13,9 @@ use assay_sandbox::{
     Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
     TreeWriter,
 };
-use assay_store::{Archive, Checkout, Git, LogWriter, Store, TreeItem};
+use assay_store::{Archive, Checkout, Git, Store, TreeItem};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::core::Mailbox;
 use super::hands::Stop;
@@ -24,6 +23,7 @@ use super::host;
 use super::image::{Choices, Chosen};
 use super::kept::{self, Broken, Caps, Keeping, Taken};
 use super::launcher;
+use super::log::{Log, sleep_until};
 use super::marks::Marks;
 use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
@@ -35,12 +35,6 @@ const OBJECTS: &str = "/run/assay/objects";
 
 /// Home of the job's user inside.
 const HOME: &str = "/home/travis";
-
-/// Output is put together for this long before it becomes a part of the log, so that a chatty job makes few parts.
-const GATHER: Duration = Duration::from_millis(50);
-
-/// Output that becomes a part at once, bytes.
-const FULL: usize = 16 << 10;
 
 /// Everything about running jobs that doesn't change while the daemon runs.
 #[derive(Debug)]
@@ -158,11 +152,7 @@ pub(super) async fn run(
     stopped: watch::Receiver<Stop>,
 ) -> Verdict {
     let log = match runner.store.logs().write(job.repo, job.id) {
-        Ok(log) => Log {
-            writer: log,
-            gathered: Vec::new(),
-            since: None,
-        },
+        Ok(log) => Log::new(log),
         Err(error) => {
             tracing::error!(job = %job.id, %error, "cannot open the log");
             return Verdict::Broken(format!("its log cannot be written: {error}"));
@@ -474,13 +464,6 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
-}
-
 fn no_sandbox(error: &RunError) -> String {
     match error {
         RunError::Lost(_) => format!("The sandbox broke: {error}"),
@@ -710,49 +693,5 @@ fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {
         } => tree.file(path, executable, content),
         TreeItem::Link { path, target } => tree.link(path, target),
         TreeItem::Folder { path } => tree.folder(path),
-    }
-}
-
-/// A job's log, with output gathered into parts.
-struct Log {
-    writer: LogWriter,
-    gathered: Vec<u8>,
-    since: Option<Instant>,
-}
-
-impl Log {
-    fn take(&mut self, bytes: &[u8]) {
-        self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= FULL {
-            self.flush();
-        } else if self.since.is_none() {
-            self.since = Some(Instant::now());
-        }
-    }
-
-    /// When what has been gathered is to become a part.
-    fn due(&self) -> Option<Instant> {
-        self.since.map(|since| since + GATHER)
-    }
-
-    fn flush(&mut self) {
-        self.since = None;
-        if !self.gathered.is_empty() {
-            let bytes = std::mem::take(&mut self.gathered);
-            if let Err(error) = tokio::task::block_in_place(|| self.writer.append(&bytes)) {
-                tracing::error!(%error, "cannot write to a log");
-            }
-        }
-    }
-
-    /// A line of our own.
-    fn say(&mut self, line: &str) {
-        self.gathered.extend_from_slice(line.as_bytes());
-        self.gathered.extend_from_slice(b"\r\n");
-        self.flush();
-    }
-
-    fn end(self) -> Result<(), assay_store::StoreError> {
-        tokio::task::block_in_place(|| self.writer.finish())
     }
 }

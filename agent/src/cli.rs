@@ -8,6 +8,7 @@ mod doctor;
 mod fsck;
 mod hook;
 mod image;
+mod kept;
 mod language;
 mod logs;
 mod man;
@@ -79,6 +80,8 @@ fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
         Command::Cancel(args) => build::cancel(&args, global, screen),
         Command::Requests(args) => build::requests(&args, global, screen),
         Command::Branches(args) => build::branches(&args, global, screen),
+        Command::Cache(args) => kept::cache(&args, global, screen),
+        Command::Artifacts(args) => kept::artifacts(&args, global, screen),
         Command::Token(args) => token::run(args.command, global, screen),
         Command::Whoami(_) => token::whoami(global, screen),
         Command::Config(args) => configuration::run(args.command, screen),

@@ -51,6 +51,10 @@ pub(crate) struct Config {
     pub(crate) sandbox: Sandbox,
     /// Which image a job's `dist` means.
     pub(crate) images: Images,
+    /// What is kept between jobs.
+    pub(crate) caches: Caches,
+    /// What is kept of jobs for people.
+    pub(crate) artifacts: Artifacts,
     /// Shutting down.
     pub(crate) shutdown: Shutdown,
     /// Looking for pushes that no hook told of.
@@ -205,6 +209,24 @@ pub(crate) enum Required {
     Memory,
     /// `limits.processes`.
     Processes,
+}
+
+/// What is kept between jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Caches {
+    /// Most bytes of the files of one cache. Default `1GiB`; `0`: none is kept.
+    pub(crate) archive: Size,
+    /// Most bytes on disk of all caches of a repository; those least recently used go first. Default `4GiB`.
+    pub(crate) repository: Size,
+}
+
+/// What is kept of jobs for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Artifacts {
+    /// Most bytes of the files of one job. Default `256MiB`; `0`: none are kept.
+    pub(crate) job: Size,
+    /// Most bytes on disk of all artifacts of a repository; the oldest go first. Default `2GiB`.
+    pub(crate) repository: Size,
 }
 
 /// Shutting down.

@@ -8,6 +8,8 @@ mod host;
 mod image;
 mod imports;
 mod intake;
+mod kept;
+mod log;
 mod marks;
 mod run;
 mod runner;

@@ -1,6 +1,7 @@
 //! Shows the inside: the Travis CI API v2, live streams and web pages, over HTTP.
 //!
-//! [`Api`] renders what [`assay_store::Store`] holds; it changes nothing itself but tokens. Everything else that
+//! [`Api`] renders what [`assay_store::Store`] holds; it changes nothing itself but tokens,
+//! and removes caches. Everything else that
 //! somebody asks for becomes a [`Command`] to the daemon. [`serve()`] and [`serve_control`] put an `Api` on a TCP listener
 //! and on the local control socket.
 //!
@@ -24,6 +25,8 @@
 //! | `DELETE /assay/tokens/{id}` | admin | takes one away |
 //! | `POST /assay/link` | admin | a one-time link that opens the pages |
 //! | `POST /assay/reconcile` | admin | compares refs with what was handled, of `repository_id` or of all |
+//! | `GET /assay/jobs/{id}/artifacts` | who may read | what the job kept: number, path, kind, size |
+//! | `GET /assay/jobs/{id}/artifacts/{number}` | who may read | the bytes of a file |
 //! | `GET /assay/jobs/{id}/log/events` | who may read | the log as server-sent events |
 //! | `GET /assay/builds/{id}/events` | who may read | states of a build and its jobs as server-sent events |
 //!

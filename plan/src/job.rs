@@ -1,5 +1,6 @@
 //! From one row of the matrix to everything its sandbox needs: script, environment, limits, checkout options.
 
+use crate::kept::{self, Cache};
 use crate::model::{Build, Job, Repository};
 use crate::script;
 use crate::value::{Map, Value};
@@ -57,6 +58,10 @@ pub struct JobPlan {
     pub dist: Option<String>,
     /// `arch`, where given.
     pub arch: Option<String>,
+    /// What is kept between jobs.
+    pub cache: Option<Cache>,
+    /// Absolute paths of what is kept for people, all below the home folder.
+    pub artifacts: Vec<String>,
     /// For `virt: wasm`: the command lines to run instead of the script.
     pub wasm: Option<CommandLines>,
     /// Lines for the top of the log: what is left out, what was assumed.
@@ -146,10 +151,12 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
         notes,
     } = script::write(context, &build_dir, &git);
     let is_wasm = config.text("virt") == Some("wasm");
-    let (wasm, notes) = match is_wasm.then(|| script::lines(context, &build_dir)) {
+    let (wasm, mut notes) = match is_wasm.then(|| script::lines(context, &build_dir)) {
         Some((lines, notes)) => (Some(lines), notes),
         None => (None, notes),
     };
+    let kept = kept::read(context, &build_dir);
+    notes.extend(kept.notes);
     JobPlan {
         wasm,
         script,
@@ -160,6 +167,8 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
         os: text("os").unwrap_or_else(|| "linux".to_owned()),
         dist: text("dist"),
         arch: text("arch"),
+        cache: kept.cache,
+        artifacts: kept.artifacts,
         notes,
     }
 }

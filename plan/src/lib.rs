@@ -8,6 +8,7 @@ mod condition;
 mod decide;
 mod engine;
 mod job;
+mod kept;
 mod message;
 mod model;
 mod script;
@@ -25,6 +26,7 @@ pub use job::{
     CommandLine, CommandLines, GitOptions, JobContext, JobPlan, OnFailure, PhaseLimits, Versions,
     When, plan_job,
 };
+pub use kept::Cache;
 pub use message::{Level, Message, Place};
 pub use model::*;
 pub use value::{Map, Value};

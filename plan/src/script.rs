@@ -17,6 +17,7 @@ use crate::job::{GitOptions, JobContext, Versions};
 
 pub(crate) use env::{HOME, initial};
 pub(crate) use lines::lines;
+pub(crate) use prepare::texts;
 
 const HELPERS: &str = include_str!("script/helpers.sh");
 
@@ -42,7 +43,7 @@ pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions)
         // From here on the author's own commands write; the agent believes no mark after this one.
         shell.raw("printf 'assay_setup:done\\r\\033[0K'");
     }
-    prepare::write_cache(&mut shell, config);
+    prepare::write_workspaces(&mut shell, config);
     prepare::write_addons(&mut shell, config);
     phases::write(&mut shell, config);
     shell.raw("travis_footer");

@@ -7,9 +7,11 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::pty::OpenptFlags;
@@ -18,8 +20,9 @@ use seccompiler::BpfProgram;
 
 use crate::apply::Builder;
 use crate::jail::Step;
+use crate::spec::Keep;
 use crate::wire::{Failure, Job, ORDER_KILL, ORDER_PLAN, ORDER_TERMINATE, Part, Plan, Report};
-use crate::{apply, confine, launcher, layout, sys, wire};
+use crate::{apply, collect, confine, launcher, layout, sys, wire};
 
 /// Whom the kernel should take first when memory runs out: the command, then this process.
 const OOM_SCORE: &str = "500";
@@ -29,6 +32,8 @@ struct Task {
     plan: Plan,
     filter: BpfProgram,
     tree: OwnedFd,
+    /// Where what is kept goes.
+    keep: Option<OwnedFd>,
 }
 
 /// Everything from the fork to the end: builds the jail, waits for the plan, carries it out.
@@ -44,11 +49,18 @@ pub(crate) fn run(control: &OwnedFd, mut builder: Builder, inner: &[Step]) -> Ex
         // The daemon had no use for this jail, or is gone.
         return ExitCode::SUCCESS;
     };
-    let Task { plan, filter, tree } = task;
+    let Task {
+        plan,
+        filter,
+        tree,
+        keep,
+    } = task;
     match prepare(control, tree, builder, &plan)
         .and_then(|terminal| start(control, terminal, &plan.job, &filter))
     {
-        Ok(Some(running)) => running.supervise(control),
+        Ok(Some(running)) => {
+            running.supervise(control, keep.map(|pipe| (pipe, plan.keep.as_slice())))
+        }
         // The forked child, whose exec failed; it has reported.
         Ok(None) => ExitCode::FAILURE,
         Err(failure) => launcher::fail(control, failure),
@@ -63,8 +75,17 @@ fn take_plan(control: &OwnedFd, builder: &mut Builder) -> io::Result<Task> {
         return Err(io::Error::other("no plan"));
     };
     let (plan, filter) = wire::unpack(plan)?;
+    let keep = match plan.keep.is_empty() {
+        true => None,
+        false => fds.next(),
+    };
     builder.take_opened(plan.opened.iter().cloned().zip(fds));
-    Ok(Task { plan, filter, tree })
+    Ok(Task {
+        plan,
+        filter,
+        tree,
+        keep,
+    })
 }
 
 /// For `map_err`: a step that isn't in the plan, with its promise.
@@ -219,11 +240,11 @@ struct Running {
 }
 
 impl Running {
-    fn supervise(self, control: &OwnedFd) -> ExitCode {
+    fn supervise(self, control: &OwnedFd, keep: Option<(OwnedFd, &[Keep])>) -> ExitCode {
         let mut obeying = true;
         loop {
             if let Some(status) = self.reap() {
-                return self.end(control, status);
+                return self.end(control, status, keep);
             }
             let mut fds = [sys::readable(&self.children), sys::readable(control)];
             let watched = if obeying { 2 } else { 1 };
@@ -253,8 +274,8 @@ impl Running {
     }
 
     /// The command has ended: everything else dies too. The terminal is left without a hang-up, so that all output can
-    /// still be read.
-    fn end(self, control: &OwnedFd, status: i32) -> ExitCode {
+    /// still be read. Then, with nobody left to change anything, what is to be kept is sent.
+    fn end(self, control: &OwnedFd, status: i32, keep: Option<(OwnedFd, &[Keep])>) -> ExitCode {
         let full = apply::nearly_full();
         sys::signal_everyone(libc::SIGKILL);
         drop(sys::leave_terminal(self.terminal.as_fd()));
@@ -264,7 +285,25 @@ impl Running {
             &Report::Ended { status, full },
             &[],
         ));
+        if let Some((pipe, groups)) = keep
+            && groups.iter().any(|group| group.codes.contains(&status))
+        {
+            outlive_everyone();
+            // The daemon sees a stream that is cut off; there is nobody else to tell.
+            drop(collect::collect(pipe, Path::new("/"), groups));
+        }
         ExitCode::SUCCESS
+    }
+}
+
+/// Kills and reaps until this is the only process left.
+fn outlive_everyone() {
+    loop {
+        sys::signal_everyone(libc::SIGKILL);
+        match rustix::process::wait(WaitOptions::empty()) {
+            Err(Errno::INTR) | Ok(_) => {}
+            Err(_) => return,
+        }
     }
 }
 

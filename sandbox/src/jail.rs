@@ -241,6 +241,7 @@ pub(crate) fn plan(spec: &RunSpec, facts: &Facts) -> Plan {
             processes: (!facts.counted_processes).then_some(spec.limits.processes),
             memory: (!facts.counted_memory).then_some(spec.limits.memory),
         },
+        keep: spec.keep.clone(),
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) const FRAME_LINK: u8 = b'l';
 pub(crate) const FRAME_FOLDER: u8 = b'd';
 pub(crate) const FRAME_TIME: u8 = b't';
 pub(crate) const FRAME_END: u8 = b'e';
+/// From here on an entry that can't be had is left out, and what is there stays.
+pub(crate) const FRAME_RESTORE: u8 = b'r';
 /// Bytes of a frame's head.
 pub(crate) const HEAD: usize = 13;
 /// Longest path or link target.
@@ -68,6 +70,8 @@ struct Layout {
     /// Parent folder of the last entry: trees come folder by folder.
     parent: Option<(Vec<u8>, OwnedFd)>,
     time: Timestamps,
+    /// An entry that can't be had is left out.
+    lenient: bool,
 }
 
 impl Layout {
@@ -93,6 +97,7 @@ impl Layout {
                 last_access: now,
                 last_modification: now,
             },
+            lenient: false,
         }
     }
 
@@ -109,9 +114,27 @@ impl Layout {
         self.path.resize(path_length as usize, 0);
         input.read_exact(&mut self.path)?;
         match kind {
-            FRAME_FILE | FRAME_PROGRAM => self.file(kind == FRAME_PROGRAM, length, input)?,
-            FRAME_LINK => self.link(length, input)?,
-            FRAME_FOLDER => self.folder()?,
+            FRAME_FILE | FRAME_PROGRAM => {
+                let mut content = input.take(length);
+                let result = self.file(kind == FRAME_PROGRAM, &mut content);
+                let unread = content.limit();
+                self.forgive(result)?;
+                pass_over(input, unread)?;
+            }
+            FRAME_LINK => {
+                let length = usize::try_from(length)
+                    .ok()
+                    .filter(|length| *length <= LONGEST_PATH);
+                let mut target = vec![0; length.ok_or(Errno::NAMETOOLONG)?];
+                input.read_exact(&mut target)?;
+                let result = self.link(&target);
+                self.forgive(result)?;
+            }
+            FRAME_FOLDER => {
+                let result = self.folder();
+                self.forgive(result)?;
+            }
+            FRAME_RESTORE => self.lenient = true,
             FRAME_TIME => self.set_time(length),
             FRAME_END => return Ok(false),
             _ => return Err(io::Error::other("unknown kind of entry")),
@@ -130,41 +153,42 @@ impl Layout {
         };
     }
 
-    fn file(&mut self, program: bool, mut length: u64, input: &mut impl BufRead) -> io::Result<()> {
+    fn file(&mut self, program: bool, content: &mut io::Take<&mut impl BufRead>) -> io::Result<()> {
         let mode = Mode::from_raw_mode(if program { 0o755 } else { 0o644 });
         let name = self.enter()?;
+        let name = OsStr::from_bytes(&name);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(self.parent_fd(), OsStr::from_bytes(&name), flags, mode)?;
+        let fd = rustix::fs::openat(self.parent_fd(), name, flags, mode)?;
         let mut file = std::fs::File::from(fd);
-        while length > 0 {
-            let chunk = input.fill_buf()?;
-            let take = usize::try_from(length).map_or(chunk.len(), |left| left.min(chunk.len()));
-            if take == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            file.write_all(&chunk[..take])?;
-            input.consume(take);
-            length -= take as u64;
+        let written = copy(content, &mut file);
+        if written.is_err() && self.lenient {
+            // Better no file than half of one.
+            let _ = rustix::fs::unlinkat(self.parent_fd(), name, AtFlags::empty());
         }
+        written?;
         Ok(rustix::fs::futimens(&file, &self.time)?)
     }
 
-    fn link(&mut self, length: u64, input: &mut impl Read) -> io::Result<()> {
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| *length <= LONGEST_PATH);
-        let mut target = vec![0; length.ok_or(Errno::NAMETOOLONG)?];
-        input.read_exact(&mut target)?;
+    fn link(&mut self, target: &[u8]) -> io::Result<()> {
         let name = self.enter()?;
         let name = OsStr::from_bytes(&name);
-        rustix::fs::symlinkat(OsStr::from_bytes(&target), self.parent_fd(), name)?;
+        rustix::fs::symlinkat(OsStr::from_bytes(target), self.parent_fd(), name)?;
         Ok(rustix::fs::utimensat(
             self.parent_fd(),
             name,
             &self.time,
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
+    }
+
+    /// What is restored is a help, not the source: the system's refusal of one entry is no failure of the run. A stream
+    /// that is cut off is.
+    fn forgive(&self, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Err(error) if self.lenient && error.raw_os_error().is_some() => Ok(()),
+            other => other,
+        }
     }
 
     fn folder(&mut self) -> io::Result<()> {
@@ -257,6 +281,27 @@ impl Layout {
             parent = Some(open(path)?);
         }
         parent.ok_or_else(|| Errno::INVAL.into())
+    }
+}
+
+/// Copies all of a content; a short one is an error.
+fn copy(content: &mut io::Take<&mut impl BufRead>, file: &mut std::fs::File) -> io::Result<()> {
+    while content.limit() > 0 {
+        let chunk = content.fill_buf()?;
+        if chunk.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_all(chunk)?;
+        let taken = chunk.len();
+        content.consume(taken);
+    }
+    Ok(())
+}
+
+fn pass_over(input: &mut impl BufRead, length: u64) -> io::Result<()> {
+    match io::copy(&mut input.take(length), &mut io::sink())? {
+        passed if passed == length => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 
@@ -371,5 +416,29 @@ mod tests {
         drop(writer);
         let home = home.to_str().unwrap();
         assert!(lay_out(reader, home, home).is_err());
+    }
+
+    #[test]
+    fn what_is_restored_neither_overwrites_nor_leads_out_nor_fails() {
+        let (folder, result) = write(|tree| {
+            tree.file(b"theirs", false, b"source")?;
+            tree.link(b"away", b"..")?;
+            tree.restore()?;
+            tree.file(b"theirs", false, b"poison")?;
+            tree.folder(b"away")?;
+            tree.file(b"away/x", false, b"bad")?;
+            tree.file(b"../../canary", false, b"bad")?;
+            tree.file(b"/etc/x", false, b"bad")?;
+            tree.link(b"theirs", b"/etc/passwd")?;
+            tree.file_from(b"c/new", true, 3, &mut &b"new"[..])
+        });
+        assert_eq!(result, Ok(()));
+        let home = folder.path().join("home");
+        let text = |path: &str| std::fs::read_to_string(home.join(path)).unwrap();
+        assert_eq!(
+            (text("w/theirs"), text("w/c/new")),
+            ("source".into(), "new".into())
+        );
+        assert!(!home.join("x").exists());
     }
 }

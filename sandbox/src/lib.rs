@@ -4,6 +4,7 @@
 
 mod apply;
 mod cgroup;
+mod collect;
 mod confine;
 mod doctor;
 mod error;
@@ -11,6 +12,7 @@ mod host;
 mod image;
 mod init;
 mod jail;
+mod kept;
 mod launcher;
 mod layout;
 mod net;
@@ -32,9 +34,10 @@ mod wire;
 pub use doctor::{Check, CheckState, doctor};
 pub use error::RunError;
 pub use image::{About, ImageError, Images, Imported};
+pub use kept::{Content, Kept, KeptItem};
 pub use launcher::launcher_main;
 pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
-pub use spec::{Bind, Image, Limits, Network, Profile, Resource, RunSpec};
+pub use spec::{Bind, Image, Keep, Limits, Network, Profile, Resource, RunSpec};
 pub use tree::TreeWriter;
 pub use warm::{Warm, keep_warm};
 pub use wasm::{Fixed, Line, OnFailure, WasmSpec, When};

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -10,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::cgroup::Groups;
 use crate::error::RunError;
 use crate::jail::{self, Facts};
+use crate::kept::Kept;
 use crate::net::{self, Egress};
 use crate::process::Process;
 use crate::spec::{Image, Limits, Resource, RunSpec};
@@ -93,6 +95,7 @@ pub struct Run {
     events: mpsc::Receiver<RunEvent>,
     end: JoinHandle<Result<(Outcome, Usage), RunError>>,
     cancel: Arc<Notify>,
+    kept: Option<Kept>,
 }
 
 impl Run {
@@ -136,6 +139,7 @@ impl Run {
         let cancel = Arc::new(Notify::new());
         let supervisor = Supervisor::new(
             launched.limits,
+            launched.keeping,
             launched.image,
             launched.process,
             sender,
@@ -155,6 +159,7 @@ impl Run {
                 events,
                 end,
                 cancel,
+                kept: launched.kept,
             },
             TreeWriter::new(launched.tree),
         ))
@@ -163,6 +168,12 @@ impl Run {
     /// The next event, `None` when the run is over.
     pub async fn event(&mut self) -> Option<RunEvent> {
         self.events.recv().await
+    }
+
+    /// What the run leaves behind, if anything is to be kept; to be read while the run goes on, which waits for it at its
+    /// end. Only the first call gives it.
+    pub fn kept(&mut self) -> Option<Kept> {
+        self.kept.take()
     }
 
     /// After the last event: how it ended. Everything of the run is dead and gone when this returns. Events not yet
@@ -205,6 +216,9 @@ pub(crate) struct Launched {
     pub(crate) image: Image,
     pub(crate) process: Process,
     pub(crate) tree: OwnedFd,
+    /// What is kept of the run, and how long sending it may take.
+    pub(crate) kept: Option<Kept>,
+    pub(crate) keeping: Duration,
     pub(crate) notices: Vec<String>,
     /// For a run of WASI programs: where their native images come from.
     pub(crate) modules: Option<wasm::Modules>,
@@ -228,14 +242,17 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
         };
         process.groups.limit(&limits);
         match instruct(&process, &spec) {
-            Ok(tree) => {
+            Ok((tree, kept)) => {
                 let mut notices = notices(&process.groups);
                 notices.extend(network);
+                let keeping = spec.keep.iter().map(|keep| keep.time).sum();
                 return Ok(Launched {
                     limits: spec.limits,
                     image: spec.image,
                     process,
                     tree,
+                    kept: kept.map(|pipe| Kept::new(pipe, spec.keep)),
+                    keeping,
                     notices,
                     modules: None,
                     folder: None,
@@ -292,11 +309,12 @@ pub(crate) fn facts(process: &Process) -> Facts {
     }
 }
 
-/// Gives the jail's first process its plan; returns the end of the tree pipe to write into.
-fn instruct(process: &Process, spec: &RunSpec) -> Result<OwnedFd, RunError> {
+/// Gives the jail's first process its plan; returns the end of the tree pipe to write into, and that of the pipe for what
+/// is kept.
+fn instruct(process: &Process, spec: &RunSpec) -> Result<(OwnedFd, Option<OwnedFd>), RunError> {
     required(&spec.require, &process.groups)?;
     let plan = jail::plan(spec, &facts(process));
-    let opened: Vec<OwnedFd> = plan
+    let mut opened: Vec<OwnedFd> = plan
         .opened
         .iter()
         .map(|source| {
@@ -308,7 +326,15 @@ fn instruct(process: &Process, spec: &RunSpec) -> Result<OwnedFd, RunError> {
         })
         .collect::<Result<_, _>>()?;
     let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
-    send_plan(process, wire::ORDER_PLAN, &packed, &opened)
+    let mut kept = None;
+    if !spec.keep.is_empty() {
+        let (reader, writer) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
+        let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE);
+        opened.insert(0, writer.into());
+        kept = Some(reader.into());
+    }
+    let tree = send_plan(process, wire::ORDER_PLAN, &packed, &opened)?;
+    Ok((tree, kept))
 }
 
 /// Sends the plan, the reading end of a new tree pipe, and what was opened for it; returns the pipe's other end.

@@ -3,6 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::RunError;
 use crate::image::Imported;
 use crate::image::owners::{Owners, SPAN};
@@ -45,6 +47,23 @@ pub struct RunSpec {
     pub require: Vec<Resource>,
     /// Columns and rows of the job's terminal.
     pub terminal: (u16, u16),
+    /// What is kept of the run; see [`Run::kept`](crate::Run::kept).
+    pub keep: Vec<Keep>,
+}
+
+/// Files and folders that outlive a run, as one group: all of it comes, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Absolute paths inside; those that aren't there are left out.
+    pub paths: Vec<String>,
+    /// Most bytes of all files together.
+    pub bytes: u64,
+    /// Most files, folders and links.
+    pub files: u64,
+    /// How long reading them may take.
+    pub time: Duration,
+    /// Exit codes of the command after which anything is kept.
+    pub codes: Vec<i32>,
 }
 
 /// What the root of a sandbox is made from.
@@ -144,7 +163,7 @@ impl RunSpec {
         if !is_plain(&self.cwd) {
             return refuse("cwd", &self.cwd);
         }
-        if self.binds.len() + 2 > MOST_FDS {
+        if self.binds.len() + 3 > MOST_FDS {
             return refuse("number of binds", &self.binds.len().to_string());
         }
         for bind in &self.binds {
@@ -154,6 +173,10 @@ impl RunSpec {
             if !bind.source.is_absolute() {
                 return refuse("bind source", &bind.source.to_string_lossy());
             }
+        }
+        let kept = self.keep.iter().flat_map(|keep| &keep.paths);
+        if let Some(odd) = kept.into_iter().find(|path| !is_plain(path)) {
+            return refuse("path to keep", odd);
         }
         self.check_image()?;
         self.check_strings()
@@ -300,6 +323,7 @@ pub(crate) mod tests {
             uid_base: 1_800_000_000,
             require: vec![],
             terminal: (80, 24),
+            keep: vec![],
         }
     }
 

@@ -52,6 +52,8 @@ enum Stage {
 /// Watches one run.
 pub(crate) struct Supervisor {
     limits: Limits,
+    /// How long sending what is kept may take after the command's end.
+    keeping: Duration,
     /// Held so that nobody removes it.
     _image: Image,
     control: AsyncFd<OwnedFd>,
@@ -103,6 +105,7 @@ enum Wake {
 impl Supervisor {
     pub(crate) fn new(
         limits: Limits,
+        keeping: Duration,
         image: Image,
         process: Process,
         events: mpsc::Sender<RunEvent>,
@@ -138,6 +141,7 @@ impl Supervisor {
         };
         Ok(Supervisor {
             limits,
+            keeping,
             _image: image,
             control,
             child,
@@ -331,7 +335,7 @@ impl Supervisor {
             Ok(Report::Failed(failure)) => self.fail(error_of(failure)),
             Ok(Report::Ended { status, full }) => {
                 self.progress.ended = Some((status, full));
-                self.progress.stage = Stage::Killed(Instant::now() + OBEY);
+                self.progress.stage = Stage::Killed(Instant::now() + self.keeping + OBEY);
             }
             Ok(Report::Network(words)) => {
                 let line = format!("the network is gone: {words}");

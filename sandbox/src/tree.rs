@@ -1,10 +1,11 @@
 //! The daemon's side of the source tree: frames entries into the pipe to the launcher.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::OwnedFd;
 
 use crate::layout::{
-    FRAME_END, FRAME_FILE, FRAME_FOLDER, FRAME_LINK, FRAME_PROGRAM, FRAME_TIME, LONGEST_PATH,
+    FRAME_END, FRAME_FILE, FRAME_FOLDER, FRAME_LINK, FRAME_PROGRAM, FRAME_RESTORE, FRAME_TIME,
+    LONGEST_PATH,
 };
 
 const BUFFER: usize = 256 * 1024;
@@ -42,6 +43,31 @@ impl TreeWriter {
         };
         self.head(kind, path, content.len() as u64)?;
         self.pipe.write_all(content)
+    }
+
+    /// A regular file with `length` bytes of `content`; fewer are an error.
+    pub fn file_from(
+        &mut self,
+        path: &[u8],
+        executable: bool,
+        length: u64,
+        content: &mut dyn Read,
+    ) -> io::Result<()> {
+        let kind = if executable {
+            FRAME_PROGRAM
+        } else {
+            FRAME_FILE
+        };
+        self.head(kind, path, length)?;
+        match io::copy(&mut content.take(length), &mut self.pipe)? {
+            written if written == length => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// From here on an entry that is refused, or doesn't fit, is left out without a word: what is there stays.
+    pub fn restore(&mut self) -> io::Result<()> {
+        self.head(FRAME_RESTORE, b"", 0)
     }
 
     /// A symbolic link; its target is text, never followed here.

@@ -170,6 +170,7 @@ impl WasmSpec {
             uid_base: self.uid_base,
             require: self.require.clone(),
             terminal: (80, 24),
+            keep: Vec::new(),
         };
         like.check()
     }

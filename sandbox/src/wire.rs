@@ -17,6 +17,7 @@ use seccompiler::{BpfProgram, sock_filter};
 use serde::{Deserialize, Serialize};
 
 use crate::jail::Step;
+use crate::spec::Keep;
 use crate::sys::Spent;
 
 /// Polite end: SIGTERM to every process of the job.
@@ -66,6 +67,8 @@ pub(crate) struct Plan {
     pub(crate) late: Vec<Step>,
     /// The command.
     pub(crate) job: Job,
+    /// What is kept of the run; if anything is, the writing end of a pipe comes for it.
+    pub(crate) keep: Vec<Keep>,
 }
 
 /// The command and what surrounds it.

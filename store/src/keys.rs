@@ -10,7 +10,9 @@ use std::str::FromStr;
 use std::sync::{Arc, RwLock};
 
 use age::secrecy::ExposeSecret;
+use age::stream::{StreamReader, StreamWriter};
 use age::x25519::Identity;
+use age::{Decryptor, Encryptor};
 use assay_plan::RepoId;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 
@@ -122,6 +124,33 @@ impl Keys {
             .remove(&repo);
         remove_all(&self.path(repo))?;
         sync_dir(&self.dir)
+    }
+
+    /// Encrypts all that is written to it, to the master identity.
+    pub(crate) fn seal_stream<W: io::Write>(&self, out: W) -> io::Result<StreamWriter<W>> {
+        let recipient = self.master.to_public();
+        let recipients = std::iter::once(&recipient as &dyn age::Recipient);
+        Encryptor::with_recipients(recipients)
+            .map_err(io::Error::other)?
+            .wrap_output(out)
+    }
+
+    /// Reads what [`Keys::seal_stream`] wrote; an error as soon as something was altered.
+    pub(crate) fn unseal_stream<R: io::BufRead>(&self, input: R) -> io::Result<StreamReader<R>> {
+        let identity = std::iter::once(&self.master as &dyn age::Identity);
+        Decryptor::new_buffered(input)
+            .and_then(|decryptor| decryptor.decrypt(identity))
+            .map_err(io::Error::other)
+    }
+
+    /// Encrypts a few bytes to the master identity.
+    pub(crate) fn seal_bytes(&self, plain: &[u8]) -> io::Result<Vec<u8>> {
+        age::encrypt(&self.master.to_public(), plain).map_err(io::Error::other)
+    }
+
+    /// The other end of [`Keys::seal_bytes`].
+    pub(crate) fn unseal_bytes(&self, sealed: &[u8]) -> io::Result<Vec<u8>> {
+        age::decrypt(&self.master, sealed).map_err(io::Error::other)
     }
 
     fn cached(&self, repo: RepoId) -> Option<Arc<XChaCha20Poly1305>> {

@@ -1,9 +1,10 @@
 //! What assay remembers.
 //!
 //! [`Store`] holds the journal (the durable truth) and the sled database (the queryable view of it); [`Logs`] the job
-//! logs; [`Git`] reads repositories and keeps mirrors. All calls block unless they say otherwise: use them from a
+//! logs; [`Archives`] caches and artifacts; [`Git`] reads repositories and keeps mirrors. All calls block unless they say otherwise: use them from a
 //! blocking thread.
 
+mod archives;
 mod error;
 mod folder;
 mod fsck;
@@ -22,6 +23,7 @@ mod types;
 mod view;
 mod writer;
 
+pub use archives::{About, Archive, ArchiveWriter, Archives, Entry, Kept};
 pub use error::StoreError;
 pub use fsck::{FsckReport, fsck};
 pub use git::{Checkout, FileAt, Git, GitError, LaidOut, SourceRefs, TreeItem};

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use assay_plan::RepoId;
 use tokio::sync::broadcast;
 
+use crate::archives;
 use crate::error::StoreError;
 use crate::folder::{Folder, remove_all, sync_dir};
 use crate::git::Mirrors;
@@ -46,6 +47,9 @@ pub(crate) fn open(dir: &Path) -> Result<Ready, StoreError> {
     let mut notes = Vec::new();
     let view = open_view(&folder, &files, &mut notes)?;
     let logs = Logs::open(folder.join("logs"))?;
+    for kind in [archives::CACHES, archives::ARTIFACTS] {
+        archives::clear_unfinished(&folder.join(kind))?;
+    }
     let mirrors = Mirrors::open(folder.join("git"))?;
     let mut shared = Shared {
         folder,

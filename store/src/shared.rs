@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use assay_plan::RepoId;
 use tokio::sync::broadcast;
 
+use crate::archives;
 use crate::error::StoreError;
 use crate::folder::Folder;
 use crate::git::Mirrors;
@@ -44,7 +45,7 @@ impl Shared {
     }
 
     /// Takes everything of a repository away: the mirror while its name is known, the records while nobody can miss
-    /// their key, the key, the logs.
+    /// their key, the key, caches, artifacts and logs.
     fn remove(&self, id: RepoId, entry: &Entry, sealed: &[u8]) -> Result<(), StoreError> {
         let _guard = self.removal.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = self.view.repository(id)?
@@ -55,6 +56,7 @@ impl Shared {
         }
         self.view.apply(entry, sealed, &self.keys)?;
         self.keys.forget(id)?;
+        archives::remove_repository(self, id)?;
         self.logs.remove_repository(id)
     }
 

@@ -12,6 +12,7 @@ use assay_plan::{
 };
 use tokio::sync::broadcast;
 
+use crate::archives::{self, Archives};
 use crate::error::StoreError;
 use crate::git::Git;
 use crate::keys::STATE;
@@ -296,6 +297,16 @@ impl Store {
     /// The job logs.
     pub fn logs(&self) -> &Logs {
         &self.shared().logs
+    }
+
+    /// Caches of jobs, by branch and slug.
+    pub fn caches(&self) -> Archives {
+        Archives::new(&self.inner.shared, archives::CACHES)
+    }
+
+    /// Artifacts of jobs, by the job's id, with an empty name.
+    pub fn artifacts(&self) -> Archives {
+        Archives::new(&self.inner.shared, archives::ARTIFACTS)
     }
 
     /// Repositories and mirrors.

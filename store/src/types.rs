@@ -10,7 +10,7 @@ use assay_plan::{
 pub enum Change {
     /// Adds or replaces a repository.
     Repository(Repository),
-    /// Forgets a repository and everything of it: records, logs, mirror, data key.
+    /// Forgets a repository and everything of it: records, logs, caches, artifacts, mirror, data key.
     RemoveRepository(RepoId),
     /// Adds or replaces a request.
     Request(Request),

@@ -5,6 +5,7 @@ mod harness;
 
 mod arrows;
 mod bad_input;
+mod caches;
 mod commands;
 mod crash;
 mod images;

@@ -119,7 +119,7 @@ const ROWS: &[Row] = &[
         .says(&["Deploying with the pages provider needs the program dpl", "failed to deploy"]),
     row("language: python\npython: '1.4'\nscript: echo ran", "errored", "", "")
         .says(&["Python 1.4 is not installed on this machine."]).hides(&["ran"]),
-    row("services: docker\ncache: bundler\naddons: {apt: {packages: [no-such-package]}}\nscript: 'true'", "passed", "services cache.1 addons",
+    row("services: docker\ncache: bundler\naddons: {apt: {packages: [no-such-package]}}\nscript: 'true'", "passed", "cache.1 services addons cache.2",
         "services script").says(&["The service docker is not started", "any: no-such-package."]),
 ];
 

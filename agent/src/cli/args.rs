@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config;
 
+mod kept;
+
+pub(crate) use kept::{Artifacts, ArtifactsCommand, Cache, CacheCommand};
+
 /// A CI agent that sits next to any Git host and understands .travis.yml
 ///
 /// Assay is told of a push by a Git hook, reads .travis.yml from the pushed commit, runs its jobs in disposable
@@ -105,6 +109,8 @@ pub(crate) enum Command {
     Cancel(Cancel),
     Requests(Requests),
     Branches(Branches),
+    Cache(Cache),
+    Artifacts(Artifacts),
     Token(Token),
     Whoami(Whoami),
     Config(Config),

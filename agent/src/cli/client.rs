@@ -5,6 +5,7 @@
 mod nouns;
 mod sse;
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,6 +119,24 @@ impl Client {
                 .header(ACCEPT, "text/plain; version=2");
             let response = self.checked(request.timeout(ANSWER)).await?;
             response.text().await.map_err(|error| self.broken(&error))
+        })
+    }
+
+    /// Writes the bytes of an answer.
+    pub(crate) fn download(&self, path: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let request = self.request(Method::GET, path, &[]);
+            let mut response = self.checked(request).await?;
+            while let Some(chunk) = response
+                .chunk()
+                .await
+                .map_err(|error| self.broken(&error))?
+            {
+                out.write_all(&chunk).map_err(|error| {
+                    Failure::new(Exit::Internal, "cannot write").because(&error)
+                })?;
+            }
+            Ok(())
         })
     }
 

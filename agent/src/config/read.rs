@@ -9,9 +9,9 @@ use serde_yaml::Value;
 
 use super::reader::{Problems, Section, kind};
 use super::{
-    Access, AccessMode, Config, DEFAULT_LISTEN, HOST_IMAGE, Host, ImageChoice, Images, JobProfile,
-    Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry, Required, Sandbox,
-    Shutdown, Size, Span, Tls, Versions, Wasm, nearest, slug_of,
+    Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, HOST_IMAGE, Host, ImageChoice,
+    Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry,
+    Required, Sandbox, Shutdown, Size, Span, Tls, Versions, Wasm, nearest, slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -48,6 +48,8 @@ pub(super) fn read(value: Value, problems: &Problems, host: Host) -> Config {
         limits: read_limits(&mut root, host.memory / 2 / (jobs as u64)),
         sandbox: read_sandbox(&mut root),
         images: read_images(&mut root),
+        caches: read_caches(&mut root),
+        artifacts: read_artifacts(&mut root),
         shutdown: read_shutdown(&mut root),
         reconcile: read_reconcile(&mut root),
         versions: root
@@ -220,6 +222,30 @@ fn image_choice(value: &Value) -> Result<ImageChoice, String> {
     }
 }
 
+fn read_caches(root: &mut Section<'_>) -> Caches {
+    let mut section = root.section("caches");
+    let caches = Caches {
+        archive: section
+            .get("archive", size_or_none)
+            .unwrap_or(Size::of(1 << 30)),
+        repository: section.get("repository", size).unwrap_or(Size::of(4 << 30)),
+    };
+    section.finish();
+    caches
+}
+
+fn read_artifacts(root: &mut Section<'_>) -> Artifacts {
+    let mut section = root.section("artifacts");
+    let artifacts = Artifacts {
+        job: section
+            .get("job", size_or_none)
+            .unwrap_or(Size::of(256 << 20)),
+        repository: section.get("repository", size).unwrap_or(Size::of(2 << 30)),
+    };
+    section.finish();
+    artifacts
+}
+
 fn read_shutdown(root: &mut Section<'_>) -> Shutdown {
     let mut section = root.section("shutdown");
     let grace = section.get("grace", span).unwrap_or(Span::seconds(10));
@@ -361,14 +387,18 @@ fn span_above_zero(value: &Value) -> Result<Span, String> {
 }
 
 fn size(value: &Value) -> Result<Size, String> {
+    match size_or_none(value) {
+        Ok(size) if size.bytes() == 0 => Err("must be more than zero".to_owned()),
+        result => result,
+    }
+}
+
+fn size_or_none(value: &Value) -> Result<Size, String> {
     let written = match value {
         Value::Number(number) => number.to_string(),
         other => text(other, "a size such as 2GiB")?,
     };
-    match Size::parse(&written) {
-        Ok(size) if size.bytes() == 0 => Err("must be more than zero".to_owned()),
-        result => result.map_err(|error| error.to_string()),
-    }
+    Size::parse(&written).map_err(|error| error.to_string())
 }
 
 fn path(value: &Value) -> Result<PathBuf, String> {

@@ -269,3 +269,14 @@ fn slugs_come_from_paths() {
     assert_eq!(slug("/app.git"), None);
     assert_eq!(slug("/"), None);
 }
+
+#[test]
+fn caches_and_artifacts_can_be_turned_off_but_not_given_no_room() {
+    let config = parse("caches: {archive: 0, repository: 1GB}\nartifacts: {job: 5MB}").unwrap();
+    assert_eq!(config.caches.archive, Size::of(0));
+    assert_eq!(config.caches.repository, Size::of(1_000_000_000));
+    assert_eq!(config.artifacts.job, Size::of(5_000_000));
+    assert_eq!(config.artifacts.repository, Size::of(2 << 30));
+    assert!(problem("caches: {repository: 0}").contains("more than zero"));
+    assert!(problem("caches: {size: 1}").contains("size"));
+}

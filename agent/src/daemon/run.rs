@@ -12,6 +12,7 @@ use assay_store::{Changed, Store};
 use super::core::{Core, Mailbox, Message, NewRepository};
 use super::hands::Hands;
 use super::image::Choices;
+use super::kept::Caps;
 use super::runner::{Local, Runner};
 use super::scratch::Scratch;
 use super::wasm::Wasm;
@@ -81,6 +82,8 @@ async fn go(
         Choices::new(&config, images(&lasting)),
         Wasm::new(&config, &lasting),
     );
+    // Its state is gone when it ends.
+    runner.caps = Caps::default();
     runner.local = Local {
         tree: Some(tree),
         job: args.job,

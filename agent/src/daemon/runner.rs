@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use assay_plan::{
@@ -12,15 +13,17 @@ use assay_sandbox::{
     Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
     TreeWriter,
 };
-use assay_store::{Checkout, Git, LogWriter, Store, TreeItem};
+use assay_store::{Archive, Checkout, Git, Store, TreeItem};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
 
 use super::core::Mailbox;
 use super::hands::Stop;
 use super::host;
 use super::image::{Choices, Chosen};
+use super::kept::{self, Broken, Caps, Keeping, Taken};
 use super::launcher;
+use super::log::{Log, sleep_until};
 use super::marks::Marks;
 use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
@@ -33,12 +36,6 @@ const OBJECTS: &str = "/run/assay/objects";
 /// Home of the job's user inside.
 const HOME: &str = "/home/travis";
 
-/// Output is put together for this long before it becomes a part of the log, so that a chatty job makes few parts.
-const GATHER: Duration = Duration::from_millis(50);
-
-/// Output that becomes a part at once, bytes.
-const FULL: usize = 16 << 10;
-
 /// Everything about running jobs that doesn't change while the daemon runs.
 #[derive(Debug)]
 pub(super) struct Runner {
@@ -50,6 +47,7 @@ pub(super) struct Runner {
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
     pub(super) versions: Versions,
+    pub(super) caps: Caps,
     /// Address of the web pages, without a slash at the end.
     pub(super) web: String,
     /// Prefix of the ids of this daemon's runs.
@@ -98,6 +96,7 @@ impl Runner {
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
             versions: config.versions,
+            caps: Caps::new(config),
             web,
             prefix,
             wasm,
@@ -123,6 +122,7 @@ impl Runner {
             uid_base: self.uid_base,
             require: self.require.clone(),
             terminal: (80, 24),
+            keep: Vec::new(),
         })
     }
 }
@@ -152,11 +152,7 @@ pub(super) async fn run(
     stopped: watch::Receiver<Stop>,
 ) -> Verdict {
     let log = match runner.store.logs().write(job.repo, job.id) {
-        Ok(log) => Log {
-            writer: log,
-            gathered: Vec::new(),
-            since: None,
-        },
+        Ok(log) => Log::new(log),
         Err(error) => {
             tracing::error!(job = %job.id, %error, "cannot open the log");
             return Verdict::Broken(format!("its log cannot be written: {error}"));
@@ -223,16 +219,29 @@ impl Attempt {
             .map_or("wasm", |chosen| &chosen.name)
             .to_owned();
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
-        let (run, tree) = self
-            .start(&plan, &source, chosen)
+        let mut keeping = self.keeping(&image, &plan).await;
+        let (mut run, tree) = self
+            .start(&plan, &source, &keeping, chosen)
             .await
             .map_err(|error| no_sandbox(&error))?;
         let canceler = run.canceler();
         let runner = Arc::clone(&self.runner);
+        let restored = keeping.restored.take();
         let feeding = tokio::task::spawn_blocking(move || {
-            feed(tree, &source, &plan, runner.local.tree.as_ref())
+            feed(
+                tree,
+                &source,
+                &plan,
+                restored.as_ref(),
+                runner.local.tree.as_ref(),
+            )
         });
-        let (outcome, result) = self.follow(run, &canceler).await;
+        let halt = Arc::new(AtomicBool::new(false));
+        let taking = run.kept().map(|pipe| self.take(pipe, keeping, &halt));
+        let (outcome, result) = self.follow(run, &canceler, &halt).await;
+        let ran = matches!(outcome, Ok(Outcome::Exited(0 | 1)));
+        self.store_kept(taking, ran && !halt.load(Ordering::Relaxed))
+            .await;
         self.mailbox.tell(Input::Used(
             self.job.id,
             self.job.attempt,
@@ -271,12 +280,13 @@ impl Attempt {
         &self,
         plan: &JobPlan,
         source: &Source,
+        keeping: &Keeping,
         chosen: Option<Chosen>,
     ) -> Result<(Run, TreeWriter), RunError> {
         let runner = &self.runner;
         match (&plan.wasm, chosen) {
             (None, Some(chosen)) => {
-                let spec = spec(runner, &self.job, plan, source, chosen);
+                let spec = spec(runner, &self.job, plan, source, keeping, chosen);
                 Run::start(&runner.launcher, spec).await
             }
             (lines, _) => {
@@ -306,11 +316,54 @@ impl Attempt {
         })
     }
 
-    /// Passes output to the log until the run is over; cancels it when told to.
+    /// What the job begins with and leaves behind.
+    async fn keeping(&mut self, image: &str, plan: &JobPlan) -> Keeping {
+        if plan.wasm.is_some() {
+            // Nothing is kept of WASI programs.
+            return Keeping::default();
+        }
+        let (runner, job) = (Arc::clone(&self.runner), self.job.clone());
+        let (image, plan) = (image.to_owned(), plan.clone());
+        let looking = tokio::task::spawn_blocking(move || {
+            let (store, limits) = (&runner.store, &runner.limits);
+            Keeping::new(store, runner.caps, limits, &image, &job, &plan)
+        });
+        let keeping = looking.await.unwrap_or_default();
+        self.log.take(kept::text(&keeping.lines).as_bytes());
+        keeping
+    }
+
+    fn take(
+        &self,
+        pipe: assay_sandbox::Kept,
+        keeping: Keeping,
+        halt: &Arc<AtomicBool>,
+    ) -> JoinHandle<Taken> {
+        let (job, halt) = (self.job.clone(), Arc::clone(halt));
+        tokio::task::spawn_blocking(move || kept::take(pipe, keeping, &job, &halt))
+    }
+
+    /// Stores what the run left behind, if it ran to its end.
+    async fn store_kept(&mut self, taking: Option<JoinHandle<Taken>>, ran: bool) {
+        let Some(taking) = taking else {
+            return;
+        };
+        // A task that ended in a panic has stored nothing.
+        let taken = taking.await.unwrap_or_default();
+        if ran {
+            let lines = tokio::task::spawn_blocking(move || taken.store()).await;
+            self.log
+                .take(kept::text(&lines.unwrap_or_default()).as_bytes());
+            self.log.flush();
+        }
+    }
+
+    /// Passes output to the log until the run is over; cancels it when told to, and halts what is taken of it.
     async fn follow(
         &mut self,
         mut run: Run,
         canceler: &assay_sandbox::Canceler,
+        halt: &AtomicBool,
     ) -> (Result<Outcome, RunError>, assay_sandbox::Usage) {
         let mut marks = match self.runner.versions {
             Versions::Exact => Marks::none(),
@@ -332,6 +385,7 @@ impl Attempt {
                 },
                 () = sleep_until(due) => self.log.flush(),
                 changed = self.stopped.changed() => {
+                    halt.store(changed.is_err() || *self.stopped.borrow() != Stop::No, Ordering::Relaxed);
                     if changed.is_ok() && *self.stopped.borrow() != Stop::No {
                         canceler.cancel();
                     }
@@ -407,13 +461,6 @@ fn go_duration(duration: Duration) -> String {
         (0, 0, s) => format!("{s}s"),
         (0, m, s) => format!("{m}m{s}s"),
         (h, m, s) => format!("{h}h{m}m{s}s"),
-    }
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -558,7 +605,14 @@ fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
     limits
 }
 
-fn spec(runner: &Runner, job: &Job, plan: &JobPlan, source: &Source, chosen: Chosen) -> RunSpec {
+fn spec(
+    runner: &Runner,
+    job: &Job,
+    plan: &JobPlan,
+    source: &Source,
+    keeping: &Keeping,
+    chosen: Chosen,
+) -> RunSpec {
     RunSpec {
         id: run_id(runner, job),
         argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
@@ -581,6 +635,7 @@ fn spec(runner: &Runner, job: &Job, plan: &JobPlan, source: &Source, chosen: Cho
         uid_base: runner.uid_base,
         require: runner.require.clone(),
         terminal: (80, 24),
+        keep: keeping.keep.clone(),
     }
 }
 
@@ -589,6 +644,7 @@ fn feed(
     mut tree: TreeWriter,
     source: &Source,
     plan: &JobPlan,
+    cache: Option<&Archive>,
     over: Option<&WorkTree>,
 ) -> Result<(), String> {
     let broke =
@@ -619,7 +675,13 @@ fn feed(
                 .map_err(broke)?;
         }
     }
-    tree.finish().map_err(broke)
+    match cache.map_or(Ok(()), |cache| kept::restore(&mut tree, cache)) {
+        Ok(()) => tree.finish().map_err(broke),
+        Err(Broken::Sandbox(error)) => Err(broke(error)),
+        Err(Broken::Archive(error)) => Err(format!(
+            "The job's cache is damaged ({error}) and has been removed: restart the job."
+        )),
+    }
 }
 
 fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {
@@ -631,49 +693,5 @@ fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {
         } => tree.file(path, executable, content),
         TreeItem::Link { path, target } => tree.link(path, target),
         TreeItem::Folder { path } => tree.folder(path),
-    }
-}
-
-/// A job's log, with output gathered into parts.
-struct Log {
-    writer: LogWriter,
-    gathered: Vec<u8>,
-    since: Option<Instant>,
-}
-
-impl Log {
-    fn take(&mut self, bytes: &[u8]) {
-        self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= FULL {
-            self.flush();
-        } else if self.since.is_none() {
-            self.since = Some(Instant::now());
-        }
-    }
-
-    /// When what has been gathered is to become a part.
-    fn due(&self) -> Option<Instant> {
-        self.since.map(|since| since + GATHER)
-    }
-
-    fn flush(&mut self) {
-        self.since = None;
-        if !self.gathered.is_empty() {
-            let bytes = std::mem::take(&mut self.gathered);
-            if let Err(error) = tokio::task::block_in_place(|| self.writer.append(&bytes)) {
-                tracing::error!(%error, "cannot write to a log");
-            }
-        }
-    }
-
-    /// A line of our own.
-    fn say(&mut self, line: &str) {
-        self.gathered.extend_from_slice(line.as_bytes());
-        self.gathered.extend_from_slice(b"\r\n");
-        self.flush();
-    }
-
-    fn end(self) -> Result<(), assay_store::StoreError> {
-        tokio::task::block_in_place(|| self.writer.finish())
     }
 }

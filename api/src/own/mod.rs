@@ -2,6 +2,7 @@
 //! front page for the list).
 
 mod admin;
+mod artifacts;
 mod events;
 mod repos;
 
@@ -26,6 +27,8 @@ pub(crate) enum Endpoint {
     RevokeToken(u64),
     Link,
     Reconcile,
+    Artifacts(JobId),
+    Artifact(JobId, usize),
     LogEvents(JobId),
     BuildEvents(BuildId),
 }
@@ -53,6 +56,12 @@ impl Endpoint {
             (&Method::DELETE, ["tokens", id]) => Endpoint::RevokeToken(id.parse().ok()?),
             (&Method::POST, ["link"]) => Endpoint::Link,
             (&Method::POST, ["reconcile"]) => Endpoint::Reconcile,
+            (&Method::GET, ["jobs", id, "artifacts"]) => {
+                Endpoint::Artifacts(JobId(id.parse().ok()?))
+            }
+            (&Method::GET, ["jobs", id, "artifacts", number]) => {
+                Endpoint::Artifact(JobId(id.parse().ok()?), number.parse().ok()?)
+            }
             (&Method::GET, ["jobs", id, "log", "events"]) => {
                 Endpoint::LogEvents(JobId(id.parse().ok()?))
             }
@@ -80,6 +89,8 @@ pub(crate) async fn answer(api: &Api, call: &Arc<Call>, endpoint: Endpoint) -> R
         Endpoint::RevokeToken(id) => api.read(call, move |cx| admin::revoke_token(cx, id)).await,
         Endpoint::Link => admin::link(api, call).await,
         Endpoint::Reconcile => repos::reconcile(api, call).await,
+        Endpoint::Artifacts(id) => api.read(call, move |cx| artifacts::list(cx, id)).await,
+        Endpoint::Artifact(id, number) => artifacts::get(api, call, id, number).await,
         Endpoint::LogEvents(id) => events::of_log(api, call, id).await,
         Endpoint::BuildEvents(id) => events::of_build(api, call, id).await,
     }

@@ -2,6 +2,7 @@
 
 mod branch;
 mod build;
+mod cache;
 mod command;
 mod config;
 mod entity;
@@ -52,6 +53,8 @@ pub(crate) enum Endpoint {
     Repo(RepoRef),
     Branches(Option<RepoRef>),
     Branch(RepoRef, String),
+    /// Caches; whether they are to be removed.
+    Caches(RepoRef, bool),
     Builds(Option<RepoRef>),
     Build(Option<RepoRef>, BuildId),
     Jobs,
@@ -81,6 +84,13 @@ impl Endpoint {
                 ["lint"] => Some(Endpoint::Lint),
                 ["hooks"] => Some(Endpoint::SetHook(None)),
                 ["hooks", id] => Some(Endpoint::SetHook(Some(RepoId(number(id)?)))),
+                _ => None,
+            },
+            Method::DELETE => match path.as_slice() {
+                ["repos" | "repositories", rest @ ..] => match Self::of_repo(rest) {
+                    Some(Endpoint::Caches(repo, _)) => Some(Endpoint::Caches(repo, true)),
+                    _ => None,
+                },
                 _ => None,
             },
             _ => None,
@@ -150,6 +160,7 @@ impl Endpoint {
             [] => Endpoint::Repo(repo),
             ["branches"] => Endpoint::Branches(Some(repo)),
             ["branches", branch @ ..] => Endpoint::Branch(repo, branch.join("/")),
+            ["caches"] => Endpoint::Caches(repo, false),
             ["builds"] => Endpoint::Builds(Some(repo)),
             ["builds", id] => Endpoint::Build(Some(repo), RequestId(number(id)?)),
             _ => return None,
@@ -237,6 +248,7 @@ fn read_entity(cx: &Cx<'_>, endpoint: &Endpoint) -> Result<Reply, Fail> {
         Endpoint::Repo(repo) => repo::show(cx, repo),
         Endpoint::Branches(repo) => branch::list(cx, repo.as_ref()),
         Endpoint::Branch(repo, name) => branch::show(cx, repo, name),
+        Endpoint::Caches(repo, remove) => cache::answer(cx, repo, *remove),
         Endpoint::Builds(repo) => build::list(cx, repo.as_ref()),
         Endpoint::Build(repo, id) => build::show(cx, repo.as_ref(), *id),
         Endpoint::Jobs => job::list(cx),

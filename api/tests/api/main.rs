@@ -7,6 +7,8 @@ mod entities;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod matrix;

@@ -1,4 +1,4 @@
-//! What stands around the phases: services, options of `git`, addons, caches and workspaces.
+//! What stands around the phases: services, options of `git`, addons and workspaces.
 
 use super::env::plain;
 use super::{Shell, quote};
@@ -10,8 +10,7 @@ const ADDONS: &str = include_str!("addons.sh");
 const GIT: &str = include_str!("git.sh");
 
 /// Addons that speak to services of others, or change the machine.
-const ABSENT: [&str; 16] = [
-    "artifacts",
+const ABSENT: [&str; 15] = [
     "browserstack",
     "code_climate",
     "coverity_scan",
@@ -30,7 +29,7 @@ const ABSENT: [&str; 16] = [
 ];
 
 /// The texts of a value: items of a list, the value itself, a map's value under `name`.
-fn texts(value: Option<&Value>) -> Vec<String> {
+pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
     let one = |value: &Value| match value {
         Value::Map(map) => map.get("name").map(plain).unwrap_or_default(),
         value => plain(value),
@@ -163,15 +162,8 @@ fn write_addon(name: &str, value: &Value, lines: &mut Vec<String>) {
     }
 }
 
-/// Says what becomes of caches and of workspaces made by earlier jobs.
-pub(super) fn write_cache(shell: &mut Shell, config: &Map) {
-    if has_cache(config) {
-        shell.raw(
-            "travis_fold start cache.1\necho 'Setting up build cache'\n\
-             _travis_say \"$ANSI_YELLOW\" 'Nothing is kept between jobs on this machine: the cache is empty.'\n\
-             travis_fold end cache.1",
-        );
-    }
+/// Says what becomes of workspaces made by earlier jobs.
+pub(super) fn write_workspaces(shell: &mut Shell, config: &Map) {
     let names = workspaces(config, "use");
     if !names.is_empty() {
         say_no_workspaces(shell, "used", &names);
@@ -193,16 +185,8 @@ fn workspaces(config: &Map, key: &str) -> Vec<String> {
 
 fn say_no_workspaces(shell: &mut Shell, what: &str, names: &[String]) {
     let line = format!(
-        "Workspaces are not {what}, because nothing is kept between jobs on this machine: {}.",
+        "Workspaces are not {what} on this machine: {}.",
         names.join(", ")
     );
     shell.raw(&format!("_travis_say \"$ANSI_YELLOW\" {}", quote(&line)));
-}
-
-fn has_cache(config: &Map) -> bool {
-    match config.get("cache") {
-        Some(Value::Map(map)) => map.iter().any(|(_, value)| is_enabled(value)),
-        Some(Value::Null | Value::Bool(false)) | None => false,
-        Some(_) => true,
-    }
 }

@@ -5,6 +5,8 @@
 )]
 
 #[cfg(test)]
+mod caches;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 #[path = "../../fuzz/src/checks.rs"]

@@ -374,10 +374,10 @@ fn a_service_is_ready_before_the_first_phase_and_no_job_of_the_shell() {
 }
 
 #[test]
-fn addons_caches_and_workspaces_are_said() {
+fn addons_and_workspaces_are_said() {
     let ran = run(
         "language: generic\naddons:\n  apt: {packages: [bash, no-such-package]}\n  chrome: stable\n  sauce_connect: true\n  snaps: [x]\n\
-         cache: bundler\nworkspaces: {create: {name: a, paths: [b]}, use: c}\nscript: 'true'",
+         workspaces: {create: {name: a, paths: [b]}, use: c}\nscript: 'true'",
     );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     for part in [
@@ -386,7 +386,6 @@ fn addons_caches_and_workspaces_are_said() {
         "addons.sauce_connect does nothing",
         "addons.snaps does nothing",
         "chrome",
-        "Setting up build cache",
         "Workspaces are not used",
         "Workspaces are not created",
     ] {

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::Access;
 
@@ -64,6 +65,8 @@ pub(crate) fn launch(launcher: &Launcher, spec: WasmSpec) -> Result<Launched, Ru
             },
             process,
             tree,
+            kept: None,
+            keeping: Duration::ZERO,
         }),
         Err(error) => {
             process.dismiss();

@@ -11,6 +11,7 @@ mod egress;
 mod files;
 mod image;
 mod images;
+mod keep;
 mod kernel;
 mod network;
 mod outside;
@@ -149,6 +150,7 @@ fn run_here(chosen: &[String]) -> Counts {
     counts.who.clone_from(&world.who);
     let all = [
         files::CASES,
+        keep::CASES,
         kernel::CASES,
         resources::CASES,
         network::CASES,

@@ -271,6 +271,7 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         uid_base: 1_800_000_000,
         require: vec![],
         terminal: (80, 24),
+        keep: vec![],
     }
 }
 

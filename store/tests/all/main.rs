@@ -1,6 +1,8 @@
 //! The store from outside: real folders, real repositories made by the `git` program.
 
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod git_fetch;

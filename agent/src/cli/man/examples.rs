@@ -228,6 +228,48 @@ const ALL: &[(&str, Examples)] = &[
         &[("assay branches -r team/app", "The state of each branch.")],
     ),
     (
+        "assay-cache",
+        &[("assay cache list", "Lists the caches of all branches.")],
+    ),
+    (
+        "assay-cache-list",
+        &[(
+            "assay cache list --match python-3.12",
+            "Those of jobs with this version.",
+        )],
+    ),
+    (
+        "assay-cache-rm",
+        &[(
+            "assay cache rm -r team/app --branch topic",
+            "The next job of this branch begins with the default branch's cache.",
+        )],
+    ),
+    (
+        "assay-artifacts",
+        &[("assay artifacts list 12.1", "What a job left.")],
+    ),
+    (
+        "assay-artifacts-list",
+        &[(
+            "assay artifacts list 12",
+            "The same, for a build with one job.",
+        )],
+    ),
+    (
+        "assay-artifacts-get",
+        &[
+            (
+                "assay artifacts get 12.1 report.txt",
+                "Prints a file that a job left.",
+            ),
+            (
+                "assay artifacts get 12.1 --output report",
+                "Writes all of them below a folder.",
+            ),
+        ],
+    ),
+    (
         "assay-token",
         &[("assay token list", "Lists the tokens, with their rights.")],
     ),

@@ -45,6 +45,8 @@ pub(super) struct Hands {
     runtime: Handle,
     runner: Arc<Runner>,
     running: Arc<Mutex<BTreeMap<JobId, Running>>>,
+    /// The last read of each repository.
+    reading: Mutex<BTreeMap<RepoId, JoinHandle<()>>>,
     alarm: Mutex<Option<AbortHandle>>,
     by_path: Mutex<BTreeMap<PathBuf, Repository>>,
 }
@@ -56,6 +58,7 @@ impl Hands {
             runtime: Handle::current(),
             runner: Arc::new(runner),
             running: Arc::default(),
+            reading: Mutex::default(),
             alarm: Mutex::default(),
             by_path: Mutex::default(),
         };
@@ -87,11 +90,18 @@ impl Hands {
         }
     }
 
-    /// Reads a request's commit and its file, and decides about it.
+    /// Reads a request's commit and its file, and decides about it. Requests of one repository are read one after the
+    /// other, so that builds are numbered in the order of the pushes.
     pub(super) fn read(&self, request: Request) {
         let (runner, mailbox) = (Arc::clone(&self.runner), self.mailbox.clone());
-        let id = request.id;
-        self.runtime.spawn(async move {
+        let (id, repo) = (request.id, request.event.repo);
+        let mut reading = lock(&self.reading);
+        let before = reading.remove(&repo);
+        let task = self.runtime.spawn(async move {
+            if let Some(before) = before {
+                // However it ended.
+                let _ = before.await;
+            }
             let input =
                 tokio::task::spawn_blocking(move || read(&runner.store, &runner.local, &request))
                     .await;
@@ -104,6 +114,7 @@ impl Hands {
                 )
             }));
         });
+        reading.insert(repo, task);
     }
 
     /// Runs a job.

@@ -1,6 +1,6 @@
 //! What jobs leave behind: caches, which later jobs begin with, and artifacts, which people fetch.
 //!
-//! One file per archive, `STATE/caches/REPOSITORY/HASH.archive`: a list of entries (see [`format`]), compressed with zstd,
+//! One file per archive, `STATE/caches/REPOSITORY/HASH.archive`: a list of entries (see [`mod@format`]), compressed with zstd,
 //! then encrypted to the daemon's master identity with age; behind it the sealed [`About`], its length and a mark. Nothing
 //! is ever unpacked on the host. Archives are neither in the journal nor in the view: one that is lost is made again.
 

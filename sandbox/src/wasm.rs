@@ -1,9 +1,9 @@
 //! Runs of WASI programs: what a caller asks for, and what a build without the back-end answers.
 //!
-//! Works without user namespaces. From the daemon's side: [`launch`] starts a process that keeps the run's folder in
-//! memory ([`cell`]), which starts the one that runs the job's command lines ([`phases`], [`shell`]) and their programs
-//! ([`engine`]). Neither compiles: the daemon has that done by a third process ([`compile`]) and keeps the native images
-//! ([`modules`]).
+//! Works without user namespaces. From the daemon's side: `launch` starts a process that keeps the run's folder in
+//! memory (`cell`), which starts the one that runs the job's command lines (`phases`, `shell`) and their programs
+//! (`engine`). Neither compiles: the daemon has that done by a third process (`compile`) and keeps the native images
+//! (`modules`).
 
 use std::path::PathBuf;
 use std::time::Duration;

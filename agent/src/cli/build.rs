@@ -142,7 +142,8 @@ fn show_job(client: &Client, found: &Found, job: &Job, screen: &Screen) -> Resul
         head(screen, "used", &used.text())?;
     }
     for one in &job.substitutes {
-        head(screen, "ran", &one.to_string())?;
+        let words = format!("{} {} instead of {}", one.name, one.used, one.asked);
+        head(screen, "ran", &words)?;
     }
     let config = serde_yaml::to_string(&job.config).map_err(|error| {
         Failure::new(Exit::Internal, "cannot show the configuration").because(&error)

@@ -431,27 +431,15 @@ impl Engine {
         let mut jobs = Vec::with_capacity(plan.jobs.len());
         for (place, row) in (1..).zip(plan.jobs) {
             self.counters.job += 1;
+            let id = JobId(self.counters.job);
+            let place = JobNumber {
+                build: number,
+                job: place,
+            };
             jobs.push(Job {
-                id: JobId(self.counters.job),
-                build: request.id,
-                repo,
-                number: JobNumber {
-                    build: number,
-                    job: place,
-                },
-                config: row.config,
                 stage: row.stage,
                 allow_failure: row.allow_failure,
-                state: State::Created,
-                attempt: 0,
-                interrupted: false,
-                queued_at: None,
-                started_at: None,
-                finished_at: None,
-                restarted: None,
-                reason: None,
-                used: None,
-                substitutes: Vec::new(),
+                ..Job::new(id, request.id, repo, place, row.config)
             });
         }
         let build = Build {

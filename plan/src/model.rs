@@ -551,6 +551,31 @@ pub struct Job {
     pub substitutes: Vec<Substitute>,
 }
 
+impl Job {
+    /// A job that nobody has run yet, outside of any stage.
+    pub fn new(id: JobId, build: BuildId, repo: RepoId, number: JobNumber, config: Map) -> Job {
+        Job {
+            id,
+            build,
+            repo,
+            number,
+            config,
+            stage: None,
+            allow_failure: false,
+            state: State::Created,
+            attempt: 0,
+            interrupted: false,
+            queued_at: None,
+            started_at: None,
+            finished_at: None,
+            restarted: None,
+            reason: None,
+            used: None,
+            substitutes: Vec::new(),
+        }
+    }
+}
+
 /// What a run was made of and used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Used {

@@ -62,7 +62,7 @@ impl Builder {
             Step::Join(group) => std::fs::write(group.join("cgroup.procs"), "0"),
             Step::Open(source) => self.open(source),
             Step::OpenShifted(source) => self.open_shifted(source),
-            Step::Become(uid) => become_user(*uid),
+            Step::Become(uid) => userns::become_id(*uid),
             Step::Helper { helper, owner } => {
                 self.keeper = Some(Keeper::start(helper, *owner)?);
                 Ok(())
@@ -72,7 +72,7 @@ impl Builder {
                 Ok(())
             }
             Step::Enter => self.enter(),
-            Step::Inside(id) => userns::become_inside(*id),
+            Step::Inside(id) => userns::become_id(*id),
             Step::Firewall(rules) => net::load(rules),
             Step::Connect => match &self.keeper {
                 Some(keeper) => keeper.connect(),
@@ -453,20 +453,6 @@ fn tmpfs(size: u64, inodes: u64, huge: bool) -> io::Result<OwnedFd> {
         &context,
         FsMountFlags::FSMOUNT_CLOEXEC,
         attributes,
-    )?)
-}
-
-pub(crate) fn become_user(id: u32) -> io::Result<()> {
-    let (uid, gid) = (
-        rustix::process::Uid::from_raw(id),
-        rustix::process::Gid::from_raw(id),
-    );
-    rustix::thread::set_thread_groups(&[])?;
-    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-    // The change of uid made our own /proc entries root's; the id maps below are written there.
-    Ok(rustix::process::set_dumpable_behavior(
-        rustix::process::DumpableBehavior::Dumpable,
     )?)
 }
 

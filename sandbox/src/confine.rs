@@ -40,7 +40,7 @@ pub(crate) fn settle_rights(job: &Job) -> io::Result<()> {
     };
     bound(kept)?;
     if let Some(id) = job.user {
-        userns::become_inside(id)?;
+        userns::become_id(id)?;
     }
     hold(kept)
 }
@@ -50,7 +50,7 @@ pub(crate) fn settle_rights(job: &Job) -> io::Result<()> {
 pub(crate) fn give_up(user: Option<u32>) -> io::Result<()> {
     if let Some(id) = user {
         bound(CapabilitySet::empty())?;
-        userns::become_inside(id)?;
+        userns::become_id(id)?;
     }
     hold(CapabilitySet::empty())
 }

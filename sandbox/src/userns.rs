@@ -13,7 +13,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::image::owners::{Owners, SPAN};
-use crate::{apply, sys, tool};
+use crate::{sys, tool};
 
 /// Uids and gids 0 to 65535 of a namespace, as seen by the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub(crate) fn make(owner: Option<u32>, range: Range, own: bool) -> io::Result<Ow
     let (hold, release) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let child = sys::spawn(|| {
         let made = owner
-            .map_or(Ok(()), apply::become_user)
+            .map_or(Ok(()), become_id)
             .and_then(|()| sys::unshare(UnshareFlags::NEWUSER));
         let word = [u8::from(made.is_ok())];
         let _ = rustix::io::write(&tell, &word);
@@ -117,13 +117,13 @@ pub(crate) fn join(namespace: &OwnedFd) -> io::Result<()> {
     )?)
 }
 
-/// Becomes a uid and gid as they are inside, with no other groups.
-pub(crate) fn become_inside(id: u32) -> io::Result<()> {
+/// Becomes this uid and gid of the process's own user namespace, with no other groups.
+pub(crate) fn become_id(id: u32) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
     rustix::thread::set_thread_groups(&[])?;
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-    // The change made our own /proc entries somebody else's.
+    // The change made our own /proc entries root's; the id maps may have yet to be written there.
     Ok(rustix::process::set_dumpable_behavior(
         rustix::process::DumpableBehavior::Dumpable,
     )?)

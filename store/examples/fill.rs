@@ -91,27 +91,23 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
     ]
     .into_iter()
     .collect();
+    let place = JobNumber {
+        build: number,
+        job: 1,
+    };
     let job = Job {
-        id: JobId(number),
-        build: RequestId(number),
-        repo: RepoId(1),
-        number: JobNumber {
-            build: number,
-            job: 1,
-        },
-        config: config.clone(),
-        stage: None,
-        allow_failure: false,
         state: State::Passed,
         attempt: 1,
-        interrupted: false,
         queued_at: Some(when),
         started_at: Some(when),
         finished_at: Some(when.plus(5000)),
-        restarted: None,
-        reason: None,
-        substitutes: Vec::new(),
-        used: None,
+        ..Job::new(
+            JobId(number),
+            RequestId(number),
+            RepoId(1),
+            place,
+            config.clone(),
+        )
     };
     let build = Build {
         id: RequestId(number),

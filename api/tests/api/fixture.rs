@@ -266,29 +266,20 @@ fn build(id: u64, repo: u64, number: u64, state: State, jobs: &[u64]) -> Build {
 }
 
 fn job(id: u64, of: &Build, place: u32, state: State) -> Job {
+    let number = JobNumber {
+        build: of.number,
+        job: place,
+    };
+    let config = map(&format!(
+        r#"{{"language":"c","os":"linux","compiler":"cc{place}","env":[{{"A":"{place}"}}]}}"#
+    ));
     Job {
-        id: JobId(id),
-        build: of.id,
-        repo: of.repo,
-        number: JobNumber {
-            build: of.number,
-            job: place,
-        },
-        config: map(&format!(
-            r#"{{"language":"c","os":"linux","compiler":"cc{place}","env":[{{"A":"{place}"}}]}}"#
-        )),
-        stage: None,
-        allow_failure: false,
         state,
         attempt: 1,
-        interrupted: false,
         queued_at: Some(at(1)),
         started_at: matches!(state, State::Started | State::Passed | State::Failed).then(|| at(2)),
         finished_at: state.is_final().then(|| at(12)),
-        restarted: None,
-        reason: None,
-        used: None,
-        substitutes: Vec::new(),
+        ..Job::new(JobId(id), of.id, of.repo, number, config)
     }
 }
 

@@ -85,24 +85,11 @@ pub(crate) fn build() -> Build {
 
 /// The build's only job.
 pub(crate) fn job(config: Map) -> Job {
+    let number = JobNumber { build: 3, job: 1 };
     Job {
-        id: JobId(11),
-        build: RequestId(7),
-        repo: RepoId(1),
-        number: JobNumber { build: 3, job: 1 },
-        config,
         stage: Some(0),
-        allow_failure: false,
-        state: State::Created,
         attempt: 1,
-        interrupted: false,
-        queued_at: None,
-        started_at: None,
-        finished_at: None,
-        restarted: None,
-        reason: None,
-        used: None,
-        substitutes: Vec::new(),
+        ..Job::new(JobId(11), RequestId(7), RepoId(1), number, config)
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{ADDRESS, GATEWAY, Helper, INTERFACE, RESOLVER};
-use crate::{apply, confine, sys, wire};
+use crate::{confine, sys, userns, wire};
 
 /// How long a helper may take to connect.
 const PATIENCE: Timespec = Timespec {
@@ -157,7 +157,7 @@ fn keep(socket: &OwnedFd, hear: &OwnedFd, helper: &Helper, owner: Option<u32>) -
     sys::close_from(3)?;
     let (socket, hear) = (sys::inherited(0)?, sys::inherited(1)?);
     if let Some(uid) = owner {
-        apply::become_user(uid)?;
+        userns::become_id(uid)?;
     }
     let Some((order, namespaces)) = first_order(&socket, &hear)? else {
         // The launcher has ended before it needed us.

@@ -2,6 +2,28 @@
 
 use libc::c_long;
 
+/// System V and POSIX IPC: a job has a namespace of its own for them, engines of WASI programs have none.
+const IPC: &[c_long] = &[
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmdt,
+    libc::SYS_shmget,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_mq_notify,
+    libc::SYS_mq_getsetattr,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_timedsend,
+];
+
 /// Calls that a job may make, on every architecture.
 const ALLOWED: &[c_long] = &[
     // Files.
@@ -244,25 +266,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_sendmmsg,
     libc::SYS_recvmmsg,
     libc::SYS_shutdown,
-    // System V and POSIX IPC: its own namespace.
-    libc::SYS_msgctl,
-    libc::SYS_msgget,
-    libc::SYS_msgrcv,
-    libc::SYS_msgsnd,
-    libc::SYS_semctl,
-    libc::SYS_semget,
-    libc::SYS_semop,
-    libc::SYS_semtimedop,
-    libc::SYS_shmat,
-    libc::SYS_shmctl,
-    libc::SYS_shmdt,
-    libc::SYS_shmget,
-    libc::SYS_mq_open,
-    libc::SYS_mq_unlink,
-    libc::SYS_mq_notify,
-    libc::SYS_mq_getsetattr,
-    libc::SYS_mq_timedreceive,
-    libc::SYS_mq_timedsend,
     // The rest.
     libc::SYS_uname,
     libc::SYS_sysinfo,
@@ -459,25 +462,6 @@ const CLOSED_TO_ENGINES: &[c_long] = &[
     libc::SYS_accept4,
     libc::SYS_sendmmsg,
     libc::SYS_recvmmsg,
-    // IPC: not in a namespace of its own.
-    libc::SYS_msgctl,
-    libc::SYS_msgget,
-    libc::SYS_msgrcv,
-    libc::SYS_msgsnd,
-    libc::SYS_semctl,
-    libc::SYS_semget,
-    libc::SYS_semop,
-    libc::SYS_semtimedop,
-    libc::SYS_shmat,
-    libc::SYS_shmctl,
-    libc::SYS_shmdt,
-    libc::SYS_shmget,
-    libc::SYS_mq_open,
-    libc::SYS_mq_unlink,
-    libc::SYS_mq_notify,
-    libc::SYS_mq_getsetattr,
-    libc::SYS_mq_timedreceive,
-    libc::SYS_mq_timedsend,
 ];
 
 /// Calls of the same kind that only x86-64 has.
@@ -500,6 +484,7 @@ const CLOSED_TO_ENGINES_HERE: &[c_long] = &[];
 pub(super) fn closed_to_engines() -> impl Iterator<Item = i64> {
     CLOSED_TO_ENGINES
         .iter()
+        .chain(IPC)
         .chain(CLOSED_TO_ENGINES_HERE)
         .copied()
 }
@@ -508,6 +493,7 @@ pub(super) fn closed_to_engines() -> impl Iterator<Item = i64> {
 pub(super) fn allowed() -> impl Iterator<Item = i64> {
     ALLOWED
         .iter()
+        .chain(IPC)
         .chain(ALLOWED_NUMBERS)
         .chain(ALLOWED_HERE)
         .copied()

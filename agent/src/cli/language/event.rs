@@ -101,30 +101,23 @@ pub(super) fn made_up(data: &Map, config: Map) -> Result<(Repository, Build), Fa
 }
 
 pub(super) fn made_up_job(build: &Build, place: u32, config: Map) -> Job {
+    let number = JobNumber {
+        build: build.number,
+        job: place,
+    };
     Job {
-        id: JobId(u64::from(place)),
-        build: build.id,
-        repo: build.repo,
-        number: JobNumber {
-            build: build.number,
-            job: place,
-        },
         allow_failure: config
             .get("allow_failure")
             .and_then(Value::as_bool)
             .unwrap_or(false),
-        config,
-        stage: None,
-        state: State::Created,
         attempt: 1,
-        interrupted: false,
-        queued_at: None,
-        started_at: None,
-        finished_at: None,
-        restarted: None,
-        reason: None,
-        used: None,
-        substitutes: Vec::new(),
+        ..Job::new(
+            JobId(u64::from(place)),
+            build.id,
+            build.repo,
+            number,
+            config,
+        )
     }
 }
 

@@ -12,8 +12,9 @@ fn a_line_is_seen_on_the_page_by_the_command_line_and_in_the_push_before_the_job
     git(&repo.clone, &["checkout", "--quiet", "-b", "signal"]);
     let signal = repo.commit("signal", &[]);
     git(&repo.clone, &["checkout", "--quiet", "main"]);
+    // The quotes keep the commands, which the log shows too, from reading like what they print.
     let config = format!(
-        "language: shell\nscript:\n  - echo 'a line before the end'\n  - until git cat-file -e {signal} 2>/dev/null; do read -rt 0.05 || true; done\n  - echo 'signal seen'\n"
+        "language: shell\nscript:\n  - echo a line 'before the end'\n  - until git cat-file -e {signal} 2>/dev/null; do read -rt 0.05 || true; done\n  - echo signal 'seen'\n"
     );
     repo.commit("wait", &[(".travis.yml", &config)]);
     let server = Server::start(dir.path(), &[&repo], "");

@@ -1,19 +1,14 @@
 //! Runs one job: plan, source, sandbox, log. The only place where the words of a build (`JobPlan`, `Verdict`) and of the
 //! sandbox (`RunSpec`, `Outcome`) meet.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use assay_plan::{
-    Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, Versions, plan_job,
-};
+use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Verdict, Versions, plan_job};
 use assay_sandbox::{
-    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
-    TreeWriter,
+    Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
 };
-use assay_store::{Archive, Checkout, Git, Store, TreeItem};
+use assay_store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -21,17 +16,21 @@ use super::core::Mailbox;
 use super::hands::Stop;
 use super::host;
 use super::image::{Choices, Chosen};
-use super::kept::{self, Broken, Caps, Keeping, Taken};
+use super::kept::{self, Caps, Keeping, Taken};
 use super::launcher;
 use super::log::{Log, sleep_until};
 use super::marks::Marks;
 use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
-use crate::clock;
 use crate::config::{Config, Reach, Required};
 
-/// Where the mirror's objects are seen inside a sandbox.
-const OBJECTS: &str = "/run/assay/objects";
+mod outcome;
+mod source;
+mod spec;
+
+use outcome::no_sandbox;
+use source::{Source, feed, prepare};
+use spec::{asked_dist, limits_of, refuse_foreign, run_id, spec, used};
 
 /// Home of the job's user inside.
 const HOME: &str = "/home/travis";
@@ -407,291 +406,5 @@ impl Attempt {
             Ok((outcome, usage)) => (Ok(outcome), usage),
             Err(error) => (Err(error), assay_sandbox::Usage::default()),
         }
-    }
-
-    /// From outcome to verdict, with Travis' words in the log.
-    fn conclude(&mut self, outcome: &Outcome, usage: assay_sandbox::Usage) -> Verdict {
-        tracing::debug!(job = %self.job.id, ?outcome, cpu_ms = usage.cpu_ms, memory = usage.memory_peak, "run over");
-        let limits = &self.runner.limits;
-        let (words, verdict) = match outcome {
-            Outcome::Exited(code) => return Verdict::Exit(*code),
-            Outcome::Signaled(signal) => {
-                let line = format!("The job's script was ended by signal {signal}.");
-                (line.clone(), Verdict::Broken(line))
-            }
-            Outcome::Canceled => ("Done: Job Cancelled".to_owned(), Verdict::Canceled),
-            Outcome::Silence => limit(format!(
-                "No output has been received in the last {}, this potentially indicates a stalled build or something \
-                 wrong with the build itself.",
-                go_duration(limits.silence)
-            )),
-            Outcome::Time => limit(
-                "The job exceeded the maximum time limit for jobs, and has been terminated."
-                    .to_owned(),
-            ),
-            Outcome::Output => limit(
-                "The job exceeded the maximum log length, and has been terminated.".to_owned(),
-            ),
-            Outcome::Memory => limit(format!(
-                "The job exceeded its memory limit of {} MiB (files it writes count too), and has been terminated.",
-                limits.memory >> 20
-            )),
-            Outcome::Processes(code) => limit(format!(
-                "The job reached its limit of {} processes, and its script ended with {code}.",
-                limits.processes
-            )),
-            Outcome::Disk(code) => limit(format!(
-                "The job filled its disk of {} MiB, and its script ended with {code}.",
-                limits.disk >> 20
-            )),
-        };
-        self.log.say(&format!("\r\n\x1b[31;1m{words}\x1b[0m"));
-        verdict
-    }
-}
-
-fn limit(words: String) -> (String, Verdict) {
-    (words.clone(), Verdict::Limit(words))
-}
-
-/// A duration as Travis' worker (a Go program) writes it: `10m0s`.
-fn go_duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s}s"),
-        (0, m, s) => format!("{m}m{s}s"),
-        (h, m, s) => format!("{h}h{m}m{s}s"),
-    }
-}
-
-fn no_sandbox(error: &RunError) -> String {
-    match error {
-        RunError::Lost(_) => format!("The sandbox broke: {error}"),
-        _ => format!("The sandbox could not be set up: {error}"),
-    }
-}
-
-/// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
-fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
-    let dist = job.config.text("dist")?;
-    let filled_in = build.messages.iter().any(|message| {
-        let said = |text: &str| {
-            message
-                .args
-                .iter()
-                .any(|(_, value)| value.as_str() == Some(text))
-        };
-        message.code == "default" && said("dist") && said(dist)
-    });
-    (!filled_in).then_some(dist)
-}
-
-/// A job whose `os` or `arch` this host hasn't ends at once.
-fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
-    if plan.os != "linux" {
-        return Err(format!(
-            "This job asks for os {}; the only one here is linux.",
-            plan.os
-        ));
-    }
-    match &plan.arch {
-        Some(arch) if arch != host::arch() => Err(format!(
-            "This job asks for arch {arch}; the only one here is {}.",
-            host::arch()
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Where a job's source comes from, and what of the host it needs to see for it.
-struct Source {
-    store: Store,
-    repository: Repository,
-    checkout: Option<Checkout>,
-    objects: Vec<(PathBuf, String)>,
-}
-
-async fn prepare(
-    runner: &Runner,
-    build: &Build,
-    repository: Repository,
-    plan: &JobPlan,
-) -> Result<Source, String> {
-    let store = runner.store.clone();
-    if !plan.git.clone {
-        return Ok(Source {
-            store,
-            repository,
-            checkout: None,
-            objects: Vec::new(),
-        });
-    }
-    let name = build.tag.as_ref().map_or_else(
-        || format!("refs/heads/{}", build.branch),
-        |tag| format!("refs/tags/{tag}"),
-    );
-    let checkout = Checkout {
-        commit: build.commit.id.clone(),
-        ref_name: assay_plan::RefName::parse(&name)
-            .map_err(|error| format!("The ref cannot be checked out: {error}"))?,
-        depth: plan.git.depth,
-        submodules: plan.git.submodules,
-        submodules_depth: plan.git.submodules_depth,
-        lfs_pointers: plan.git.lfs_skip_smudge,
-        objects_at: OBJECTS.to_owned(),
-        origin: origin(&repository),
-        // One second back: an index entry that is younger than its index would be read again by every git command.
-        mtime: clock::now().seconds() - 1,
-    };
-    tokio::task::spawn_blocking(move || {
-        let objects = objects(store.git(), &repository, &checkout)?;
-        Ok(Source {
-            store,
-            repository,
-            checkout: Some(checkout),
-            objects,
-        })
-    })
-    .await
-    .unwrap_or_else(|_| Err("Looking for the source failed inside assay.".to_owned()))
-}
-
-fn objects(
-    git: &Git,
-    repository: &Repository,
-    checkout: &Checkout,
-) -> Result<Vec<(PathBuf, String)>, String> {
-    git.needs(repository, checkout)
-        .map_err(|error| format!("The source cannot be laid out: {error}"))
-}
-
-fn origin(repository: &Repository) -> String {
-    let assay_plan::Source::Path(path) = &repository.source;
-    path.clone()
-}
-
-fn with_programs(env: &[(String, String)]) -> Vec<(String, String)> {
-    let longer = |(name, value): &(String, String)| match name.as_str() {
-        "PATH" => (name.clone(), format!("{value}:{PROGRAMS}")),
-        _ => (name.clone(), value.clone()),
-    };
-    env.iter().map(longer).collect()
-}
-
-/// Where the sandbox puts programs of ours: last in the job's `PATH`.
-const PROGRAMS: &str = "/run/assay/bin";
-
-fn used(image: String, usage: assay_sandbox::Usage) -> Used {
-    Used {
-        image,
-        cpu_ms: usage.cpu_ms,
-        memory: usage.memory_peak,
-        read: usage.read,
-        written: usage.written,
-        processes: usage.processes,
-    }
-}
-
-fn run_id(runner: &Runner, job: &Job) -> String {
-    format!("{}{}-{}", runner.prefix, job.id, job.attempt)
-}
-
-/// The operator's limits; the job may have less.
-fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
-    let mut limits = runner.limits.clone();
-    if let Some(wall) = plan.limits.wall {
-        limits.wall = limits.wall.min(Duration::from_secs(wall));
-    }
-    limits
-}
-
-fn spec(
-    runner: &Runner,
-    job: &Job,
-    plan: &JobPlan,
-    source: &Source,
-    keeping: &Keeping,
-    chosen: Chosen,
-) -> RunSpec {
-    RunSpec {
-        id: run_id(runner, job),
-        argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
-        env: with_programs(&plan.env),
-        cwd: plan.build_dir.clone(),
-        home: HOME.to_owned(),
-        user: "travis".to_owned(),
-        image: chosen.image,
-        profile: chosen.profile,
-        network: runner.network.clone(),
-        binds: source
-            .objects
-            .iter()
-            .map(|(from, to)| Bind {
-                source: from.clone(),
-                target: to.clone(),
-            })
-            .collect(),
-        limits: limits_of(runner, plan),
-        uid_base: runner.uid_base,
-        require: runner.require.clone(),
-        terminal: (80, 24),
-        keep: keeping.keep.clone(),
-    }
-}
-
-/// Blocking: writes the script and the work tree into the sandbox; the job starts when this is done.
-fn feed(
-    mut tree: TreeWriter,
-    source: &Source,
-    plan: &JobPlan,
-    cache: Option<&Archive>,
-    over: Option<&WorkTree>,
-) -> Result<(), String> {
-    let broke =
-        |error: std::io::Error| format!("The sandbox ended while its files were written: {error}");
-    let mtime = source
-        .checkout
-        .as_ref()
-        .map_or_else(|| clock::now().seconds(), |checkout| checkout.mtime);
-    tree.set_mtime(mtime).map_err(broke)?;
-    if plan.wasm.is_none() {
-        let script = format!("{HOME}/build.sh");
-        tree.file(script.as_bytes(), true, plan.script.as_bytes())
-            .map_err(broke)?;
-    }
-    if let Some(checkout) = &source.checkout {
-        let hidden = |path: &[u8]| over.is_some_and(|over| over.hides(path));
-        let mut sink = |item: TreeItem<'_>| match item {
-            TreeItem::File { path, .. } | TreeItem::Link { path, .. } if hidden(path) => Ok(()),
-            item => write(&mut tree, item),
-        };
-        source
-            .store
-            .git()
-            .lay_out(&source.repository, checkout, &mut sink)
-            .map_err(|error| format!("The source cannot be laid out: {error}"))?;
-        if let Some(over) = over {
-            over.lay_over(&mut |item| write(&mut tree, item))
-                .map_err(broke)?;
-        }
-    }
-    match cache.map_or(Ok(()), |cache| kept::restore(&mut tree, cache)) {
-        Ok(()) => tree.finish().map_err(broke),
-        Err(Broken::Sandbox(error)) => Err(broke(error)),
-        Err(Broken::Archive(error)) => Err(format!(
-            "The job's cache is damaged ({error}) and has been removed: restart the job."
-        )),
-    }
-}
-
-fn write(tree: &mut TreeWriter, item: TreeItem<'_>) -> std::io::Result<()> {
-    match item {
-        TreeItem::File {
-            path,
-            executable,
-            content,
-        } => tree.file(path, executable, content),
-        TreeItem::Link { path, target } => tree.link(path, target),
-        TreeItem::Folder { path } => tree.folder(path),
     }
 }

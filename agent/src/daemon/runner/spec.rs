@@ -1,0 +1,113 @@
+//! What the sandbox is asked for: a job's plan and the operator's choices as one `RunSpec`.
+
+use std::time::Duration;
+
+use assay_plan::{Build, Job, JobPlan, Used};
+use assay_sandbox::{Bind, Limits, RunSpec};
+
+use super::source::Source;
+use super::{HOME, Runner};
+use crate::daemon::host;
+use crate::daemon::image::Chosen;
+use crate::daemon::kept::Keeping;
+
+/// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
+pub(super) fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
+    let dist = job.config.text("dist")?;
+    let filled_in = build.messages.iter().any(|message| {
+        let said = |text: &str| {
+            message
+                .args
+                .iter()
+                .any(|(_, value)| value.as_str() == Some(text))
+        };
+        message.code == "default" && said("dist") && said(dist)
+    });
+    (!filled_in).then_some(dist)
+}
+
+/// A job whose `os` or `arch` this host hasn't ends at once.
+pub(super) fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
+    if plan.os != "linux" {
+        return Err(format!(
+            "This job asks for os {}; the only one here is linux.",
+            plan.os
+        ));
+    }
+    match &plan.arch {
+        Some(arch) if arch != host::arch() => Err(format!(
+            "This job asks for arch {arch}; the only one here is {}.",
+            host::arch()
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn spec(
+    runner: &Runner,
+    job: &Job,
+    plan: &JobPlan,
+    source: &Source,
+    keeping: &Keeping,
+    chosen: Chosen,
+) -> RunSpec {
+    RunSpec {
+        id: run_id(runner, job),
+        argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
+        env: with_programs(&plan.env),
+        cwd: plan.build_dir.clone(),
+        home: HOME.to_owned(),
+        user: "travis".to_owned(),
+        image: chosen.image,
+        profile: chosen.profile,
+        network: runner.network.clone(),
+        binds: source
+            .objects
+            .iter()
+            .map(|(from, to)| Bind {
+                source: from.clone(),
+                target: to.clone(),
+            })
+            .collect(),
+        limits: limits_of(runner, plan),
+        uid_base: runner.uid_base,
+        require: runner.require.clone(),
+        terminal: (80, 24),
+        keep: keeping.keep.clone(),
+    }
+}
+
+fn with_programs(env: &[(String, String)]) -> Vec<(String, String)> {
+    let longer = |(name, value): &(String, String)| match name.as_str() {
+        "PATH" => (name.clone(), format!("{value}:{PROGRAMS}")),
+        _ => (name.clone(), value.clone()),
+    };
+    env.iter().map(longer).collect()
+}
+
+/// Where the sandbox puts programs of ours: last in the job's `PATH`.
+const PROGRAMS: &str = "/run/assay/bin";
+
+/// The operator's limits; the job may have less.
+pub(super) fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
+    let mut limits = runner.limits.clone();
+    if let Some(wall) = plan.limits.wall {
+        limits.wall = limits.wall.min(Duration::from_secs(wall));
+    }
+    limits
+}
+
+pub(super) fn run_id(runner: &Runner, job: &Job) -> String {
+    format!("{}{}-{}", runner.prefix, job.id, job.attempt)
+}
+
+pub(super) fn used(image: String, usage: assay_sandbox::Usage) -> Used {
+    Used {
+        image,
+        cpu_ms: usage.cpu_ms,
+        memory: usage.memory_peak,
+        read: usage.read,
+        written: usage.written,
+        processes: usage.processes,
+    }
+}

@@ -27,6 +27,8 @@ pub struct JobContext<'a> {
     pub env: &'a [(String, String)],
     /// What becomes of a job whose version of a language is not there.
     pub versions: Versions,
+    /// Whether root of the sandbox may install packages (`addons: apt`) before the job starts.
+    pub packages: bool,
 }
 
 /// What becomes of a job that asks for a version of a language that the machine doesn't have.
@@ -44,6 +46,8 @@ pub enum Versions {
 pub struct JobPlan {
     /// The job script: a bash program.
     pub script: String,
+    /// What root of the sandbox does before the script, where that is allowed: a bash program that installs packages.
+    pub packages: Option<String>,
     /// Environment of the script's process (`HOME`, `USER`, `PATH`, `LANG`, `TERM` …); all else the script exports.
     pub env: Vec<(String, String)>,
     /// Absolute path of the work tree inside the sandbox (`/home/travis/build/OWNER/NAME`).
@@ -148,6 +152,7 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
     let text = |key: &str| config.text(key).map(str::to_owned);
     let script::Script {
         text: script,
+        packages,
         notes,
     } = script::write(context, &build_dir, &git);
     let is_wasm = config.text("virt") == Some("wasm");
@@ -160,6 +165,7 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
     JobPlan {
         wasm,
         script,
+        packages,
         env: script::initial(),
         build_dir,
         git,

@@ -3,6 +3,7 @@
 //! Whatever the configuration holds goes in as single-quoted text, so that the script is good bash for every input. Rules:
 //! travis-ci/travis-build, `script.rb`, `stages.rb` and `bash/`.
 
+mod apt;
 mod deploy;
 mod env;
 mod language;
@@ -24,6 +25,8 @@ const HELPERS: &str = include_str!("script/helpers.sh");
 /// A script and what to say above the log.
 pub(crate) struct Script {
     pub(crate) text: String,
+    /// What comes before it, carried out by root of the sandbox.
+    pub(crate) packages: Option<String>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -45,10 +48,19 @@ pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions)
     }
     prepare::write_workspaces(&mut shell, config);
     prepare::write_addons(&mut shell, config);
+    let packages = match apt::wanted(config) {
+        Some(wanted) if context.packages => Some(apt::install(&wanted)),
+        Some(wanted) => {
+            apt::write_refusal(&mut shell, &wanted);
+            None
+        }
+        None => None,
+    };
     phases::write(&mut shell, config);
     shell.raw("travis_footer");
     Script {
         text: shell.text,
+        packages,
         notes,
     }
 }

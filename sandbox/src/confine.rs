@@ -130,6 +130,16 @@ pub(crate) fn keep_only_kill() -> io::Result<()> {
     hold(CapabilitySet::KILL)
 }
 
+/// What a jail's first process needs while root of the jail works: to end that, and to become the job's user.
+pub(crate) fn keep_to_settle() -> io::Result<()> {
+    hold(
+        CapabilitySet::KILL
+            .union(CapabilitySet::SETUID)
+            .union(CapabilitySet::SETGID)
+            .union(CapabilitySet::SETPCAP),
+    )
+}
+
 fn hold(kept: CapabilitySet) -> io::Result<()> {
     rustix::thread::clear_ambient_capability_set()?;
     rustix::thread::set_capabilities(

@@ -24,6 +24,8 @@ use crate::spec::Keep;
 use crate::wire::{Failure, Job, ORDER_KILL, ORDER_PLAN, ORDER_TERMINATE, Part, Plan, Report};
 use crate::{apply, collect, confine, launcher, layout, sys, wire};
 
+mod first;
+
 /// Whom the kernel should take first when memory runs out: the command, then this process.
 const OOM_SCORE: &str = "500";
 
@@ -49,20 +51,10 @@ pub(crate) fn run(control: &OwnedFd, mut builder: Builder, inner: &[Step]) -> Ex
         // The daemon had no use for this jail, or is gone.
         return ExitCode::SUCCESS;
     };
-    let Task {
-        plan,
-        filter,
-        tree,
-        keep,
-    } = task;
-    match prepare(control, tree, builder, &plan)
-        .and_then(|terminal| start(control, terminal, &plan.job, &filter))
-    {
-        Ok(Some(running)) => {
-            running.supervise(control, keep.map(|pipe| (pipe, plan.keep.as_slice())))
-        }
-        // The forked child, whose exec failed; it has reported.
-        Ok(None) => ExitCode::FAILURE,
+    match carry_out(control, builder, task) {
+        Ok(true) => ExitCode::SUCCESS,
+        // A forked child, whose exec failed; it has reported.
+        Ok(false) => ExitCode::FAILURE,
         Err(failure) => launcher::fail(control, failure),
     }
 }
@@ -102,20 +94,46 @@ fn step<E: Into<io::Error>>(
     }
 }
 
-/// Completes the jail, drops every right, opens the terminal, lays out the source. Returns the terminal's inner side.
-fn prepare(
-    control: &OwnedFd,
-    tree: OwnedFd,
-    mut builder: Builder,
-    plan: &Plan,
-) -> Result<OwnedFd, Failure> {
+/// Completes the jail, and runs in it what is to be run; `false` in a child that could not become the command.
+fn carry_out(control: &OwnedFd, mut builder: Builder, task: Task) -> Result<bool, Failure> {
+    let Task {
+        plan,
+        filter,
+        tree,
+        keep,
+    } = task;
     builder.apply(&plan.late)?;
     drop(builder);
-    confine::settle_rights(&plan.job).map_err(step("privileges", "drop capabilities"))?;
+    let mut watch = Watch::new(control)?;
+    if let Some(job) = &plan.first {
+        match first::run(&mut watch, job, &filter)? {
+            None => return Ok(false),
+            Some(0) => {}
+            Some(status) => {
+                watch.report_end(status, apply::nearly_full());
+                return Ok(true);
+            }
+        }
+    }
+    let terminal = settle_down(control, tree, &plan.job)?;
+    match start(control, &terminal, &plan.job, &filter)? {
+        Some(main) => {
+            let status = watch.until_end(main);
+            let keep = keep.map(|pipe| (pipe, plan.keep.as_slice()));
+            end(&watch, terminal, status, keep);
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
+
+/// Drops every right, opens the terminal, lays out the source. Returns the terminal's inner side.
+fn settle_down(control: &OwnedFd, tree: OwnedFd, job: &Job) -> Result<OwnedFd, Failure> {
+    confine::settle_rights(job).map_err(step("privileges", "drop capabilities"))?;
     guard().map_err(step("processes", "guard the first process"))?;
-    let terminal = open_terminal(control, &plan.job).map_err(step("processes", "open terminal"))?;
-    layout::lay_out(tree, &plan.job.home, &plan.job.cwd)?;
-    confine::limit_resources(&plan.job).map_err(step("resources", "set limits"))?;
+    let terminal = open_terminal(control, job).map_err(step("processes", "open terminal"))?;
+    layout::lay_out(tree, &job.home, &job.cwd)?;
+    confine::limit_resources(job).map_err(step("resources", "set limits"))?;
     Ok(terminal)
 }
 
@@ -154,45 +172,43 @@ fn open_terminal(control: &OwnedFd, job: &Job) -> io::Result<OwnedFd> {
 /// Starts the command; `None` in the child when that failed.
 fn start(
     control: &OwnedFd,
-    terminal: OwnedFd,
-    job: &Job,
-    filter: &BpfProgram,
-) -> Result<Option<Running>, Failure> {
-    let children = sys::child_events().map_err(step("processes", "watch children"))?;
-    match sys::fork().map_err(step("processes", "start the command"))? {
-        Some(main) => {
-            if job.rights {
-                confine::keep_only_kill().map_err(step("privileges", "drop capabilities"))?;
-            }
-            Ok(Some(Running {
-                terminal,
-                children,
-                main,
-            }))
-        }
-        None => {
-            let failure = match become_command(control, &terminal, job, filter) {
-                Ok(error) => Failure::new(
-                    Part::Command,
-                    job.argv.first().cloned().unwrap_or_default(),
-                    &error,
-                ),
-                Err(failure) => failure,
-            };
-            drop(wire::report(control.as_fd(), &Report::Failed(failure), &[]));
-            Ok(None)
-        }
-    }
-}
-
-/// Turns the child into the command. Returns only if exec fails.
-fn become_command(
-    control: &OwnedFd,
     terminal: &OwnedFd,
     job: &Job,
     filter: &BpfProgram,
-) -> Result<io::Error, Failure> {
-    settle(terminal).map_err(step("processes", "hand over the terminal"))?;
+) -> Result<Option<Pid>, Failure> {
+    let main = fork(control, job, || {
+        settle(terminal).map_err(step("processes", "hand over the terminal"))?;
+        execute(control, job, filter)
+    })?;
+    if main.is_some() && job.rights {
+        confine::keep_only_kill().map_err(step("privileges", "drop capabilities"))?;
+    }
+    Ok(main)
+}
+
+/// Splits off a process that becomes a command; `None` in that one when it failed, which it has reported.
+fn fork(
+    control: &OwnedFd,
+    job: &Job,
+    become_command: impl FnOnce() -> Result<io::Error, Failure>,
+) -> Result<Option<Pid>, Failure> {
+    let child = sys::fork().map_err(step("processes", "start the command"))?;
+    if child.is_none() {
+        let failure = match become_command() {
+            Ok(error) => Failure::new(
+                Part::Command,
+                job.argv.first().cloned().unwrap_or_default(),
+                &error,
+            ),
+            Err(failure) => failure,
+        };
+        drop(wire::report(control.as_fd(), &Report::Failed(failure), &[]));
+    }
+    Ok(child)
+}
+
+/// Becomes the command. Returns only if exec fails.
+fn execute(control: &OwnedFd, job: &Job, filter: &BpfProgram) -> Result<io::Error, Failure> {
     sys::default_signals();
     // Readable by its own user, as every program; only the first process is not.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
@@ -232,67 +248,81 @@ fn settle(terminal: &OwnedFd) -> io::Result<()> {
     Ok(rustix::stdio::dup2_stderr(terminal)?)
 }
 
-/// The command is going on.
-struct Running {
-    terminal: OwnedFd,
+/// Reaps whatever ends, and carries out the daemon's orders, while a command goes on.
+struct Watch<'c> {
+    control: &'c OwnedFd,
     children: OwnedFd,
-    main: Pid,
+    /// There may be further orders.
+    obeying: bool,
+    /// An order to end has come.
+    told: bool,
 }
 
-impl Running {
-    fn supervise(self, control: &OwnedFd, keep: Option<(OwnedFd, &[Keep])>) -> ExitCode {
-        let mut obeying = true;
+impl<'c> Watch<'c> {
+    fn new(control: &'c OwnedFd) -> Result<Watch<'c>, Failure> {
+        let children = sys::child_events().map_err(step("processes", "watch children"))?;
+        Ok(Watch {
+            control,
+            children,
+            obeying: true,
+            told: false,
+        })
+    }
+
+    /// Waits for the command; its exit code, or the signal's number negated.
+    fn until_end(&mut self, main: Pid) -> i32 {
         loop {
-            if let Some(status) = self.reap() {
-                return self.end(control, status, keep);
+            if let Some(status) = reap(main) {
+                return status;
             }
-            let mut fds = [sys::readable(&self.children), sys::readable(control)];
-            let watched = if obeying { 2 } else { 1 };
+            let mut fds = [sys::readable(&self.children), sys::readable(self.control)];
+            let watched = if self.obeying { 2 } else { 1 };
             if rustix::event::poll(&mut fds[..watched], None).is_err() {
                 continue;
             }
-            if obeying && !fds[1].revents().is_empty() {
-                obeying = obey(control);
+            let ordered = self.obeying && !fds[1].revents().is_empty();
+            let news = !fds[0].revents().is_empty();
+            if ordered {
+                self.told = true;
+                self.obeying = obey(self.control);
             }
             let mut seen = [0; 128];
-            while !fds[0].revents().is_empty()
-                && rustix::io::read(&self.children, &mut seen).is_ok()
-            {}
+            while news && rustix::io::read(&self.children, &mut seen).is_ok() {}
         }
     }
 
-    /// Collects every child that has ended; the command's status when it is among them.
-    fn reap(&self) -> Option<i32> {
-        let mut main = None;
-        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            if pid == self.main {
-                let signal = status.terminating_signal().map(|number| -number);
-                main = Some(status.exit_status().or(signal).unwrap_or(-libc::SIGKILL));
-            }
-        }
-        main
+    fn report_end(&self, status: i32, full: bool) {
+        let ended = Report::Ended { status, full };
+        drop(wire::report(self.control.as_fd(), &ended, &[]));
     }
+}
 
-    /// The command has ended: everything else dies too. The terminal is left without a hang-up, so that all output can
-    /// still be read. Then, with nobody left to change anything, what is to be kept is sent.
-    fn end(self, control: &OwnedFd, status: i32, keep: Option<(OwnedFd, &[Keep])>) -> ExitCode {
-        let full = apply::nearly_full();
-        sys::signal_everyone(libc::SIGKILL);
-        drop(sys::leave_terminal(self.terminal.as_fd()));
-        drop(self.terminal);
-        drop(wire::report(
-            control.as_fd(),
-            &Report::Ended { status, full },
-            &[],
-        ));
-        if let Some((pipe, groups)) = keep
-            && groups.iter().any(|group| group.codes.contains(&status))
-        {
-            outlive_everyone();
-            // The daemon sees a stream that is cut off; there is nobody else to tell.
-            drop(collect::collect(pipe, Path::new("/"), groups));
+/// Collects every child that has ended; the command's status when it is among them.
+fn reap(main: Pid) -> Option<i32> {
+    let mut status = None;
+    while let Ok(Some((pid, ended))) = rustix::process::wait(WaitOptions::NOHANG) {
+        if pid == main {
+            let signal = ended.terminating_signal().map(|number| -number);
+            status = Some(ended.exit_status().or(signal).unwrap_or(-libc::SIGKILL));
         }
-        ExitCode::SUCCESS
+    }
+    status
+}
+
+/// The command has ended: everything else dies too. The terminal is left without a hang-up, so that all output can
+/// still be read. Then, with nobody left to change anything, what is to be kept is sent.
+fn end(watch: &Watch<'_>, terminal: OwnedFd, status: i32, keep: Option<(OwnedFd, &[Keep])>) {
+    let full = apply::nearly_full();
+    sys::signal_everyone(libc::SIGKILL);
+    drop(sys::leave_terminal(terminal.as_fd()));
+    drop(terminal);
+    watch.report_end(status, full);
+    if let Some((pipe, groups)) = keep
+        && groups.iter().any(|group| group.codes.contains(&status))
+    {
+        outlive_everyone();
+        // The daemon sees a stream that is cut off; there is nobody else to tell.
+        drop(collect::collect(pipe, Path::new("/"), groups));
     }
 }
 

@@ -230,18 +230,35 @@ pub(crate) fn plan(spec: &RunSpec, facts: &Facts) -> Plan {
         // An ordinary user can't: it opens them in its own namespaces, where they are still in sight.
         opened: sources.filter(|_| facts.root).collect(),
         late: inside::late_steps(spec),
+        first: spec.first.as_ref().map(|first| Job {
+            argv: first.argv.clone(),
+            env: first.env.clone(),
+            cwd: "/".to_owned(),
+            user: None,
+            rights: true,
+            ..job(spec, facts)
+        }),
         job: Job {
-            argv: spec.argv.clone(),
-            env: spec.env.clone(),
-            cwd: spec.cwd.clone(),
-            home: spec.home.clone(),
-            terminal: spec.terminal,
             user: (ranged && spec.profile == Profile::Strict).then_some(INSIDE),
             rights: spec.profile == Profile::Root,
-            processes: (!facts.counted_processes).then_some(spec.limits.processes),
-            memory: (!facts.counted_memory).then_some(spec.limits.memory),
+            ..job(spec, facts)
         },
         keep: spec.keep.clone(),
+    }
+}
+
+/// The run's own command, without any right.
+fn job(spec: &RunSpec, facts: &Facts) -> Job {
+    Job {
+        argv: spec.argv.clone(),
+        env: spec.env.clone(),
+        cwd: spec.cwd.clone(),
+        home: spec.home.clone(),
+        terminal: spec.terminal,
+        user: None,
+        rights: false,
+        processes: (!facts.counted_processes).then_some(spec.limits.processes),
+        memory: (!facts.counted_memory).then_some(spec.limits.memory),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct RunSpec {
     pub image: Image,
     /// What the job may do inside.
     pub profile: Profile,
+    /// What root of the sandbox does before the command starts.
+    pub first: Option<First>,
     /// What of the network it reaches.
     pub network: Network,
     /// Host folders shown read-only inside (no devices, no set-uid).
@@ -49,6 +51,19 @@ pub struct RunSpec {
     pub terminal: (u16, u16),
     /// What is kept of the run; see [`Run::kept`](crate::Run::kept).
     pub keep: Vec<Keep>,
+}
+
+/// A command that comes before a run's own, in the same root, with the rights of [`Profile::Root`]; only for runs with
+/// [`Profile::Strict`] and an imported image that has a range of uids.
+///
+/// The run's own command starts when every process of this one is dead, and only if it ended with 0; else its code is
+/// the run's. The source isn't there yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// Program and arguments, as seen inside.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
 }
 
 /// Files and folders that outlive a run, as one group: all of it comes, or none.
@@ -179,20 +194,29 @@ impl RunSpec {
             return refuse("path to keep", odd);
         }
         self.check_image()?;
-        self.check_strings()
+        if let Some(first) = &self.first {
+            check_strings(&first.argv, &first.env)?;
+        }
+        check_strings(&self.argv, &self.env)
     }
 
     fn check_image(&self) -> Result<(), RunError> {
-        let folders = match (&self.image, self.profile) {
-            (Image::Host { folders }, Profile::Strict) => folders,
-            (Image::Host { .. }, Profile::Root) => {
+        let rooted = self.profile == Profile::Root;
+        if rooted && self.first.is_some() {
+            return Err(RunError::Profile(
+                "a job that is root itself has no command before it",
+            ));
+        }
+        let folders = match (&self.image, rooted || self.first.is_some()) {
+            (Image::Host { folders }, false) => folders,
+            (Image::Host { .. }, true) => {
                 return Err(RunError::Profile(
                     "the host image has no root: import an image",
                 ));
             }
-            (Image::Imported(image), profile) => {
-                return match (image.owners(), profile) {
-                    (Owners::Flat { .. }, Profile::Root) => Err(RunError::Profile(
+            (Image::Imported(image), rooted) => {
+                return match (image.owners(), rooted) {
+                    (Owners::Flat { .. }, true) => Err(RunError::Profile(
                         "the image was imported without a range of uids (see subuid(5)): import it again with one",
                     )),
                     _ => Ok(()),
@@ -231,37 +255,37 @@ impl RunSpec {
         let before = slot.checked_add(1)?.checked_mul(SPAN)?;
         self.uid_base.checked_add(before)
     }
-
-    /// Arguments and environment must fit into an exec: a huge value is refused here, not by a failed exec.
-    fn check_strings(&self) -> Result<(), RunError> {
-        if self.argv.first().is_none_or(String::is_empty) {
-            return refuse("argv", "");
-        }
-        let mut total = 0;
-        for argument in &self.argv {
-            if argument.contains('\0') || argument.len() >= LONGEST_STRING {
-                return refuse("argument", &shortened(argument));
-            }
-            total += argument.len() + 9;
-        }
-        for (name, value) in &self.env {
-            let fits = name.len() + value.len() + 2 <= LONGEST_STRING;
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') || !fits {
-                return refuse("environment variable", &shortened(name));
-            }
-            total += name.len() + value.len() + 10;
-        }
-        if total > LONGEST_TOTAL {
-            return refuse("environment", &format!("{total} bytes"));
-        }
-        Ok(())
-    }
 }
 
 /// Places inside that are the sandbox's own.
 const RESERVED: [&str; 3] = ["/proc", "/dev", "/sys"];
 /// Host places that an image folder must neither be, hold, nor lie in.
 const HIDDEN: [&str; 3] = ["/proc", "/dev", "/sys"];
+
+/// Arguments and environment must fit into an exec: a huge value is refused here, not by a failed exec.
+fn check_strings(argv: &[String], env: &[(String, String)]) -> Result<(), RunError> {
+    if argv.first().is_none_or(String::is_empty) {
+        return refuse("argv", "");
+    }
+    let mut total = 0;
+    for argument in argv {
+        if argument.contains('\0') || argument.len() >= LONGEST_STRING {
+            return refuse("argument", &shortened(argument));
+        }
+        total += argument.len() + 9;
+    }
+    for (name, value) in env {
+        let fits = name.len() + value.len() + 2 <= LONGEST_STRING;
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') || !fits {
+            return refuse("environment variable", &shortened(name));
+        }
+        total += name.len() + value.len() + 10;
+    }
+    if total > LONGEST_TOTAL {
+        return refuse("environment", &format!("{total} bytes"));
+    }
+    Ok(())
+}
 
 fn refuse(field: &'static str, value: &str) -> Result<(), RunError> {
     Err(RunError::Spec {
@@ -307,6 +331,7 @@ pub(crate) mod tests {
             user: "travis".into(),
             image: Image::Host { folders: vec![] },
             profile: Profile::Strict,
+            first: None,
             network: Network::None,
             binds: vec![],
             limits: Limits {
@@ -344,6 +369,10 @@ pub(crate) mod tests {
         assert!(with(|s| s.env.push(("A=B".into(), String::new()))));
         assert!(with(|s| s.env.push(("A".into(), "x".repeat(3 << 20)))));
         assert!(with(|s| s.profile = Profile::Root));
+        assert!(with(|s| s.first = Some(First {
+            argv: vec!["true".into()],
+            env: vec![],
+        })));
         assert!(with(|s| s.image = Image::Host {
             folders: vec!["/".into()]
         }));

@@ -65,6 +65,8 @@ pub(crate) struct Supervisor {
     events: mpsc::Sender<RunEvent>,
     cancel: Arc<Notify>,
     terminal: Option<Terminal>,
+    /// What is read from when the first one has come to its end.
+    next_terminal: Option<Terminal>,
     memory_look: Interval,
     /// Where native images of WASI programs come from.
     modules: Option<wasm::Modules>,
@@ -151,6 +153,7 @@ impl Supervisor {
             events,
             cancel,
             terminal: None,
+            next_terminal: None,
             memory_look,
             modules,
             progress,
@@ -318,6 +321,9 @@ impl Supervisor {
         }
         match serde_json::from_slice(&bytes) {
             Ok(Report::Terminal) => match fds.into_iter().next().map(Terminal::new) {
+                Some(Ok(terminal)) if self.terminal.is_some() => {
+                    self.next_terminal = Some(terminal)
+                }
                 Some(Ok(terminal)) => self.terminal = Some(terminal),
                 Some(Err(source)) => self.fail(RunError::Io {
                     what: "watching the terminal",
@@ -325,6 +331,8 @@ impl Supervisor {
                 }),
                 None => self.fail(RunError::Lost("no terminal".to_owned())),
             },
+            // The second of two commands.
+            Ok(Report::Started) if self.progress.started => {}
             Ok(Report::Started) => {
                 self.progress.started = true;
                 self.progress.began = Instant::now();
@@ -363,7 +371,7 @@ impl Supervisor {
     fn output(&mut self, chunk: Chunk) {
         self.progress.last_output = Instant::now();
         let Chunk::Bytes(mut bytes, place) = chunk else {
-            self.terminal = None;
+            self.terminal = self.next_terminal.take();
             return;
         };
         let left = usize::try_from(self.progress.output_left).unwrap_or(usize::MAX);

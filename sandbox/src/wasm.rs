@@ -164,6 +164,7 @@ impl WasmSpec {
                 folders: Vec::new(),
             },
             profile: Profile::Strict,
+            first: None,
             network: Network::None,
             binds: Vec::new(),
             limits: self.limits.clone(),

@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) opened: Vec<PathBuf>,
     /// The last steps of the jail.
     pub(crate) late: Vec<Step>,
+    /// What root of the jail does before the command.
+    pub(crate) first: Option<Job>,
     /// The command.
     pub(crate) job: Job,
     /// What is kept of the run; if anything is, the writing end of a pipe comes for it.
@@ -94,11 +96,11 @@ pub(crate) struct Job {
 pub(crate) enum Report {
     /// The jail is built, up to what depends on the job.
     Ready,
-    /// Brings the terminal's master side.
+    /// Brings what output is read from: the terminal's master side; before it, a pipe, if root of the jail does something.
     Terminal,
     /// The network helper has ended; its last words.
     Network(String),
-    /// The command is about to be executed.
+    /// A command is about to be executed.
     Started,
     /// Nothing (more) will run.
     Failed(Failure),

@@ -161,6 +161,7 @@ pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
         arch: arch(),
         env: &[],
         versions: assay_plan::Versions::Exact,
+        packages: false,
     });
     if screen.json {
         let env: Map = plan

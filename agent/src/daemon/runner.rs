@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Verdict, Versions, plan_job};
 use assay_sandbox::{
-    Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec, TreeWriter,
+    Launcher, Limits, Network, Outcome, Profile, Resource, Run, RunError, RunEvent, RunSpec,
+    TreeWriter,
 };
 use assay_store::Store;
 use tokio::sync::watch;
@@ -115,6 +116,7 @@ impl Runner {
             user: "travis".to_owned(),
             image,
             profile,
+            first: None,
             network: self.network.clone(),
             binds: Vec::new(),
             limits: self.limits.clone(),
@@ -206,8 +208,7 @@ impl Attempt {
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
         let chosen = self.choose(&repository)?;
-        let dist = chosen.as_ref().and_then(|chosen| chosen.dist.as_deref());
-        let plan = self.plan(&repository, dist);
+        let plan = self.plan(&repository, chosen.as_ref());
         refuse_foreign(&plan)?;
         let notes = chosen.as_ref().map_or(&[][..], |chosen| &chosen.notes);
         for note in notes.iter().chain(&plan.notes) {
@@ -302,16 +303,17 @@ impl Attempt {
         }
     }
 
-    fn plan(&self, repository: &Repository, dist: Option<&str>) -> JobPlan {
+    fn plan(&self, repository: &Repository, chosen: Option<&Chosen>) -> JobPlan {
         plan_job(&JobContext {
             repository,
             build: &self.build,
             job: &self.job,
             web: &self.runner.web,
-            dist,
+            dist: chosen.and_then(|chosen| chosen.dist.as_deref()),
             arch: host::arch(),
             env: &self.runner.local.env,
             versions: self.runner.versions,
+            packages: chosen.is_some_and(|chosen| chosen.profile == Profile::Root),
         })
     }
 

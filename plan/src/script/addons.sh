@@ -1,21 +1,5 @@
 # Addons: what a job without rights over its machine can do for them, and one clear line for the rest.
 
-# Says which packages are there; a job may not install any.
-_travis_apt() {
-  local package here='' gone=''
-  for package in "$@"; do
-    # A sandbox may hide the packages' database, but not what they brought.
-    if [[ -d /usr/share/doc/${package%%[:=]*} ]] ||
-      dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed'; then
-      here+=${here:+, }$package
-    else
-      gone+=${gone:+, }$package
-    fi
-  done
-  [[ -z $here ]] || printf 'Packages that are on this machine: %s.\n' "$here"
-  [[ -z $gone ]] || _travis_say "$ANSI_YELLOW" "Packages that are not on this machine, where a job may not install any: $gone."
-}
-
 _travis_hosts() {
   local host
   if [[ ! -w /etc/hosts ]]; then

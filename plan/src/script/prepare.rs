@@ -43,7 +43,7 @@ pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
     texts
 }
 
-fn words(texts: &[String]) -> String {
+pub(super) fn words(texts: &[String]) -> String {
     let words: Vec<String> = texts.iter().map(|text| quote(text)).collect();
     words.join(" ")
 }
@@ -116,10 +116,6 @@ pub(super) fn write_addons(shell: &mut Shell, config: &Map) {
             .filter(|(_, value)| is_enabled(value))
             .for_each(|(name, value)| write_addon(name, value, &mut lines));
     }
-    let packages = texts(config.get("apt_packages"));
-    if !packages.is_empty() && config.text("language") == Some("r") {
-        lines.push(format!("_travis_apt {}", words(&packages)));
-    }
     if lines.is_empty() {
         return;
     }
@@ -129,7 +125,7 @@ pub(super) fn write_addons(shell: &mut Shell, config: &Map) {
     shell.raw("travis_fold end addons");
 }
 
-fn is_enabled(value: &Value) -> bool {
+pub(super) fn is_enabled(value: &Value) -> bool {
     match value {
         Value::Bool(enabled) => *enabled,
         Value::Map(map) => map.get("enabled") != Some(&Value::Bool(false)),
@@ -142,14 +138,6 @@ fn write_addon(name: &str, value: &Value, lines: &mut Vec<String>) {
         (!texts.is_empty()).then(|| format!("{function} {}", words(texts)))
     };
     match name {
-        "apt" | "apt_packages" => {
-            let map = value.as_map();
-            let packages = map.map_or(Some(value), |map| map.get("packages"));
-            lines.extend(list("_travis_apt", &texts(packages)));
-            if map.is_some_and(|map| map.get("sources").is_some_and(|value| !value.is_empty())) {
-                lines.push("_travis_no_addon apt.sources".to_owned());
-            }
-        }
         "hosts" => lines.extend(list("_travis_hosts", &texts(Some(value)))),
         "ssh_known_hosts" => lines.extend(list("_travis_ssh_known_hosts", &texts(Some(value)))),
         "chrome" => lines.push(

@@ -105,14 +105,33 @@ pub(crate) fn plan_with(
     env: &[(String, String)],
     versions: Versions,
 ) -> JobPlan {
+    plan_job(&context(build, &repository(), &job(config), env, versions))
+}
+
+/// The plan of a job before which root of its sandbox may install packages.
+pub(crate) fn plan_with_packages(build: &Build, config: Map) -> JobPlan {
     plan_job(&JobContext {
-        repository: &repository(),
+        packages: true,
+        ..context(build, &repository(), &job(config), &[], Versions::Exact)
+    })
+}
+
+fn context<'a>(
+    build: &'a Build,
+    repository: &'a Repository,
+    job: &'a Job,
+    env: &'a [(String, String)],
+    versions: Versions,
+) -> JobContext<'a> {
+    JobContext {
+        repository,
         build,
-        job: &job(config),
+        job,
         web: "http://127.0.0.1:27729",
         dist: Some("bookworm"),
         arch: "amd64",
         env,
         versions,
-    })
+        packages: false,
+    }
 }

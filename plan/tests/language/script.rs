@@ -381,8 +381,8 @@ fn addons_and_workspaces_are_said() {
     );
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     for part in [
-        "Packages that are not on this machine, where a job may not install any: ",
-        "no-such-package",
+        "addons.apt: nothing is installed for this job, which has no root",
+        "Not on this machine: no-such-package.",
         "addons.sauce_connect does nothing",
         "addons.snaps does nothing",
         "chrome",
@@ -390,6 +390,38 @@ fn addons_and_workspaces_are_said() {
         "Workspaces are not created",
     ] {
         assert!(ran.log.contains(part), "{part}: {}", ran.log);
+    }
+}
+
+#[test]
+fn packages_are_installed_by_a_script_of_their_own() {
+    let yaml = "language: generic\nscript: 'true'\naddons:\n  apt:\n    packages: [cmake, -o=x, \"a b'c\"]\n    config: {retries: true}\n    \
+                sources: [{sourceline: 'deb https://example.org/ x main', key_url: https://example.org/key}, ubuntu-toolchain-r-test]";
+    let plan = nouns::plan_with_packages(&nouns::build(), first_job(yaml));
+    assert!(!plan.script.contains("cmake"), "{}", plan.script);
+    let script = plan.packages.unwrap();
+    assert!(is_bash(&script));
+    for part in [
+        "_travis_apt_options='-o Acquire::Retries=3 '\n",
+        "_travis_apt_key 'https://example.org/key'\n_travis_apt_source 'deb https://example.org/ x main'\n",
+        "_travis_apt_source 'ubuntu-toolchain-r-test'\n_travis_apt_update\n",
+        "_travis_apt_install 'cmake' '-o=x' 'a b'\\''c'\n",
+    ] {
+        assert!(script.contains(part), "{part}: {script}");
+    }
+    // Where it isn't allowed there is no such script, and where nothing is asked for neither.
+    assert_eq!(
+        nouns::plan(&nouns::build(), first_job(yaml), &[]).packages,
+        None
+    );
+    for none in [
+        "{}",
+        "{apt: {packages: []}}",
+        "{apt: {enabled: false, packages: [x]}}",
+    ] {
+        let yaml = format!("language: generic\nscript: 'true'\naddons: {none}");
+        let plan = nouns::plan_with_packages(&nouns::build(), first_job(&yaml));
+        assert_eq!(plan.packages, None, "{none}");
     }
 }
 
@@ -513,7 +545,7 @@ proptest! {
             "deploy": [{"provider": text, "on": {"branch": [text], "condition": [text], "repo": text, "python": text}, text.clone(): text},
                        {"provider": "script", "script": text}],
             "services": [text, "redis"], "cache": {"directories": [text]}, "workspaces": {"create": {"name": text}, "use": [text]},
-            "addons": {"apt": {"packages": [text]}, "hosts": [text], "ssh_known_hosts": [text], "postgresql": text, "mariadb": text, "snaps": [text]},
+            "addons": {"apt": {"packages": [text], "sources": [text, {"sourceline": text, "key_url": text}]}, "hosts": [text], "ssh_known_hosts": [text], "postgresql": text, "mariadb": text, "snaps": [text]},
             "git": {"autocrlf": text, "sparse_checkout": text, "symlinks": text, "strategy": "tarball"}, "hxml": [text], "solution": text,
             "virtualenv": {"system_site_packages": text}, "dart_task": {"test": text, "dartanalyzer": text}, "r_packages": [text],
             "go_import_path": text, "gobuild_args": text, "android": {"components": [text]}, "xcode_scheme": text, "xcode_project": text,
@@ -523,6 +555,8 @@ proptest! {
         let mut build = nouns::build();
         build.branch = text.clone();
         build.commit.message = text.clone();
+        let packages = nouns::plan_with_packages(&build, config.clone()).packages;
+        prop_assert!(packages.is_none_or(|script| is_bash(&script)));
         let plan = nouns::plan(&build, config, &[("X".to_owned(), text)]);
         prop_assert!(is_bash(&plan.script));
     }

@@ -1,8 +1,9 @@
 //! Imported images and the root profile: rows that only they have.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use assay_sandbox::{ImageError, Outcome, Profile, RunError};
+use assay_sandbox::{First, ImageError, Outcome, Profile, RunError, RunSpec};
 
 use crate::world::{self, Case, Flavour, Needs, Tried, World, expect, flavour, spec};
 
@@ -24,6 +25,9 @@ pub(crate) const CASES: &[Case] = &[
     case("sudo says what it is", sudo),
     case("a package is installed", package),
     case("no more rights than eight", rights),
+    case("root first, then nobody", root_first),
+    case("root first ends as it ends", root_first_ends),
+    case("root first attacks", root_first_attacks),
 ];
 
 fn set_uid(world: &World) -> Tried {
@@ -239,4 +243,125 @@ fn rights(world: &World) -> Tried {
     expect(matches!(refused, Err(RunError::Profile(_))), &refused)?;
     let meta = std::fs::metadata(world.folder.path().join("images")).map_err(|e| e.to_string())?;
     expect(meta.permissions().mode() & 0o077 == 0, &meta)
+}
+
+fn first_with(script: &str, then: &str) -> RunSpec {
+    let mut job = spec(then);
+    job.first = Some(First {
+        argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
+        env: job.env.clone(),
+    });
+    job
+}
+
+/// The pass in which a strict job can have something done by root first; the others refuse that.
+fn has_first(world: &World) -> Result<bool, String> {
+    if flavour() == Flavour::Image && world.ranged {
+        return Ok(true);
+    }
+    let refused = world.run_with(first_with("echo BAD", "echo BAD"), |_| Ok(()));
+    expect(matches!(refused, Err(RunError::Profile(_))), &refused)?;
+    Ok(false)
+}
+
+fn root_first(world: &World) -> Tried {
+    if !has_first(world)? {
+        return Ok(());
+    }
+    // What it leaves running, in whatever way, is dead; what it wrote is there.
+    let first = "id -u; echo made >/opt/made; cp /bin/true /opt/t; chmod 6755 /opt/t; tty || true; \
+                 (setsid sleep 98765 >/dev/null 2>&1 &); (trap '' TERM INT HUP; exec -a kept sleep 98765) & \
+                 (setsid setpriv --reuid 77 --clear-groups sleep 98765 &); ipcmk -M 1000 >/dev/null; \
+                 sed -n 's/^CapEff:\\t//p' /proc/self/status; ! test -e /home/travis/build/o/r/source; exit 0";
+    let job = "cat /opt/made; id -u; grep -c 98765 /proc/[0-9]*/cmdline; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; \
+               grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; (echo x >/opt/more) 2>/dev/null || echo closed; \
+               /opt/t && cat source; tty; kill -9 -1";
+    let done = world
+        .run_with(first_with(first, job), |tree| {
+            tree.file(b"source", false, b"source\n")
+        })
+        .map_err(|error| error.to_string())?;
+    let (before, after) = done.output.split_once("made\n").unwrap_or_default();
+    expect(
+        before.starts_with("0\nnot a tty\n") && before.trim_end().ends_with("00000000800004eb"),
+        &done,
+    )?;
+    let alone = !after.contains("sleep 98765") && after.contains("closed\nsource\n/dev/pts/0\n");
+    expect(after.starts_with("1000\n") && alone, &done)?;
+    expect(
+        after.matches("\t0000000000000000\n").count() == 5
+            && after.contains("NoNewPrivs:\t1\nSeccomp:\t2"),
+        &done,
+    )?;
+    // Twin: a look can tell, where it is the same command that left somebody.
+    let twin = world.job("(setsid sleep 98765 >/dev/null 2>&1 &); sleep 0.2; cat /proc/[0-9]*/cmdline | tr '\\0' ' '")?;
+    expect(twin.output.contains("sleep 98765"), &twin)
+}
+
+fn root_first_ends(world: &World) -> Tried {
+    if !has_first(world)? {
+        return Ok(());
+    }
+    let failed = world.run(first_with("echo first; exit 7", "echo BAD"))?;
+    expect(
+        failed.outcome == Outcome::Exited(7) && failed.output == "first\n",
+        &failed,
+    )?;
+    let killed = world.run(first_with("kill -9 $$", "echo BAD"))?;
+    expect(
+        killed.outcome == Outcome::Signaled(9) && killed.output.is_empty(),
+        &killed,
+    )?;
+    // Its limits are the job's, and being told to end is no success.
+    let mut slow = first_with(
+        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
+        "echo BAD",
+    );
+    slow.limits.silence = Duration::from_secs(1);
+    let slow = world.run(slow)?;
+    expect(
+        slow.outcome == Outcome::Silence && !slow.output.contains("BAD"),
+        &slow,
+    )?;
+    let flood = world.run(first_with("yes", "echo BAD"))?;
+    expect(flood.outcome == Outcome::Output, &flood)?;
+    // Much output, and no end of it lost.
+    let long = world.run(first_with("seq 20000", "echo end"))?;
+    expect(
+        long.output.ends_with("19999\n20000\nend\n") && long.output.starts_with("1\n2\n"),
+        &long.output.len(),
+    )
+}
+
+fn root_first_attacks(world: &World) -> Tried {
+    if !has_first(world)? {
+        return Ok(());
+    }
+    // The first process has rights left to become the job's user: nobody gets at it.
+    let look = "kill -9 1; kill -STOP 1; cat /proc/1/environ && echo BAD; readlink /proc/1/exe && echo BAD; ls /proc/1/fd && echo BAD; \
+                (exec 3<>/proc/1/mem) && echo BAD; mount -t tmpfs t /mnt && echo BAD; chroot / true && echo BAD; unshare -m true && echo BAD; \
+                setsid cat >/opt/cat </dev/zero & true";
+    let done = world.run(first_with(look, "echo fine"))?;
+    expect(
+        !done.output.contains("BAD") && done.output.ends_with("fine\n"),
+        &done,
+    )?;
+    // What the job's own start passes through may be made useless, but nothing else comes of it, and nothing hangs.
+    for trap in [
+        "rm /dev/ptmx; mkfifo /dev/ptmx",
+        "rm -rf /home/travis; ln -s / /home/travis",
+        "rm -rf /home; ln -s /etc /home",
+        "rm /dev/ptmx; ln -s /proc/1/fd/3 /dev/ptmx",
+    ] {
+        let ended = world.run_with(
+            first_with(trap, "touch /etc/x && echo BAD; echo ran"),
+            |tree| tree.file(b"source", false, b"source\n"),
+        );
+        let held = match &ended {
+            Ok(done) => !done.output.contains("BAD"),
+            Err(error) => !matches!(error, RunError::Lost(_)),
+        };
+        expect(held, &(trap, &ended))?;
+    }
+    Ok(())
 }

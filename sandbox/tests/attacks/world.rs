@@ -255,6 +255,7 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         } else {
             Profile::Strict
         },
+        first: None,
         network: Network::None,
         binds: vec![],
         limits: Limits {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use assay_plan::{Build, Job, JobPlan, Used};
-use assay_sandbox::{Bind, Limits, RunSpec};
+use assay_sandbox::{Bind, First, Limits, Profile, RunSpec};
 
 use super::source::Source;
 use super::{HOME, Runner};
@@ -51,6 +51,12 @@ pub(super) fn spec(
     keeping: &Keeping,
     chosen: Chosen,
 ) -> RunSpec {
+    // Whoever has packages installed by root needs no root any more.
+    let first = plan.packages.as_deref().map(packages);
+    let profile = match first {
+        Some(_) => Profile::Strict,
+        None => chosen.profile,
+    };
     RunSpec {
         id: run_id(runner, job),
         argv: vec!["/bin/bash".to_owned(), format!("{HOME}/build.sh")],
@@ -59,7 +65,8 @@ pub(super) fn spec(
         home: HOME.to_owned(),
         user: "travis".to_owned(),
         image: chosen.image,
-        profile: chosen.profile,
+        profile,
+        first,
         network: runner.network.clone(),
         binds: source
             .objects
@@ -99,6 +106,25 @@ pub(super) fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
 
 pub(super) fn run_id(runner: &Runner, job: &Job) -> String {
     format!("{}{}-{}", runner.prefix, job.id, job.attempt)
+}
+
+/// What root of the sandbox does first.
+fn packages(script: &str) -> First {
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let env = [
+        ("PATH", path),
+        ("HOME", "/root"),
+        ("USER", "root"),
+        ("LANG", "C.UTF-8"),
+        ("TERM", "dumb"),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+    ];
+    First {
+        argv: ["/bin/bash", "-c", script].map(str::to_owned).to_vec(),
+        env: env
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+    }
 }
 
 pub(super) fn used(image: String, usage: assay_sandbox::Usage) -> Used {

@@ -35,7 +35,9 @@ enum Test {
     OneOf(u8, &'static [u32]),
     /// The argument is none of these.
     NoneOf(u8, &'static [u32]),
-    /// The argument is the first number, and another argument is none of the rest.
+    /// The argument is the first number, and another argument is none of the rest: as if the kernel knew no more
+    /// protocols of this family. Programs such as groupadd(8) go on without one that isn't there, and end when it is
+    /// forbidden.
     WithNoneOf(u8, u32, u8, &'static [u32]),
 }
 

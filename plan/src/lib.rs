@@ -11,6 +11,7 @@ mod job;
 mod kept;
 mod message;
 mod model;
+mod needs;
 mod script;
 mod value;
 mod yml;
@@ -29,6 +30,7 @@ pub use job::{
 pub use kept::Cache;
 pub use message::{Level, Message, Place};
 pub use model::*;
+pub use needs::needs_root;
 pub use value::{Map, Value};
 pub use yml::{
     ConfigRef, Expansion, ImportError, Imported, Imports, KeyDoc, KeyGroup, Linted, MATRIX_KEYS,

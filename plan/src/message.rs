@@ -61,7 +61,7 @@ impl Place {
 /// One remark about a configuration.
 ///
 /// Codes and arguments are those of the official parser (travis-ci/travis-yml, `lib/travis/yml.rb`, `MSGS`);
-/// `invalid_condition` has a `position` too, the byte where reading stopped. Codes of our own: `dropped_characters`, and for files
+/// `invalid_condition` has a `position` too, the byte where reading stopped. Codes of our own: `dropped_characters`, `needs_root`, and for files
 /// that can't be used at all `parse_error` and `invalid_config_format`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Message {

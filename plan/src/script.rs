@@ -16,6 +16,7 @@ use std::fmt::Write as _;
 
 use crate::job::{GitOptions, JobContext, Versions};
 
+pub(crate) use apt::installs_packages;
 pub(crate) use env::{HOME, initial};
 pub(crate) use lines::lines;
 pub(crate) use prepare::texts;

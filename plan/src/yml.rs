@@ -125,10 +125,12 @@ pub fn key_reference() -> Vec<KeyGroup> {
     schema::reference()
 }
 
-/// Gives messages of the expansion their places in the file, where they have one.
+/// Gives messages of the expansion, and those about root, their places in the file, where they have one.
 pub fn locate(bytes: &[u8], messages: &mut [Message]) {
-    let lost =
-        |message: &&mut Message| message.place.is_none() && message.code.starts_with("skip_");
+    let lost = |message: &&mut Message| {
+        message.place.is_none()
+            && (message.code.starts_with("skip_") || message.code == "needs_root")
+    };
     let mut lost: Vec<&mut Message> = messages.iter_mut().filter(lost).collect();
     if lost.is_empty() {
         return;

@@ -1,19 +1,18 @@
 //! Imported images from outside: missing, brought, used, recorded, removed.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{Repo, Server};
 
 /// What a job's script uses of an image at least.
-const PROGRAMS: &[&str] = &[
+pub(crate) const PROGRAMS: &[&str] = &[
     "bash", "cat", "chmod", "cut", "date", "env", "grep", "head", "id", "ls", "mkdir", "mktemp",
     "rm", "sed", "sh", "sleep", "sort", "tail", "test", "touch", "tr", "true", "uname", "wc",
 ];
 
-/// The root folder of a very small system, made from this host's programs and their libraries.
-fn root(dir: &Path) -> std::io::Result<PathBuf> {
+/// The root folder of a very small system, made from these programs of this host and their libraries.
+pub(crate) fn root(dir: &Path, programs: &[&str]) -> std::io::Result<PathBuf> {
     let root = dir.join("root");
     for folder in ["usr/bin", "usr/lib", "etc", "home", "tmp", "var/tmp"] {
         std::fs::create_dir_all(root.join(folder))?;
@@ -21,29 +20,36 @@ fn root(dir: &Path) -> std::io::Result<PathBuf> {
     for (name, to) in [("bin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib")] {
         std::os::unix::fs::symlink(to, root.join(name))?;
     }
-    let mut libraries = BTreeSet::new();
-    for name in PROGRAMS {
-        let program = Path::new("/usr/bin").join(name);
-        let output = Command::new("ldd").arg(&program).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        libraries.extend(
-            text.split_whitespace()
-                .filter(|word| word.starts_with('/') && !word.ends_with(':'))
-                .map(PathBuf::from),
-        );
+    for name in programs {
+        let places = ["/usr/bin", "/usr/sbin", "/sbin"].map(|place| Path::new(place).join(name));
+        let found = places.into_iter().find(|program| program.exists());
+        let program = found.ok_or_else(|| std::io::Error::other(*name))?;
         std::fs::copy(&program, root.join("usr/bin").join(name))?;
-    }
-    for library in &libraries {
-        let Some(name) = library.file_name() else {
-            continue;
-        };
-        std::fs::copy(library, root.join("usr/lib").join(name))?;
+        add_libraries(&program, &root)?;
     }
     std::fs::write(
         root.join("etc/os-release"),
         "VERSION_CODENAME=hallmark\nPRETTY_NAME=\"Touchstone 1\"\n",
     )?;
     Ok(root)
+}
+
+/// Copies the libraries that a program of this host needs.
+pub(crate) fn add_libraries(program: &Path, root: &Path) -> std::io::Result<()> {
+    let output = Command::new("ldd").arg(program).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let libraries = text
+        .split_whitespace()
+        .filter(|word| word.starts_with('/') && !word.ends_with(':'));
+    for library in libraries.map(Path::new) {
+        let copy = root
+            .join("usr/lib")
+            .join(library.file_name().unwrap_or_default());
+        if !copy.exists() {
+            std::fs::copy(library, copy)?;
+        }
+    }
+    Ok(())
 }
 
 const SCRIPT: &str = "language: shell
@@ -65,7 +71,7 @@ fn an_image_is_asked_for_brought_used_and_removed() {
     let state = &server.newest_build("team/app")["build"]["state"];
     assert_eq!(state, "errored");
 
-    let source = root(dir.path()).unwrap();
+    let source = root(dir.path(), PROGRAMS).unwrap();
     let said = server.cli(&["image", "import", "tiny", source.to_str().unwrap()]);
     let digest = said.trim().strip_prefix("tiny ").unwrap().to_owned();
     assert!(

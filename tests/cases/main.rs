@@ -3,6 +3,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod apt;
 mod arrows;
 mod bad_input;
 mod caches;

@@ -39,8 +39,10 @@ pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
                 false => linted,
             };
             let expansion = assay_plan::expand(&linted.config, &data);
+            let needs = assay_plan::needs_root(&linted.config);
             let mut messages = linted.messages;
             messages.extend(located(expansion.messages, &bytes));
+            messages.extend(located(needs, &bytes));
             (messages, expansion.truncated)
         }
         Err(error) => (vec![error.to_message()], false),

@@ -69,6 +69,10 @@ pub(super) struct Local {
     pub(super) env: Vec<(String, String)>,
 }
 
+/// Said of a job that would have root, and has packages installed.
+const FIRST: &str =
+    "the packages of addons.apt are installed by root first; the job itself has no root then";
+
 impl Runner {
     pub(super) fn new(
         store: Store,
@@ -210,6 +214,9 @@ impl Attempt {
         let chosen = self.choose(&repository)?;
         let plan = self.plan(&repository, chosen.as_ref());
         refuse_foreign(&plan)?;
+        if plan.packages.is_some() {
+            self.log.say(&format!("\x1b[33;1m{FIRST}\x1b[0m"));
+        }
         let notes = chosen.as_ref().map_or(&[][..], |chosen| &chosen.notes);
         for note in notes.iter().chain(&plan.notes) {
             self.log.say(&format!("\x1b[33;1m{note}\x1b[0m"));

@@ -126,6 +126,11 @@ fn about_files(message: &Message) -> Option<String> {
                 bare(message, "bytes")
             )
         }
+        "needs_root" => match bare(message, "needs").as_str() {
+            "addons.apt" => "packages are installed only where jobs may have root".to_owned(),
+            "addons.hosts" => "hosts are added only where jobs have root".to_owned(),
+            _ => "sudo works only where jobs have root".to_owned(),
+        },
         "parse_error" => format!(
             "this is not valid YAML: {}",
             message.text("message").unwrap_or_default()
@@ -187,6 +192,7 @@ pub(super) fn suggestion(message: &Message) -> Option<String> {
         }
         "invalid_secure" => "encrypt the value anew".to_owned(),
         "dropped_characters" => "write such characters only in comments".to_owned(),
+        "needs_root" => "whoever runs the server allows it by `profile: root` for the repository or its image: assay.yml(5)".to_owned(),
         "parse_error" => return bad_yaml(message.text("message").unwrap_or_default()).map(str::to_owned),
         "invalid_config_format" => "begin with keys, such as `language: ruby`".to_owned(),
         _ => return None,

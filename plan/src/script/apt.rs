@@ -41,6 +41,11 @@ pub(super) fn wanted(config: &Map) -> Option<Wanted> {
     (!wanted.packages.is_empty() || !wanted.sources.is_empty() || wanted.update).then_some(wanted)
 }
 
+/// Whether the configuration asks for anything of `apt-get`.
+pub(crate) fn installs_packages(config: &Map) -> bool {
+    wanted(config).is_some()
+}
+
 impl Wanted {
     fn add(&mut self, addon: &Value) {
         let Some(map) = addon.as_map() else {

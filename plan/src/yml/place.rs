@@ -66,6 +66,25 @@ impl Spot {
         }
     }
 
+    /// What `choose` makes of the first entry at this path of keys for which it makes anything; lists don't count.
+    fn below(
+        &self,
+        path: &[&str],
+        choose: &dyn Fn(&Spot, &Spot) -> Option<Range>,
+    ) -> Option<Range> {
+        match (self, path) {
+            (Spot::Seq(_, items), _) => items.iter().find_map(|item| item.below(path, choose)),
+            (Spot::Map(_, entries), [name, rest @ ..]) => entries
+                .iter()
+                .filter(|(key, _)| key.text() == Some(*name))
+                .find_map(|(key, value)| match rest {
+                    [] => choose(key, value),
+                    rest => value.below(rest, choose),
+                }),
+            _ => None,
+        }
+    }
+
     /// Every `if` below, with its text.
     fn condition(&self, wanted: &str) -> Option<Range> {
         match self {
@@ -145,8 +164,36 @@ impl<'t> Places<'t> {
                 Some(self.within(range, &name).unwrap_or(range))
             }
             "secure" => entry?.1.scalar(&|text| !text.starts_with('$')),
+            "needs_root" => self.at_path(message),
             _ => None,
         }
+    }
+
+    /// The value that the message names below its key, a path; else the path's last key.
+    fn at_path(&self, message: &Message) -> Option<Range> {
+        let root = self.root.as_ref()?;
+        let names: Vec<&str> = message.key.split('.').collect();
+        // Where jobs are listed, as `matrix` too, and without `include`.
+        let paths = match names.as_slice() {
+            ["jobs", "include", rest @ ..] => [
+                [&["jobs", "include"], rest].concat(),
+                [&["matrix", "include"], rest].concat(),
+                [&["jobs"], rest].concat(),
+                [&["matrix"], rest].concat(),
+            ]
+            .to_vec(),
+            names => vec![names.to_vec()],
+        };
+        let value = message.text("value");
+        let exact = |key: &Spot, spot: &Spot| match value {
+            Some(value) => spot.scalar(&|text| text == value),
+            None => Some(key.range()),
+        };
+        let found = paths.iter().find_map(|path| root.below(path, &exact));
+        found.or_else(|| {
+            let key = |key: &Spot, _: &Spot| Some(key.range());
+            paths.iter().find_map(|path| root.below(path, &key))
+        })
     }
 
     /// The scalar that the message names, or all of the value.

@@ -72,7 +72,9 @@ impl Report {
 /// Gives messages their places, if there is anything to place.
 pub(super) fn place(tidied: &Tidied<'_>, messages: &mut [(Message, u32)]) {
     let has_place = |(message, mark): &(Message, u32)| {
-        *mark > 0 || message.code.starts_with("skip_") || message.code == "duplicate_key"
+        *mark > 0
+            || message.code.starts_with("skip_")
+            || matches!(message.code.as_str(), "duplicate_key" | "needs_root")
     };
     if messages.iter().any(has_place) {
         Places::of(&tidied.text).fill(tidied, messages);

@@ -15,6 +15,7 @@ mod checks;
 mod corpus;
 #[cfg(test)]
 mod languages;
+mod needs;
 #[cfg(test)]
 mod nouns;
 #[cfg(test)]

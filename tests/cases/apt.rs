@@ -1,0 +1,197 @@
+//! `addons: apt` from outside: installed by root where the operator allows it, before a job without any right; said in one
+//! line where not. The image is made of this host's apt and dpkg; its packages come from a folder in it.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::images::{PROGRAMS, add_libraries, root};
+use crate::harness::{Repo, Server};
+
+/// What installing takes, apart from what jobs use.
+const TOOLS: &[&str] = &[
+    "apt-get",
+    "dpkg",
+    "dpkg-deb",
+    "dpkg-query",
+    "dpkg-split",
+    "tar",
+    "ldconfig",
+    "start-stop-daemon",
+    "setsid",
+    "cp",
+    "mv",
+    "diff",
+];
+/// Where apt's methods are.
+const METHODS: &str = "usr/lib/apt/methods";
+
+/// The image's folder and the package `assay-touch`, which leaves a daemon behind and a set-uid program.
+fn make(dir: &Path) -> Option<std::path::PathBuf> {
+    let has = |name: &&str| {
+        ["/usr/bin", "/usr/sbin", "/sbin"]
+            .iter()
+            .any(|folder| Path::new(folder).join(name).exists())
+    };
+    if !TOOLS.iter().all(|name| has(&name)) {
+        return None;
+    }
+    let programs: Vec<&str> = PROGRAMS.iter().chain(TOOLS).copied().collect();
+    let image = root(dir, &programs).unwrap();
+    for folder in [
+        METHODS,
+        "usr/share/dpkg",
+        "etc/apt/apt.conf.d",
+        "etc/apt/sources.list.d",
+        "etc/apt/preferences.d",
+        "etc/apt/trusted.gpg.d",
+        "var/lib/apt/lists/partial",
+        "var/cache/apt/archives/partial",
+        "var/lib/dpkg/info",
+        "var/lib/dpkg/updates",
+        "var/log/apt",
+        "usr/sbin",
+        "srv/packages",
+        "opt",
+        "root",
+    ] {
+        std::fs::create_dir_all(image.join(folder)).unwrap();
+    }
+    let methods = ["file", "copy", "store"].map(|name| format!("{METHODS}/{name}"));
+    let tables = ["cputable", "ostable", "tupletable"].map(|name| format!("usr/share/dpkg/{name}"));
+    for name in methods.iter().chain(&tables) {
+        std::fs::copy(Path::new("/").join(name), image.join(name)).unwrap();
+    }
+    for name in &methods {
+        add_libraries(&Path::new("/").join(name), &image).unwrap();
+    }
+    std::fs::write(image.join("var/lib/dpkg/status"), "").unwrap();
+    std::fs::write(
+        image.join("etc/passwd"),
+        "root:x:0:0:root:/root:/bin/bash\n",
+    )
+    .unwrap();
+    std::fs::write(image.join("etc/group"), "root:x:0:\n").unwrap();
+    // Nobody else to become: this image knows no other user.
+    std::fs::write(
+        image.join("etc/apt/apt.conf.d/here"),
+        "APT::Sandbox::User \"root\";\n",
+    )
+    .unwrap();
+    std::fs::write(
+        image.join("etc/apt/sources.list"),
+        "deb [trusted=yes] file:/srv/packages ./\n",
+    )
+    .unwrap();
+    package(dir, &image.join("srv/packages"));
+    Some(image)
+}
+
+fn package(dir: &Path, to: &Path) {
+    let tree = dir.join("package");
+    std::fs::create_dir_all(tree.join("DEBIAN")).unwrap();
+    std::fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    let control = "Package: assay-touch\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n";
+    std::fs::write(tree.join("DEBIAN/control"), control).unwrap();
+    let after = "#!/bin/sh\nid -u >/opt/by\n(setsid sleep 98765 >/dev/null 2>&1 &)\necho touched\n";
+    std::fs::write(tree.join("DEBIAN/postinst"), after).unwrap();
+    std::fs::copy("/usr/bin/id", tree.join("usr/bin/assay-id")).unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(dir)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run("chmod", &["755", "package/DEBIAN/postinst"]);
+    run("chmod", &["6755", "package/usr/bin/assay-id"]);
+    let file = to.join("assay-touch.deb");
+    let path = file.to_str().unwrap();
+    run(
+        "dpkg-deb",
+        &["--root-owner-group", "--build", "package", path],
+    );
+    let sum = run("sha256sum", &[path]);
+    let size = std::fs::metadata(&file).unwrap().len();
+    let sum = sum.split_whitespace().next().unwrap();
+    let index = format!("{control}Filename: ./assay-touch.deb\nSize: {size}\nSHA256: {sum}\n");
+    std::fs::write(to.join("Packages"), index).unwrap();
+}
+
+/// The daemon reads the image once for all pushes of a case; a host without apt has no such case.
+fn with_image(config: &str, yml: &str, case: impl FnOnce(&Server, &Repo)) {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(image) = make(dir.path()) else {
+        eprintln!("SKIP addons.apt: this host has no apt-get and dpkg to make an image of");
+        return;
+    };
+    let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", yml)]);
+    let server = Server::start(dir.path(), &[&repo], config);
+    server.cli(&["image", "import", "small", image.to_str().unwrap()]);
+    case(&server, &repo);
+}
+
+const ALLOWED: &str =
+    "images: {default: {image: small, profile: root}}\nsandbox: {network: none}\n";
+const REFUSED: &str = "images: {default: small}\nsandbox: {network: none}\n";
+
+#[test]
+fn packages_are_installed_by_root_before_a_job_without_rights() {
+    let yml = "language: shell\naddons: {apt: {packages: [assay-touch]}}\nscript:\n  - echo \"installed by $(cat /opt/by)\"\n  \
+               - echo \"job is $(assay-id -u)\"\n  - \"! grep -q ^.*sleep.98765 /proc/[0-9]*/cmdline\"\n  \
+               - \"! grep -E '^Cap[A-Za-z]*:.*[1-9a-f]' /proc/self/status\"\n  - \"! sudo true\"\n  - \"! test -e /usr/sbin/policy-rc.d\"\n";
+    with_image(ALLOWED, yml, |server, repo| {
+        let seen = repo.push_and_wait();
+        let state = &server.newest_build("team/app")["build"]["state"];
+        assert_eq!(state, "passed", "{seen}");
+        for text in [
+            "installed by root first; the job itself has no root",
+            "install -- assay-touch",
+            "touched",
+            "installed by 0",
+            "job is 1000",
+        ] {
+            assert!(seen.contains(text), "the pusher sees {text:?}:\n{seen}");
+        }
+    });
+}
+
+#[test]
+fn a_package_that_is_not_there_ends_the_job_as_errored() {
+    let yml = "language: shell\naddons: {apt: {packages: [assay-touch, no-such-package]}}\nscript: echo script\n";
+    with_image(ALLOWED, yml, |server, repo| {
+        let seen = repo.push_and_wait();
+        let state = &server.newest_build("team/app")["build"]["state"];
+        assert_eq!(state, "errored", "{seen}");
+        assert!(
+            seen.contains("Unable to locate package no-such-package"),
+            "{seen}"
+        );
+        assert!(
+            seen.contains("failed and exited with 100 during apt")
+                && seen.contains("Your build has been stopped."),
+            "{seen}"
+        );
+        assert!(!seen.contains("$ echo script"), "{seen}");
+    });
+}
+
+#[test]
+fn where_it_is_not_allowed_one_line_says_so() {
+    let yml = "language: shell\naddons: {apt: {sources: [x], packages: [assay-touch]}}\nscript: \"! test -e /opt/by\"\n";
+    with_image(REFUSED, yml, |server, repo| {
+        let seen = repo.push_and_wait();
+        let state = &server.newest_build("team/app")["build"]["state"];
+        assert_eq!(state, "passed", "{seen}");
+        let lines: Vec<&str> = seen
+            .lines()
+            .filter(|line| line.contains("addons.apt"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{seen}");
+        assert!(
+            lines[0].contains("Not on this machine: assay-touch."),
+            "{seen}"
+        );
+    });
+}

@@ -464,7 +464,7 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-fn no_sandbox(error: &RunError) -> String {
+pub(super) fn no_sandbox(error: &RunError) -> String {
     match error {
         RunError::Lost(_) => format!("The sandbox broke: {error}"),
         _ => format!("The sandbox could not be set up: {error}"),
@@ -472,7 +472,7 @@ fn no_sandbox(error: &RunError) -> String {
 }
 
 /// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
-fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
+pub(super) fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
     let dist = job.config.text("dist")?;
     let filled_in = build.messages.iter().any(|message| {
         let said = |text: &str| {
@@ -487,7 +487,7 @@ fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
 }
 
 /// A job whose `os` or `arch` this host hasn't ends at once.
-fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
+pub(super) fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
     if plan.os != "linux" {
         return Err(format!(
             "This job asks for os {}; the only one here is linux.",
@@ -504,14 +504,14 @@ fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
 }
 
 /// Where a job's source comes from, and what of the host it needs to see for it.
-struct Source {
+pub(super) struct Source {
     store: Store,
     repository: Repository,
     checkout: Option<Checkout>,
     objects: Vec<(PathBuf, String)>,
 }
 
-async fn prepare(
+pub(super) async fn prepare(
     runner: &Runner,
     build: &Build,
     repository: Repository,
@@ -605,7 +605,7 @@ fn limits_of(runner: &Runner, plan: &JobPlan) -> Limits {
     limits
 }
 
-fn spec(
+pub(super) fn spec(
     runner: &Runner,
     job: &Job,
     plan: &JobPlan,
@@ -640,7 +640,7 @@ fn spec(
 }
 
 /// Blocking: writes the script and the work tree into the sandbox; the job starts when this is done.
-fn feed(
+pub(super) fn feed(
     mut tree: TreeWriter,
     source: &Source,
     plan: &JobPlan,

@@ -17,6 +17,7 @@ pub(crate) fn repository() -> Repository {
         active: true,
         default_branch: Some("main".to_owned()),
         share: Vec::new(),
+        debug: assay_plan::DebugConsent::Off,
         created_at: Time(0),
     }
 }

@@ -281,7 +281,10 @@ pub(crate) struct RepositoryEntry {
     /// `strict` or `root`: what its jobs may do inside an imported image. Default `strict`.
     pub(crate) profile: JobProfile,
     /// `off`, `on` or `forks`: whether there may be debug sessions. Default: what `assay repo settings` said last.
-    #[serde(serialize_with = "consent_name", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "consent_name",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) debug: Option<DebugConsent>,
 }
 

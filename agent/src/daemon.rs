@@ -135,13 +135,7 @@ impl Daemon {
             .unwrap_or_else(|| format!("{scheme}://{bound}"));
         let run = state.join("run");
         let (control, hook) = (run.join("assay.sock"), run.join("hook.sock"));
-        let socket = |path: &Path, mode| {
-            intake::bind(path, mode).map_err(|source| DaemonError::Socket {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let (control_listener, hook_listener) = (socket(&control, 0o600)?, socket(&hook, 0o666)?);
+        let (control_listener, hook_listener) = (bind(&control, 0o600)?, bind(&hook, 0o666)?);
 
         let prefix = run_prefix(&state);
         assay_sandbox::clean_up(&prefix);
@@ -180,6 +174,7 @@ impl Daemon {
             install_hooks.then_some(hook.as_path()),
         )
         .await?;
+        let interval = config.reconcile.interval.duration();
         let intakes = vec![
             tokio::spawn(Arc::clone(&intake).serve(hook_listener)),
             tokio::spawn(commands::obey(
@@ -188,10 +183,7 @@ impl Daemon {
                 Arc::clone(&debugger),
             )),
             tokio::spawn(Arc::clone(&debugger).serve(ssh)),
-            tokio::spawn(look_on_a_timer(
-                intake,
-                config.reconcile.interval.duration(),
-            )),
+            tokio::spawn(look_on_a_timer(intake, interval)),
         ];
         let servers = vec![
             tokio::spawn(assay_api::serve_control(
@@ -267,6 +259,13 @@ impl Daemon {
         let core = self.core;
         let _ = tokio::task::spawn_blocking(move || core.join()).await;
     }
+}
+
+fn bind(path: &Path, mode: u32) -> Result<tokio::net::UnixListener, DaemonError> {
+    intake::bind(path, mode).map_err(|source| DaemonError::Socket {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 async fn open(state: &Path) -> Result<Store, DaemonError> {

@@ -43,11 +43,7 @@ pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions)
 }
 
 /// Writes the start-up file of a debug session's shell.
-pub(crate) fn write_debug(
-    context: &JobContext<'_>,
-    build_dir: &str,
-    git: &GitOptions,
-) -> Script {
+pub(crate) fn write_debug(context: &JobContext<'_>, build_dir: &str, git: &GitOptions) -> Script {
     let mut shell = Shell::default();
     shell.raw(HELPERS);
     debug::write_functions(&mut shell, context);

@@ -68,9 +68,7 @@ impl Terminal {
     pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.0.writable().await?;
-            if let Ok(written) =
-                ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?))
-            {
+            if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
                 return written;
             }
         }

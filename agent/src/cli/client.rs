@@ -357,7 +357,7 @@ impl Client {
                 said
             });
         match (exit, &self.token) {
-            (Exit::NotAllowed, None) => {
+            (Exit::NotAllowed, None) if !self.is_local() => {
                 failure.hint("give a token by --token or ASSAY_TOKEN (assay token create)")
             }
             (Exit::NotAllowed, Some(_)) => {

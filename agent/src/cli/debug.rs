@@ -57,15 +57,14 @@ pub(crate) fn debug(args: &args::Debug, global: &Global, screen: &Screen) -> Out
     let session: Session = decode(&answer, "session")?;
     let host = session.host.clone().unwrap_or_else(|| client.host());
     folder.write_known_hosts(&host, &session)?;
-    let words = ssh_command(&folder, &session, &host, own);
+    let words = ssh_arguments(&folder, &session, &host, own);
     let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if args.print || own || screen.json || !at_terminal {
         folder.keep();
         return show(screen, &answer, &session, &words);
     }
     screen.whisper(&format!("host key {}", session.fingerprint));
-    let (program, arguments) = words.split_first().unwrap_or((&words[0], &[]));
-    match Command::new(program).args(arguments).status() {
+    match Command::new("ssh").args(&words).status() {
         // Its exit status is the shell's: a matter between the person and the shell.
         Ok(_) => Ok(Exit::Ok),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -78,8 +77,11 @@ pub(crate) fn debug(args: &args::Debug, global: &Global, screen: &Screen) -> Out
 }
 
 fn show(screen: &Screen, answer: &Value, session: &Session, words: &[String]) -> Outcome {
-    let command = words.iter().map(|word| shell_word(word)).collect::<Vec<_>>();
-    let command = command.join(" ");
+    let command = words
+        .iter()
+        .map(|word| shell_word(word))
+        .collect::<Vec<_>>();
+    let command = format!("ssh {}", command.join(" "));
     if screen.json {
         let mut answer = answer.clone();
         answer["session"]["command"] = json!(command);
@@ -96,10 +98,10 @@ fn show(screen: &Screen, answer: &Value, session: &Session, words: &[String]) ->
     Ok(Exit::Ok)
 }
 
-/// The command that opens the session. With a key of the person's own, `ssh` finds the private half as it always does.
-fn ssh_command(folder: &Folder, session: &Session, host: &str, own: bool) -> Vec<String> {
+/// The arguments of `ssh` for the session. With a key of the person's own, `ssh` finds the private half as it always does.
+fn ssh_arguments(folder: &Folder, session: &Session, host: &str, own: bool) -> Vec<String> {
     let path = |name: &str| folder.path.join(name).to_string_lossy().into_owned();
-    let mut words = vec!["ssh".to_owned(), "-p".to_owned(), session.port.to_string()];
+    let mut words = vec!["-p".to_owned(), session.port.to_string()];
     if !own {
         words.extend(["-i".to_owned(), path("key")]);
         words.extend(["-o".to_owned(), "IdentitiesOnly=yes".to_owned()]);
@@ -170,7 +172,9 @@ impl Folder {
             Failure::new(Exit::Internal, "cannot make a key").because(error)
         };
         let key = ssh_key::generate().map_err(|error| failed(&error))?;
-        let private = key.to_openssh(LineEnding::LF).map_err(|error| failed(&error))?;
+        let private = key
+            .to_openssh(LineEnding::LF)
+            .map_err(|error| failed(&error))?;
         self.write("key", private.as_bytes())?;
         key.public_key()
             .to_openssh()
@@ -233,7 +237,14 @@ pub(crate) fn audit(args: &args::Audit, global: &Global, screen: &Screen) -> Out
     }
     let entries: Vec<Entry> = decode(&answer, "audit")?;
     let mut table = Table::new(&[
-        "TIME", "WHO", "WHAT", "REPOSITORY", "JOB", "SESSION", "FROM", "NOTE",
+        "TIME",
+        "WHO",
+        "WHAT",
+        "REPOSITORY",
+        "JOB",
+        "SESSION",
+        "FROM",
+        "NOTE",
     ]);
     for entry in &entries {
         table.row(vec![
@@ -290,11 +301,11 @@ mod tests {
         folder.write_known_hosts("ci", &session(2222)).unwrap();
         let known = std::fs::read_to_string(folder.path.join("known_hosts")).unwrap();
         assert_eq!(known, "[ci]:2222 ssh-ed25519 AAAA\n");
-        let words = ssh_command(&folder, &session(2222), "ci", false);
+        let words = ssh_arguments(&folder, &session(2222), "ci", false);
         assert!(words.contains(&"StrictHostKeyChecking=yes".to_owned()));
         assert!(words.contains(&"IdentitiesOnly=yes".to_owned()));
         assert_eq!(words.last().unwrap(), "debug-1@ci");
-        let own = ssh_command(&folder, &session(2222), "ci", true);
+        let own = ssh_arguments(&folder, &session(2222), "ci", true);
         assert!(!own.contains(&"-i".to_owned()));
     }
 

@@ -27,9 +27,7 @@ pub(crate) fn run(command: RepoCommand, global: &Global, screen: &Screen) -> Out
         } => add(&client, &path, slug.as_deref(), public, build, screen),
         RepoCommand::List => list(&client, screen),
         RepoCommand::Show { repository } => show(&client, repository, screen),
-        RepoCommand::Settings { repository, debug } => {
-            settings(&client, repository, debug, screen)
-        }
+        RepoCommand::Settings { repository, debug } => settings(&client, repository, debug, screen),
         RepoCommand::Rm { repository, yes } => remove(&client, &repository, yes, screen),
     }
 }

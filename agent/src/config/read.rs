@@ -9,9 +9,10 @@ use serde_yaml::Value;
 
 use super::reader::{Problems, Section, kind};
 use super::{
-    Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, DebugSessions, HOST_IMAGE, Host, ImageChoice,
-    Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry,
-    Required, Sandbox, Shutdown, Size, Span, Tls, Versions, Wasm, nearest, slug_of,
+    Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, DebugSessions, HOST_IMAGE, Host,
+    ImageChoice, Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile,
+    RepositoryEntry, Required, Sandbox, Shutdown, Size, Span, Tls, Versions, Wasm, nearest,
+    slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -207,7 +208,7 @@ fn read_debug(root: &mut Section<'_>) -> DebugSessions {
             .and_then(|sessions| usize::try_from(sessions).ok())
             .unwrap_or(2),
     };
-    if given && !section.has("listen") {
+    if given && !section.mentions("listen") {
         section.fault("listen is missing: the address and port of the SSH server");
     }
     section.finish();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use assay_api::{Command, CommandError, RepositoryPatch};
 use assay_plan::{
-    DebugConsent, Event, EventKind, Input, RefName, Refused, RepoId, Repository, Slug, Source, Target, Visibility,
+    DebugConsent, Event, EventKind, Input, RefName, Refused, RepoId, Repository, Slug, Source,
+    Target, Visibility,
 };
 use assay_store::{GitError, SourceRefs, StoreError};
 use tokio::sync::mpsc;
@@ -64,7 +65,10 @@ async fn do_one(command: Command, intake: &Intake, debugger: &Arc<Debugger>) {
         }
         Command::UpdateRepository { id, patch, reply } => {
             let updated = update(intake, id, patch).await;
-            if updated.as_ref().is_ok_and(|one| one.debug == DebugConsent::Off) {
+            if updated
+                .as_ref()
+                .is_ok_and(|one| one.debug == DebugConsent::Off)
+            {
                 debugger.withdraw(id).await;
             }
             let _ = reply.send(updated);

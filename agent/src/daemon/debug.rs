@@ -8,6 +8,8 @@ mod key;
 mod shell;
 mod ssh;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_api::{CommandError, DebugSession};
-use assay_plan::{Build, EventKind, Job, JobId, RepoId, Repository};
+use assay_plan::{Build, DebugConsent, Job, JobId, RepoId, Repository};
 use assay_store::{Act, Audit, Change, Store, StoreError};
 use russh::keys::ssh_key::HashAlg;
 use russh::keys::{PrivateKey, PublicKey};
@@ -115,7 +117,7 @@ impl Debugger {
         let debugger = Arc::clone(self);
         let found = tokio::task::spawn_blocking(move || debugger.find(job)).await;
         let found = found
-            .unwrap_or_else(|_| Err(CommandError::Unavailable))?
+            .unwrap_or(Err(CommandError::Unavailable))?
             .ok_or(CommandError::NotFound)?;
         let (repository, build, job) = found;
         let session = Session {
@@ -188,27 +190,16 @@ impl Debugger {
 
     /// The repository's consent, and whether there is an environment to be had.
     fn check(&self, session: &Session) -> Result<(SocketAddr, &PrivateKey), CommandError> {
-        let refuse = |words: String| Err(CommandError::Forbidden(words));
         let Some((at, key)) = &self.server else {
-            return refuse("there are no debug sessions here: assay.yml has no debug.listen".to_owned());
+            let words = "there are no debug sessions here: assay.yml has no debug.listen";
+            return Err(CommandError::Forbidden(words.to_owned()));
         };
-        let (repository, event) = (&session.repository, session.build.event);
-        if !repository.debug.covers(event) {
-            let slug = &repository.slug;
-            return refuse(match (event, repository.debug) {
-                (EventKind::PullRequest, assay_plan::DebugConsent::On) => format!(
-                    "{slug} allows no debug sessions for pull requests (assay repo settings {slug} --debug forks)"
-                ),
-                _ => format!(
-                    "{slug} allows no debug sessions (assay repo settings {slug} --debug on)"
-                ),
-            });
-        }
-        if session.job.config.text("virt") == Some("wasm") {
-            return refuse("a job with virt: wasm has no shell to debug it with".to_owned());
-        }
+        consent(session).map_err(CommandError::Forbidden)?;
         let dist = runner::asked_dist(&session.job, &session.build);
-        let chosen = self.runner.choices.choose(dist, &repository.slug, event);
+        let chosen =
+            self.runner
+                .choices
+                .choose(dist, &session.repository.slug, session.build.event);
         match chosen {
             Ok(_) => Ok((*at, key)),
             Err(words) => Err(CommandError::Refused(words)),
@@ -225,12 +216,10 @@ impl Debugger {
         let told = self.settings.address.as_deref().map(host_and_port);
         let listens = (!at.ip().is_unspecified()).then(|| at.ip().to_string());
         let (host, port) = match told {
-            Some((host, port)) => (Some(host.to_owned()), port.unwrap_or(at.port())),
+            Some((host, port)) => (Some(host.to_owned()), port.unwrap_or_else(|| at.port())),
             None => (listens, at.port()),
         };
-        let host_key = public
-            .to_openssh()
-            .map_err(|_| CommandError::Unavailable)?;
+        let host_key = public.to_openssh().map_err(|_| CommandError::Unavailable)?;
         Ok(DebugSession {
             user: session.name.clone(),
             host,
@@ -252,7 +241,10 @@ impl Debugger {
     pub(super) async fn shut_down(&self) {
         self.stop(None, "the daemon ended").await;
         let all = self.places.acquire_many(self.most_places);
-        if tokio::time::timeout(Duration::from_secs(10), all).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(10), all)
+            .await
+            .is_err()
+        {
             tracing::warn!("a debug session doesn't end");
         }
         self.places.close();
@@ -325,13 +317,30 @@ impl Debugger {
     }
 }
 
+/// Whether the repository consents, and there is a shell to be had.
+fn consent(session: &Session) -> Result<(), String> {
+    let (repository, event) = (&session.repository, session.build.event);
+    let slug = &repository.slug;
+    if !repository.debug.covers(event) {
+        return Err(match repository.debug {
+            DebugConsent::On => format!(
+                "{slug} allows no debug sessions for pull requests (assay repo settings {slug} --debug forks)"
+            ),
+            _ => format!("{slug} allows no debug sessions (assay repo settings {slug} --debug on)"),
+        });
+    }
+    if session.job.config.text("virt") == Some("wasm") {
+        return Err("a job with virt: wasm has no shell to debug it with".to_owned());
+    }
+    Ok(())
+}
+
 /// The host and the port of `HOST`, `HOST:PORT`, `[HOST]:PORT`.
 fn host_and_port(text: &str) -> (&str, Option<u16>) {
     match text.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (
-            host.trim_matches(['[', ']']),
-            port.parse().ok(),
-        ),
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (host.trim_matches(['[', ']']), port.parse().ok())
+        }
         _ => (text.trim_matches(['[', ']']), None),
     }
 }
@@ -354,28 +363,4 @@ fn name() -> Option<String> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).ok()?;
     Some(format!("debug-{:016x}", u64::from_be_bytes(bytes)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_taken_apart() {
-        assert_eq!(host_and_port("ci.example.org"), ("ci.example.org", None));
-        assert_eq!(host_and_port("ci:2222"), ("ci", Some(2222)));
-        assert_eq!(host_and_port("[::1]:2222"), ("::1", Some(2222)));
-        assert_eq!(host_and_port("::1"), ("::1", None));
-    }
-
-    #[test]
-    fn only_public_keys_are_keys() {
-        let key = crate::ssh_key::generate().unwrap();
-        let text = key.public_key().to_openssh().unwrap();
-        assert!(read_key(&format!("{text} ann@example.org\n")).is_ok());
-        for bad in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "from=\"*\" x y"] {
-            assert!(read_key(bad).is_err(), "{bad}");
-        }
-        assert!(read_key(&"x".repeat(LONGEST_KEY + 1)).is_err());
-    }
 }

@@ -102,7 +102,9 @@ fn record_refusal(cx: &Cx<'_>, repository: &Repository, job: JobId) -> Result<()
 pub(super) fn audit(cx: &Cx<'_>) -> Result<Reply, Fail> {
     admin_only(cx)?;
     let limit = cx.call.params.number("limit").unwrap_or(USUAL).min(MOST);
-    let entries = cx.store.audit(usize::try_from(limit).unwrap_or(usize::MAX))?;
+    let entries = cx
+        .store
+        .audit(usize::try_from(limit).unwrap_or(usize::MAX))?;
     let entries: Vec<_> = entries.iter().map(audit_entity).collect();
     cx.json(&json!({ "audit": entries }))
 }

@@ -141,9 +141,9 @@ fn parse_debug(params: &Params) -> Result<Option<DebugConsent>, Fail> {
     let Some(name) = params.filled("debug") else {
         return Ok(None);
     };
-    DebugConsent::from_name(&name).map(Some).ok_or_else(|| {
-        Fail::Unprocessable(format!("debug: {name:?} is none of off, on, forks"))
-    })
+    DebugConsent::from_name(&name)
+        .map(Some)
+        .ok_or_else(|| Fail::Unprocessable(format!("debug: {name:?} is none of off, on, forks")))
 }
 
 fn parse_visibility(params: &Params) -> Result<Option<Visibility>, Fail> {

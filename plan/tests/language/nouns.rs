@@ -130,3 +130,17 @@ pub(crate) fn plan_with(
         versions,
     })
 }
+
+/// The plan of a debug session.
+pub(crate) fn plan_debug(build: &Build, config: Map) -> JobPlan {
+    assay_plan::plan_debug(&JobContext {
+        repository: &repository(),
+        build,
+        job: &job(config),
+        web: "http://127.0.0.1:27729",
+        dist: Some("bookworm"),
+        arch: "amd64",
+        env: &[],
+        versions: Versions::Exact,
+    })
+}

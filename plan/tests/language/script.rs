@@ -523,6 +523,8 @@ proptest! {
         let mut build = nouns::build();
         build.branch = text.clone();
         build.commit.message = text.clone();
+        let session = nouns::plan_debug(&build, config.clone());
+        prop_assert!(is_bash(&session.script));
         let plan = nouns::plan(&build, config, &[("X".to_owned(), text)]);
         prop_assert!(is_bash(&plan.script));
     }

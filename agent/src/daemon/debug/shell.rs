@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::Debugger;
 use super::table::{Session, Stop};
+use crate::config::Span;
 use crate::daemon::kept::{self, Keeping};
 use crate::daemon::{host, runner};
 
@@ -28,6 +29,11 @@ const GRACE: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What the sandbox itself allows beyond the session's time, for a daemon that forgets it.
 const SPARE: Duration = Duration::from_secs(60);
+/// Whether they said so or the network took them away.
+const LEFT: &str = "the person left";
+const TIME_UP: &str = "its time is up";
+/// Control-D.
+const END_OF_INPUT: u8 = 4;
 /// Exit status for a session that was ended from outside.
 const ENDED: u32 = 255;
 
@@ -69,11 +75,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(
-        channel: Channel<Msg>,
-        handle: Handle,
-        gone: oneshot::Receiver<()>,
-    ) -> Self {
+    pub(super) fn new(channel: Channel<Msg>, handle: Handle, gone: oneshot::Receiver<()>) -> Self {
         let id = channel.id();
         let (reader, writer) = channel.split();
         Line {
@@ -126,7 +128,10 @@ pub(super) async fn run(
     mut line: Line,
     terminal: Terminal,
 ) {
-    let end = match debugger.record(Act::DebugStarted, &session, &from, "").await {
+    let end = match debugger
+        .record(Act::DebugStarted, &session, &from, "")
+        .await
+    {
         Ok(()) => go(&debugger, &session, stop, &mut line, terminal).await,
         Err(error) => End::of(format!("the audit log cannot be written: {error}")),
     };
@@ -154,8 +159,8 @@ async fn go(
         tokio::select! {
             sandbox = start(debugger, session, &terminal, time) => sandbox.map_err(End::of),
             reason = stopped(&mut stop) => Err(End::of(reason)),
-            _ = &mut line.gone => Err(End::of("the connection was lost")),
-            () = tokio::time::sleep_until(until) => Err(End::of("its time is up")),
+            _ = &mut line.gone => Err(End::of(LEFT)),
+            () = tokio::time::sleep_until(until) => Err(End::of(TIME_UP)),
         }
     };
     let mut sandbox = match set_up.await {
@@ -203,9 +208,7 @@ async fn start(
     let runner = &debugger.runner;
     let (job, build, repository) = (&session.job, &session.build, &session.repository);
     let dist = runner::asked_dist(job, build);
-    let chosen = runner
-        .choices
-        .choose(dist, &repository.slug, build.event)?;
+    let chosen = runner.choices.choose(dist, &repository.slug, build.event)?;
     let plan = plan_debug(&JobContext {
         repository,
         build,
@@ -280,7 +283,12 @@ fn interactive(
 
 impl Sandbox {
     /// Connects person and shell until one of them is gone or the time is up; the reason, unless the shell has ended.
-    async fn attend(&mut self, line: &mut Line, stop: &mut Stop, until: Instant) -> Option<String> {
+    async fn attend(
+        &mut self,
+        line: &mut Line,
+        stop: &mut Stop,
+        until: Instant,
+    ) -> Option<&'static str> {
         let keyboard = self.run.keyboard();
         let Line {
             reader,
@@ -292,14 +300,11 @@ impl Sandbox {
         let typing = take(reader, &keyboard);
         let (mut showing, mut typing) = (pin!(showing), pin!(typing));
         tokio::select! {
-            shown = &mut showing => match shown {
-                Ok(()) => None,
-                Err(_) => Some("the connection was lost".to_owned()),
-            },
-            () = &mut typing => Some("the person hung up".to_owned()),
-            _ = gone => Some("the connection was lost".to_owned()),
-            reason = stopped(stop) => Some(reason.to_owned()),
-            () = tokio::time::sleep_until(until) => Some("its time is up".to_owned()),
+            shown = &mut showing => shown.err().map(|_| LEFT),
+            () = &mut typing => Some(LEFT),
+            _ = gone => Some(LEFT),
+            reason = stopped(stop) => Some(reason),
+            () = tokio::time::sleep_until(until) => Some(TIME_UP),
         }
     }
 }
@@ -348,7 +353,9 @@ async fn take(reader: &mut ChannelReadHalf, keyboard: &Keyboard) {
                 let (columns, rows) = size(col_width, row_height);
                 keyboard.resize(columns, rows).await;
             }
-            ChannelMsg::Eof | ChannelMsg::Close => return,
+            // No more input: what a terminal has for that is a key.
+            ChannelMsg::Eof => keyboard.write(vec![END_OF_INPUT]).await,
+            ChannelMsg::Close => return,
             _ => {}
         }
     }
@@ -365,7 +372,7 @@ fn over(outcome: &Outcome) -> End {
         }
         Outcome::Signaled(signal) => format!("the shell was ended by signal {signal}"),
         Outcome::Memory => "it reached its memory limit".to_owned(),
-        Outcome::Time | Outcome::Silence => "its time is up".to_owned(),
+        Outcome::Time | Outcome::Silence => TIME_UP.to_owned(),
         Outcome::Output | Outcome::Canceled => "it was ended".to_owned(),
     };
     End::of(reason)
@@ -377,18 +384,23 @@ fn banner(session: &Session, time: Duration) -> String {
     let commit = build.commit.id.as_str();
     let lines = [
         format!(
-            "Debug session {} for {}: {} job {}",
-            session.name, session.by, session.repository.slug, job.number
-        ),
-        format!(
-            "({}, commit {}). It ends after {}, or when you leave or lose the",
+            "{}: {} job {} ({}, commit {}), asked for by {}",
+            session.name,
+            session.repository.slug,
+            job.number,
             build.branch,
             commit.get(..7).unwrap_or(commit),
-            crate::config::Span::seconds(time.as_secs())
+            session.by
         ),
-        "connection; then everything in it is destroyed. The job's own result stays as it is.".to_owned(),
-        "No secret is given to this sandbox. That you are here, since when and from where, is in".to_owned(),
-        "the operator's audit log; what you type and see is not recorded.".to_owned(),
+        format!(
+            "This debug session ends after {}, or when you leave or lose the connection.",
+            Span::seconds(time.as_secs())
+        ),
+        "Everything in it is destroyed then. The job's own result and log stay as they are."
+            .to_owned(),
+        "It is given no secrets. The audit log holds who asked for it, when and from where they"
+            .to_owned(),
+        "came, and how it ended; what you type and see is not recorded.".to_owned(),
     ];
     let mut text = String::new();
     for line in lines {
@@ -413,13 +425,19 @@ mod tests {
         assert_eq!(Terminal::new("", 0, 0), usual);
         assert_eq!(Terminal::new("x\u{1b}]0;", 70_000, 24), usual);
         let own = Terminal::new("screen-256color", 120, 40);
-        assert_eq!((own.kind.as_str(), own.size), ("screen-256color", (120, 40)));
+        assert_eq!(
+            (own.kind.as_str(), own.size),
+            ("screen-256color", (120, 40))
+        );
     }
 
     #[test]
     fn an_exit_code_is_passed_on() {
         let end = over(&Outcome::Exited(3));
-        assert_eq!((end.status, end.reason.as_str()), (3, "the shell ended with 3"));
+        assert_eq!(
+            (end.status, end.reason.as_str()),
+            (3, "the shell ended with 3")
+        );
         assert_eq!(over(&Outcome::Memory).status, ENDED);
     }
 }

@@ -158,9 +158,7 @@ impl Guest {
         let line = Line::new(channel, session.handle(), gone);
         let debugger = Arc::clone(&self.debugger);
         let from = self.peer.to_string();
-        let task = tokio::spawn(shell::run(
-            debugger, session_of, stop, from, line, terminal,
-        ));
+        let task = tokio::spawn(shell::run(debugger, session_of, stop, from, line, terminal));
         // If the connection has ended meanwhile, the shell will find out.
         let _ = runs.send(task);
         true

@@ -129,3 +129,79 @@ impl Table {
 fn waits(entry: &Entry, now: Instant) -> bool {
     entry.waits.is_some_and(|until| now < until)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::tests::{key, session};
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(300);
+
+    #[test]
+    fn only_the_right_key_opens_a_session_and_only_once() {
+        let (mut table, now) = (Table::new(2), Instant::now());
+        let (own, other) = (key(), key());
+        assert!(!table.is_waiting(now));
+        let one = session("one", "ann", 1, own.clone());
+        assert!(table.wait(one, now + WAIT).unwrap().is_none());
+        assert!(table.is_waiting(now));
+        assert!(table.expects("one", &own, now));
+        assert!(!table.expects("one", &other, now) && !table.expects("two", &own, now));
+        assert!(table.open("one", &other, now).is_none());
+        assert!(table.open("one", &own, now).is_some());
+        assert!(table.open("one", &own, now).is_none());
+        assert!(!table.expects("one", &own, now) && !table.is_waiting(now));
+        // It has come, so it can't expire.
+        assert!(table.expire("one", now + WAIT).is_none());
+    }
+
+    #[test]
+    fn a_session_waits_no_longer_than_it_should() {
+        let (mut table, now) = (Table::new(2), Instant::now());
+        let own = key();
+        let one = session("one", "ann", 1, own.clone());
+        table.wait(one, now + WAIT).unwrap();
+        assert!(table.expire("one", now).is_none());
+        assert!(table.open("one", &own, now + WAIT).is_none());
+        assert_eq!(table.expire("one", now + WAIT).unwrap().name, "one");
+        assert!(table.expire("one", now + WAIT).is_none());
+    }
+
+    #[test]
+    fn there_are_not_too_many_and_asking_again_takes_the_place() {
+        let (mut table, now) = (Table::new(2), Instant::now());
+        let mut ask = |name, by, job| {
+            let asked = table.wait(session(name, by, job, key()), now + WAIT);
+            asked.map(|old| old.map(|old| old.name))
+        };
+        assert_eq!(ask("a", "ann", 1), Ok(None));
+        assert_eq!(ask("b", "bob", 1), Ok(None));
+        assert_eq!(ask("c", "cid", 1), Err(()));
+        assert_eq!(ask("d", "ann", 1), Ok(Some("a".to_owned())));
+        assert_eq!(ask("e", "ann", 2), Err(()));
+        table.end("b");
+        let again = table.wait(session("f", "cid", 1, key()), now + WAIT);
+        assert!(again.is_ok());
+    }
+
+    #[test]
+    fn stopping_ends_those_that_wait_and_tells_those_that_run() {
+        let (mut table, now) = (Table::new(3), Instant::now());
+        let own = key();
+        table
+            .wait(session("open", "ann", 1, own.clone()), now + WAIT)
+            .unwrap();
+        let (_, stop) = table.open("open", &own, now).unwrap();
+        table
+            .wait(session("waits", "ann", 1, own), now + WAIT)
+            .unwrap();
+        assert!(table.stop(Some(RepoId(9)), "other").is_empty());
+        assert_eq!(*stop.borrow(), None);
+        let waited = table.stop(Some(RepoId(1)), "withdrawn");
+        assert_eq!(waited.len(), 1);
+        assert_eq!(*stop.borrow(), Some("withdrawn"));
+        assert!(!table.is_waiting(now));
+    }
+}

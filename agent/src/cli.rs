@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod build;
 pub(crate) mod client;
 mod configuration;
+mod debug;
 mod doctor;
 mod fsck;
 mod hook;
@@ -78,6 +79,8 @@ fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
         Command::Logs(args) => logs::logs(&args, global, screen),
         Command::Restart(args) => build::restart(&args, global, screen),
         Command::Cancel(args) => build::cancel(&args, global, screen),
+        Command::Debug(args) => debug::debug(&args, global, screen),
+        Command::Audit(args) => debug::audit(&args, global, screen),
         Command::Requests(args) => build::requests(&args, global, screen),
         Command::Branches(args) => build::branches(&args, global, screen),
         Command::Cache(args) => kept::cache(&args, global, screen),

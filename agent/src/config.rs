@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use assay_plan::{Slug, Versions, Visibility};
+use assay_plan::{DebugConsent, Slug, Versions, Visibility};
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) caches: Caches,
     /// What is kept of jobs for people.
     pub(crate) artifacts: Artifacts,
+    /// Debug sessions.
+    pub(crate) debug: DebugSessions,
     /// Shutting down.
     pub(crate) shutdown: Shutdown,
     /// Looking for pushes that no hook told of.
@@ -229,6 +231,22 @@ pub(crate) struct Artifacts {
     pub(crate) repository: Size,
 }
 
+/// Debug sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct DebugSessions {
+    /// Address and port of the SSH server. Default none: there are no debug sessions.
+    pub(crate) listen: Option<SocketAddr>,
+    /// `HOST` or `HOST:PORT` that people are told to connect to. Default: the host that they reached the API at, and the
+    /// port that `listen` says.
+    pub(crate) address: Option<String>,
+    /// How long a session lasts at most. Default `30m`.
+    pub(crate) time: Span,
+    /// How long a session waits for its person. Default `5m`.
+    pub(crate) wait: Span,
+    /// Sessions at once, beside `jobs`. Default 2.
+    pub(crate) sessions: usize,
+}
+
 /// Shutting down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Shutdown {
@@ -262,6 +280,12 @@ pub(crate) struct RepositoryEntry {
     pub(crate) share: Vec<Slug>,
     /// `strict` or `root`: what its jobs may do inside an imported image. Default `strict`.
     pub(crate) profile: JobProfile,
+    /// `off`, `on` or `forks`: whether there may be debug sessions. Default: what `assay repo settings` said last.
+    #[serde(
+        serialize_with = "consent_name",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) debug: Option<DebugConsent>,
 }
 
 /// The daemon's own log, on standard error.
@@ -317,6 +341,16 @@ fn visibility_name<S: Serializer>(
         Visibility::Private => "private",
         Visibility::Public => "public",
     })
+}
+
+fn consent_name<S: Serializer>(
+    consent: &Option<DebugConsent>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match consent {
+        Some(consent) => serializer.serialize_str(consent.name()),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Why the configuration can't be used.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod core;
+mod debug;
 mod demo;
 mod hands;
 mod host;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_api::{Api, ApiSettings, CommandError, Tls, TlsError};
+use assay_api::{Api, ApiSettings, CommandError, RepositoryPatch, Tls, TlsError};
 use assay_plan::Settings;
 use assay_sandbox::Launcher;
 use assay_store::{Opened, Store, StoreError};
@@ -36,6 +37,7 @@ pub(crate) use run::run;
 
 use self::core::{Core, Mailbox, Message};
 use crate::config::{AccessMode, Config};
+use debug::{DebugError, Debugger};
 use hands::Hands;
 use image::Choices;
 use intake::Intake;
@@ -77,6 +79,8 @@ pub(crate) enum DaemonError {
         path: PathBuf,
         source: assay_hooks::HookError,
     },
+    #[error("there can be no debug sessions: {0}")]
+    Debug(#[from] DebugError),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("cannot start a thread: {0}")]
@@ -91,6 +95,7 @@ pub(crate) struct Daemon {
     api: Api,
     mailbox: Mailbox,
     hands: Arc<Hands>,
+    debugger: Arc<Debugger>,
     core: std::thread::JoinHandle<()>,
     grace: Duration,
     sockets: Vec<PathBuf>,
@@ -130,13 +135,7 @@ impl Daemon {
             .unwrap_or_else(|| format!("{scheme}://{bound}"));
         let run = state.join("run");
         let (control, hook) = (run.join("assay.sock"), run.join("hook.sock"));
-        let socket = |path: &Path, mode| {
-            intake::bind(path, mode).map_err(|source| DaemonError::Socket {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let (control_listener, hook_listener) = (socket(&control, 0o600)?, socket(&hook, 0o666)?);
+        let (control_listener, hook_listener) = (bind(&control, 0o600)?, bind(&hook, 0o666)?);
 
         let prefix = run_prefix(&state);
         assay_sandbox::clean_up(&prefix);
@@ -153,6 +152,8 @@ impl Daemon {
         );
         let warm = keep_warm(&runner, config.jobs);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
+        let sessions = config.debug.clone();
+        let (debugger, ssh) = Debugger::start(sessions, &store, hands.runner(), &state).await?;
         let core = start_core(&store, &hands, &state, &config, inbox).await?;
         let burst = config.reconcile.limit;
         let intake = Arc::new(Intake::new(
@@ -173,13 +174,16 @@ impl Daemon {
             install_hooks.then_some(hook.as_path()),
         )
         .await?;
+        let interval = config.reconcile.interval.duration();
         let intakes = vec![
             tokio::spawn(Arc::clone(&intake).serve(hook_listener)),
-            tokio::spawn(commands::obey(obeyed, Arc::clone(&intake))),
-            tokio::spawn(look_on_a_timer(
-                intake,
-                config.reconcile.interval.duration(),
+            tokio::spawn(commands::obey(
+                obeyed,
+                Arc::clone(&intake),
+                Arc::clone(&debugger),
             )),
+            tokio::spawn(Arc::clone(&debugger).serve(ssh)),
+            tokio::spawn(look_on_a_timer(intake, interval)),
         ];
         let servers = vec![
             tokio::spawn(assay_api::serve_control(
@@ -195,6 +199,7 @@ impl Daemon {
             api,
             mailbox,
             hands,
+            debugger,
             core,
             grace: config.shutdown.grace.duration(),
             sockets: vec![hook, control],
@@ -243,6 +248,7 @@ impl Daemon {
             let _ = std::fs::remove_file(socket);
         }
         self.intakes.iter().for_each(JoinHandle::abort);
+        self.debugger.shut_down().await;
         self.hands.shut_down(self.grace).await;
         let _ = self.shutdown.send(true);
         for server in self.servers {
@@ -253,6 +259,13 @@ impl Daemon {
         let core = self.core;
         let _ = tokio::task::spawn_blocking(move || core.join()).await;
     }
+}
+
+fn bind(path: &Path, mode: u32) -> Result<tokio::net::UnixListener, DaemonError> {
+    intake::bind(path, mode).map_err(|source| DaemonError::Socket {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 async fn open(state: &Path) -> Result<Store, DaemonError> {
@@ -311,6 +324,7 @@ async fn register(
         slug: Some(entry.slug.clone()),
         visibility: entry.visibility,
         share: entry.share.clone(),
+        debug: entry.debug,
         build: false,
     });
     let given = paths.iter().map(|path| commands::Wanted {
@@ -318,16 +332,27 @@ async fn register(
         slug: None,
         visibility: assay_plan::Visibility::Private,
         share: Vec::new(),
+        debug: None,
         build: false,
     });
     for wanted in configured.chain(given) {
         let path = wanted.path.clone();
-        let known =
-            commands::git_dir(&path).is_ok_and(|dir| intake.hands.repository_at(&dir).is_some());
-        if !known {
-            let added = commands::add(intake, wanted).await;
-            added.map_err(|source| DaemonError::Repository { path, source })?;
-        }
+        let known = commands::git_dir(&path)
+            .ok()
+            .and_then(|dir| intake.hands.repository_at(&dir));
+        let done = match (known, wanted.debug) {
+            (None, _) => commands::add(intake, wanted).await,
+            // A consent is what the configuration says now, not what it said once.
+            (Some(known), Some(debug)) if known.debug != debug => {
+                let patch = RepositoryPatch {
+                    debug: Some(debug),
+                    ..RepositoryPatch::default()
+                };
+                commands::update(intake, known.id, patch).await
+            }
+            (Some(known), _) => Ok(known),
+        };
+        done.map_err(|source| DaemonError::Repository { path, source })?;
     }
     let Some(socket) = hook_socket else {
         return Ok(());

@@ -6,6 +6,7 @@ mod config;
 mod daemon;
 mod exit;
 mod notify;
+mod ssh_key;
 
 use std::process::ExitCode;
 

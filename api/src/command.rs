@@ -1,6 +1,8 @@
 //! What a person asks of the daemon through the API, and how the answer comes back.
 
-use assay_plan::{RepoId, Repository, Slug, Target, Visibility};
+use std::time::Duration;
+
+use assay_plan::{DebugConsent, JobId, RepoId, Repository, Slug, Target, Visibility};
 use tokio::sync::oneshot;
 
 /// Where the daemon sends its answer; dropping it counts as [`CommandError::Unavailable`].
@@ -58,6 +60,17 @@ pub enum Command {
         /// The record as it is now.
         reply: Reply<Repository>,
     },
+    /// Wait for a person who wants to debug a job.
+    Debug {
+        /// Which.
+        job: JobId,
+        /// The SSH public key that they will come with, as a line of `authorized_keys`.
+        key: String,
+        /// Who asked.
+        by: String,
+        /// How to connect.
+        reply: Reply<DebugSession>,
+    },
     /// Compare refs with the values last handled, now.
     Reconcile {
         /// Only this repository; `None` for all.
@@ -76,8 +89,29 @@ pub struct RepositoryPatch {
     pub visibility: Option<Visibility>,
     /// Repositories that may read this one.
     pub share: Option<Vec<Slug>>,
+    /// Whether there may be debug sessions.
+    pub debug: Option<DebugConsent>,
     /// Free text; `Some(None)` takes it away.
     pub description: Option<Option<String>>,
+}
+
+/// A debug session that waits for its person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebugSession {
+    /// Its name, which is the user name to connect as.
+    pub user: String,
+    /// Host to connect to, if the operator says; else the one that the API is at.
+    pub host: Option<String>,
+    /// Port to connect to.
+    pub port: u16,
+    /// The host's public key, as in `known_hosts`: algorithm and base64.
+    pub host_key: String,
+    /// Its fingerprint, as `ssh` shows it.
+    pub fingerprint: String,
+    /// How long it waits.
+    pub connect_within: Duration,
+    /// How long it lasts once there is a connection.
+    pub time_limit: Duration,
 }
 
 /// Why the daemon didn't.
@@ -92,6 +126,9 @@ pub enum CommandError {
     /// It is unfinished, or can't be run; the text says why.
     #[error("{0}")]
     CantRestart(String),
+    /// Somebody's consent is missing; the text says whose.
+    #[error("{0}")]
+    Forbidden(String),
     /// The request makes no sense; the text says why.
     #[error("{0}")]
     Refused(String),

@@ -18,13 +18,15 @@
 //! | `GET /assay/status` | any user | version, uptime, mode, address, jobs queued and running; for admins the state folder |
 //! | `GET /assay/repos` | admin | every repository with source, visibility, sharing |
 //! | `POST /assay/repos` | admin | adds one: `path`, `slug`, `visibility`, `build` |
-//! | `PATCH /assay/repos/{id}` | admin | `active`, `visibility`, `share`, `description` |
+//! | `PATCH /assay/repos/{id}` | admin | `active`, `visibility`, `share`, `debug` (`off`, `on`, `forks`), `description` |
 //! | `DELETE /assay/repos/{id}` | admin | forgets one |
 //! | `GET /assay/tokens` | admin | tokens, without their texts |
 //! | `POST /assay/tokens` | admin | makes one: `user`, `admin`, `rights` (`{"owner/name": "read"}`), `expires` (seconds) |
 //! | `DELETE /assay/tokens/{id}` | admin | takes one away |
 //! | `POST /assay/link` | admin | a one-time link that opens the pages |
 //! | `POST /assay/reconcile` | admin | compares refs with what was handled, of `repository_id` or of all |
+//! | `POST /assay/jobs/{id}/debug` | who may push | opens a debug session for the SSH public key `key`; how to connect |
+//! | `GET /assay/audit` | admin | the audit log, newest first, at most `limit` entries |
 //! | `GET /assay/jobs/{id}/artifacts` | who may read | what the job kept: number, path, kind, size |
 //! | `GET /assay/jobs/{id}/artifacts/{number}` | who may read | the bytes of a file |
 //! | `GET /assay/jobs/{id}/log/events` | who may read | the log as server-sent events |
@@ -46,6 +48,6 @@ mod tls;
 mod v2;
 
 pub use api::{Api, ApiSettings, Mode};
-pub use command::{Command, CommandError, RepositoryPatch};
+pub use command::{Command, CommandError, DebugSession, RepositoryPatch};
 pub use serve::{serve, serve_control};
 pub use tls::{Tls, TlsError};

@@ -179,6 +179,17 @@ pub fn plan_job(context: &JobContext<'_>) -> JobPlan {
     }
 }
 
+/// Makes the plan of a debug session in the environment of a job: its script is the start-up file of an interactive bash,
+/// which sets up what the job has and defines each of its phases as a function, `travis_run_script` and so on. Nothing of
+/// a session is kept.
+pub fn plan_debug(context: &JobContext<'_>) -> JobPlan {
+    let mut plan = plan_job(context);
+    let script = script::write_debug(context, &plan.build_dir, &plan.git);
+    plan.script = script.text;
+    plan.artifacts = Vec::new();
+    plan
+}
+
 /// `git` of a configuration; what makes no sense there counts as not given.
 fn git_options(config: &Map) -> GitOptions {
     let git = config.get("git").and_then(Value::as_map);

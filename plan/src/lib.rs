@@ -25,7 +25,7 @@ pub use engine::{
 };
 pub use job::{
     CommandLine, CommandLines, GitOptions, JobContext, JobPlan, OnFailure, PhaseLimits, Versions,
-    When, plan_job,
+    When, plan_debug, plan_job,
 };
 pub use kept::Cache;
 pub use message::{Level, Message, Place};

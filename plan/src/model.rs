@@ -316,8 +316,50 @@ pub struct Repository {
     pub default_branch: Option<String>,
     /// Repositories of the same owner that may read this one (submodules, imports).
     pub share: Vec<Slug>,
+    /// Whether people may open debug sessions in the environment of its jobs.
+    pub debug: DebugConsent,
     /// When it was added.
     pub created_at: Time,
+}
+
+/// A repository's consent to debug sessions; the other one is the person's own request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DebugConsent {
+    /// None.
+    #[default]
+    Off,
+    /// For jobs of everything but pull requests.
+    On,
+    /// For those of pull requests too, from forks as well.
+    Forks,
+}
+
+impl DebugConsent {
+    /// All of them.
+    pub const ALL: [DebugConsent; 3] = [DebugConsent::Off, DebugConsent::On, DebugConsent::Forks];
+
+    /// `off`, `on` or `forks`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DebugConsent::Off => "off",
+            DebugConsent::On => "on",
+            DebugConsent::Forks => "forks",
+        }
+    }
+
+    /// Reads what [`DebugConsent::name`] made.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Whether it covers jobs that an event of this kind made.
+    pub fn covers(self, event: EventKind) -> bool {
+        match self {
+            DebugConsent::Off => false,
+            DebugConsent::On => event != EventKind::PullRequest,
+            DebugConsent::Forks => true,
+        }
+    }
 }
 
 /// What kind of event made a request (Travis' `event_type`).

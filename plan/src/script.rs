@@ -4,6 +4,7 @@
 //! travis-ci/travis-build, `script.rb`, `stages.rb` and `bash/`.
 
 mod apt;
+mod debug;
 mod deploy;
 mod env;
 mod language;
@@ -33,30 +34,11 @@ pub(crate) struct Script {
 
 /// Writes the script of a job.
 pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions) -> Script {
-    let config = &context.job.config;
     let mut shell = Shell::default();
     shell.raw("#!/bin/bash");
     shell.raw(HELPERS);
-    env::write_builtin(&mut shell, context, build_dir);
-    prepare::write_services(&mut shell, config);
-    write_checkout(&mut shell, context, git);
-    prepare::write_git(&mut shell, config, git);
-    let notes = env::write_config(&mut shell, context);
-    language::write_setup(&mut shell, context);
-    if context.versions == Versions::Nearest {
-        // From here on the author's own commands write; the agent believes no mark after this one.
-        shell.raw("printf 'assay_setup:done\\r\\033[0K'");
-    }
-    prepare::write_workspaces(&mut shell, config);
-    prepare::write_addons(&mut shell, config);
-    let packages = match apt::wanted(config) {
-        Some(wanted) if context.packages => Some(apt::install(&wanted)),
-        Some(wanted) => {
-            apt::write_refusal(&mut shell, &wanted);
-            None
-        }
-        None => None,
-    };
+    let config = &context.job.config;
+    let Setup { packages, notes } = write_setup(&mut shell, context, build_dir, git);
     phases::write(&mut shell, config);
     shell.raw("travis_footer");
     Script {
@@ -64,6 +46,57 @@ pub(crate) fn write(context: &JobContext<'_>, build_dir: &str, git: &GitOptions)
         packages,
         notes,
     }
+}
+
+/// Writes the start-up file of a debug session's shell.
+pub(crate) fn write_debug(context: &JobContext<'_>, build_dir: &str, git: &GitOptions) -> Script {
+    let mut shell = Shell::default();
+    shell.raw(HELPERS);
+    debug::write_functions(&mut shell, context);
+    let Setup { packages, notes } = write_setup(&mut shell, context, build_dir, git);
+    debug::write_end(&mut shell);
+    Script {
+        text: shell.text,
+        packages,
+        notes,
+    }
+}
+
+/// What the set-up leaves to others.
+struct Setup {
+    packages: Option<String>,
+    notes: Vec<String>,
+}
+
+/// Everything before the phases.
+fn write_setup(
+    shell: &mut Shell,
+    context: &JobContext<'_>,
+    build_dir: &str,
+    git: &GitOptions,
+) -> Setup {
+    let config = &context.job.config;
+    env::write_builtin(shell, context, build_dir);
+    prepare::write_services(shell, config);
+    write_checkout(shell, context, git);
+    prepare::write_git(shell, config, git);
+    let notes = env::write_config(shell, context);
+    language::write_setup(shell, context);
+    if context.versions == Versions::Nearest {
+        // From here on the author's own commands write; the agent believes no mark after this one.
+        shell.raw("printf 'assay_setup:done\\r\\033[0K'");
+    }
+    prepare::write_workspaces(shell, config);
+    prepare::write_addons(shell, config);
+    let packages = match apt::wanted(config) {
+        Some(wanted) if context.packages => Some(apt::install(&wanted)),
+        Some(wanted) => {
+            apt::write_refusal(shell, &wanted);
+            None
+        }
+        None => None,
+    };
+    Setup { packages, notes }
 }
 
 /// Shows what the sandbox has laid out and goes there.

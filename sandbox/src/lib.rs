@@ -38,6 +38,7 @@ pub use kept::{Content, Kept, KeptItem};
 pub use launcher::launcher_main;
 pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
 pub use spec::{Bind, First, Image, Keep, Limits, Network, Profile, Resource, RunSpec};
+pub use terminal::Keyboard;
 pub use tree::TreeWriter;
 pub use warm::{Warm, keep_warm};
 pub use wasm::{Fixed, Line, OnFailure, WasmSpec, When};

@@ -15,7 +15,8 @@ use crate::kept::Kept;
 use crate::net::{self, Egress};
 use crate::process::Process;
 use crate::spec::{Image, Limits, Resource, RunSpec};
-use crate::supervise::Supervisor;
+use crate::supervise::{Caller, Supervisor};
+use crate::terminal::Keyboard;
 use crate::tree::TreeWriter;
 use crate::wasm::{self, WasmSpec};
 use crate::wire::Jail;
@@ -95,6 +96,7 @@ pub struct Run {
     events: mpsc::Receiver<RunEvent>,
     end: JoinHandle<Result<(Outcome, Usage), RunError>>,
     cancel: Arc<Notify>,
+    keyboard: Keyboard,
     kept: Option<Kept>,
 }
 
@@ -137,13 +139,17 @@ impl Run {
             drop(sender.try_send(RunEvent::Notice(notice)));
         }
         let cancel = Arc::new(Notify::new());
+        let (keyboard, typed) = Keyboard::new();
         let supervisor = Supervisor::new(
             launched.limits,
             launched.keeping,
             launched.image,
             launched.process,
-            sender,
-            Arc::clone(&cancel),
+            Caller {
+                events: sender,
+                cancel: Arc::clone(&cancel),
+                typed,
+            },
             launched.modules,
         )?;
         let end = tokio::spawn(async move {
@@ -159,6 +165,7 @@ impl Run {
                 events,
                 end,
                 cancel,
+                keyboard,
                 kept: launched.kept,
             },
             TreeWriter::new(launched.tree),
@@ -186,6 +193,11 @@ impl Run {
         self.end
             .await
             .unwrap_or_else(|error| Err(RunError::Lost(error.to_string())))
+    }
+
+    /// Something to type with into the run's terminal, for a person: a job has no use for it.
+    pub fn keyboard(&self) -> Keyboard {
+        self.keyboard.clone()
     }
 
     /// Something to cancel the run with from elsewhere (polite signal, grace, kill).

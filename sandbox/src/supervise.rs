@@ -19,7 +19,7 @@ use crate::run::{Outcome, RunEvent, Usage};
 use crate::slots::Slot;
 use crate::spec::{Image, Limits};
 use crate::sys::Spent;
-use crate::terminal::{Chunk, Terminal};
+use crate::terminal::{Chunk, Terminal, Typed};
 use crate::wire::{self, Failure, ORDER_KILL, ORDER_TERMINATE, Part, Report};
 use crate::{sys, warm, wasm};
 
@@ -67,10 +67,20 @@ pub(crate) struct Supervisor {
     terminal: Option<Terminal>,
     /// What is read from when the first one has come to its end.
     next_terminal: Option<Terminal>,
+    typed: mpsc::Receiver<Typed>,
+    /// What was typed and didn't fit into the terminal yet.
+    unwritten: Vec<u8>,
     memory_look: Interval,
     /// Where native images of WASI programs come from.
     modules: Option<wasm::Modules>,
     progress: Progress,
+}
+
+/// The supervisor's ends of what leads to and from its caller.
+pub(crate) struct Caller {
+    pub(crate) events: mpsc::Sender<RunEvent>,
+    pub(crate) cancel: Arc<Notify>,
+    pub(crate) typed: mpsc::Receiver<Typed>,
 }
 
 /// What is known so far.
@@ -97,6 +107,9 @@ struct Progress {
 enum Wake {
     Message(std::io::Result<(Vec<u8>, Vec<OwnedFd>)>),
     Output(Chunk),
+    Typed(Typed),
+    /// So much of what was typed has been written.
+    Written(std::io::Result<usize>),
     Exit,
     Cancel,
     Dropped,
@@ -110,10 +123,14 @@ impl Supervisor {
         keeping: Duration,
         image: Image,
         process: Process,
-        events: mpsc::Sender<RunEvent>,
-        cancel: Arc<Notify>,
+        caller: Caller,
         modules: Option<wasm::Modules>,
     ) -> Result<Supervisor, RunError> {
+        let Caller {
+            events,
+            cancel,
+            typed,
+        } = caller;
         let Process {
             control,
             child,
@@ -154,6 +171,8 @@ impl Supervisor {
             cancel,
             terminal: None,
             next_terminal: None,
+            typed,
+            unwritten: Vec::new(),
             memory_look,
             modules,
             progress,
@@ -166,6 +185,13 @@ impl Supervisor {
             match self.wake().await {
                 Wake::Message(message) => self.message(message).await,
                 Wake::Output(chunk) => self.output(chunk),
+                Wake::Typed(Typed::Bytes(bytes)) => self.unwritten = bytes,
+                Wake::Typed(Typed::Window(columns, rows)) => {
+                    if let Some(terminal) = &self.terminal {
+                        terminal.resize(columns, rows);
+                    }
+                }
+                Wake::Written(written) => self.written(written),
                 Wake::Exit => self.exited(),
                 Wake::Cancel => self.stop(Outcome::Canceled, true),
                 Wake::Dropped => {
@@ -207,10 +233,14 @@ impl Supervisor {
         let deadline = self.next_deadline();
         let reading = progress.started || progress.exit.is_some();
         let running = progress.stage == Stage::Running;
+        let typing = progress.started && progress.exit.is_none() && self.terminal.is_some();
+        let waiting = !self.unwritten.is_empty();
         let events = (!progress.muted).then_some(&self.events);
         tokio::select! {
             message = next_message(&self.control), if progress.talking => Wake::Message(message),
             chunk = next_output(self.terminal.as_ref(), events), if reading && self.terminal.is_some() => Wake::Output(chunk),
+            Some(typed) = self.typed.recv(), if typing && !waiting => Wake::Typed(typed),
+            written = write_typed(self.terminal.as_ref(), &self.unwritten), if typing && waiting => Wake::Written(written),
             _ = self.ending.readable(), if progress.exit.is_none() => Wake::Exit,
             () = self.cancel.notified(), if progress.cause.is_none() => Wake::Cancel,
             () = self.events.closed(), if !progress.muted => Wake::Dropped,
@@ -387,6 +417,14 @@ impl Supervisor {
         }
     }
 
+    /// What a terminal that is gone doesn't take is lost.
+    fn written(&mut self, written: std::io::Result<usize>) {
+        match written {
+            Ok(count) => drop(self.unwritten.drain(..count.min(self.unwritten.len()))),
+            Err(_) => self.unwritten.clear(),
+        }
+    }
+
     fn exited(&mut self) {
         // It is a zombie by now, so this doesn't wait.
         self.progress.exit = Some(self.child.wait().unwrap_or_default());
@@ -453,6 +491,13 @@ async fn next_message(control: &AsyncFd<OwnedFd>) -> std::io::Result<(Vec<u8>, V
             wire::receive(fd.as_fd(), RecvFlags::DONTWAIT)
         })
         .await
+}
+
+async fn write_typed(terminal: Option<&Terminal>, bytes: &[u8]) -> std::io::Result<usize> {
+    match terminal {
+        Some(terminal) => terminal.write(bytes).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for a free place in the channel before it reads: output is never dropped for want of one.

@@ -352,6 +352,13 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }
 
+/// The same, for reading and writing.
+pub(crate) fn watch_both(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    let interest = Interest::READABLE.add(Interest::WRITABLE);
+    // SAFETY: as for `watch`.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
+}
+
 /// For `poll`: a descriptor borrowed for as long as its owner.
 pub(crate) fn readable(fd: &impl AsFd) -> rustix::event::PollFd<'_> {
     rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN)

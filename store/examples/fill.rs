@@ -44,6 +44,7 @@ fn repository() -> Result<Repository, Box<dyn Error>> {
         active: false,
         default_branch: Some("main".to_owned()),
         share: Vec::new(),
+        debug: assay_plan::DebugConsent::Off,
         created_at: Time(0),
     })
 }

@@ -29,4 +29,4 @@ pub use fsck::{FsckReport, fsck};
 pub use git::{Checkout, FileAt, Git, GitError, LaidOut, SourceRefs, TreeItem};
 pub use logs::{LogFeed, LogPart, LogWriter, Logs};
 pub use store::Store;
-pub use types::{BuildQuery, Change, Changed, Opened, Right, Token, Unfinished};
+pub use types::{Act, Audit, BuildQuery, Change, Changed, Opened, Right, Token, Unfinished};

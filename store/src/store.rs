@@ -22,7 +22,7 @@ use crate::record::Entry;
 use crate::seal;
 use crate::shared::Shared;
 use crate::tokens;
-use crate::types::{BuildQuery, Change, Changed, Opened, Right, Token, Unfinished};
+use crate::types::{Audit, BuildQuery, Change, Changed, Opened, Right, Token, Unfinished};
 use crate::writer::{Command, Commit, Writer};
 
 /// Longest sealed commit; a build with its jobs is a few hundred kilobytes at most.
@@ -294,6 +294,16 @@ impl Store {
         Ok(found.filter(|token| !token.is_expired(now)))
     }
 
+    /// An id for a new entry of the audit log.
+    pub fn audit_id(&self) -> Result<u64, StoreError> {
+        tokens::random_id()
+    }
+
+    /// The audit log, newest first.
+    pub fn audit(&self, limit: usize) -> Result<Vec<Audit>, StoreError> {
+        self.open_all(self.shared().view.audit(limit)?, audit)
+    }
+
     /// The job logs.
     pub fn logs(&self) -> &Logs {
         &self.shared().logs
@@ -383,6 +393,14 @@ fn build(change: Change) -> Option<Build> {
 fn job(change: Change) -> Option<Job> {
     if let Change::Job(job) = change {
         Some(job)
+    } else {
+        None
+    }
+}
+
+fn audit(change: Change) -> Option<Audit> {
+    if let Change::Audit(audit) = change {
+        Some(audit)
     } else {
         None
     }

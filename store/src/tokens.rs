@@ -43,7 +43,12 @@ pub(crate) fn hash(text: &str) -> [u8; 32] {
 pub(crate) fn make() -> Result<(String, u64), StoreError> {
     let mut secret = [0_u8; 32];
     getrandom::fill(&mut secret).map_err(StoreError::Random)?;
+    Ok((URL_SAFE_NO_PAD.encode(secret), random_id()?))
+}
+
+/// A random id that fits into 53 bits.
+pub(crate) fn random_id() -> Result<u64, StoreError> {
     let mut id = [0_u8; 8];
     getrandom::fill(&mut id).map_err(StoreError::Random)?;
-    Ok((URL_SAFE_NO_PAD.encode(secret), u64::from_be_bytes(id) >> 11))
+    Ok(u64::from_be_bytes(id) >> 11)
 }

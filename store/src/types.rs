@@ -24,6 +24,71 @@ pub enum Change {
     Token(Token),
     /// Takes a token away.
     RevokeToken(u64),
+    /// Adds an entry to the audit log.
+    Audit(Audit),
+}
+
+/// One entry of the audit log: what somebody did to see the inside of a repository or of a sandbox. Entries are never
+/// changed and never removed, not even with their repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Its id, from [`Store::audit_id`](crate::Store::audit_id).
+    pub id: u64,
+    /// When.
+    pub at: Time,
+    /// Who, as the API knows them.
+    pub by: String,
+    /// What.
+    pub act: Act,
+    /// The repository.
+    pub repo: RepoId,
+    /// The repository's name at that time.
+    pub slug: String,
+    /// The job.
+    pub job: JobId,
+    /// The debug session; empty when there is none.
+    pub session: String,
+    /// Address of the person's side of the connection; empty when there is none.
+    pub from: String,
+    /// More, such as the reason.
+    pub note: String,
+}
+
+/// What the audit log speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// A debug session was asked for and is waited for.
+    DebugRequested,
+    /// A debug session was asked for in vain.
+    DebugRefused,
+    /// The person has connected; the sandbox starts.
+    DebugStarted,
+    /// The session is over, and everything of it dead.
+    DebugEnded,
+}
+
+impl Act {
+    const ALL: [Act; 4] = [
+        Act::DebugRequested,
+        Act::DebugRefused,
+        Act::DebugStarted,
+        Act::DebugEnded,
+    ];
+
+    /// `debug.requested` and so on.
+    pub fn name(self) -> &'static str {
+        match self {
+            Act::DebugRequested => "debug.requested",
+            Act::DebugRefused => "debug.refused",
+            Act::DebugStarted => "debug.started",
+            Act::DebugEnded => "debug.ended",
+        }
+    }
+
+    /// Reads what [`Act::name`] made.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|act| act.name() == name)
+    }
 }
 
 /// What somebody may do with a repository.

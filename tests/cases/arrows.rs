@@ -14,13 +14,14 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// Who may name each heavy crate.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("sled", &["store"]),
     ("age", &["store"]),
     ("gix", &["store"]),
     ("axum", &["api"]),
     ("hyper", &["api"]),
     ("reqwest", &["agent"]),
+    ("russh", &["agent"]),
     ("clap", &["agent"]),
     ("landlock", &["sandbox"]),
     ("wasmtime", &["sandbox"]),

@@ -9,6 +9,7 @@ mod bad_input;
 mod caches;
 mod commands;
 mod crash;
+mod debug;
 mod images;
 mod imports;
 mod live;

@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config;
 
+mod debug;
 mod kept;
 
+pub(crate) use debug::{Audit, Consent, Debug};
 pub(crate) use kept::{Artifacts, ArtifactsCommand, Cache, CacheCommand};
 
 /// A CI agent that sits next to any Git host and understands .travis.yml
@@ -107,12 +109,14 @@ pub(crate) enum Command {
     Logs(Logs),
     Restart(Restart),
     Cancel(Cancel),
+    Debug(Debug),
     Requests(Requests),
     Branches(Branches),
     Cache(Cache),
     Artifacts(Artifacts),
     Token(Token),
     Whoami(Whoami),
+    Audit(Audit),
     Config(Config),
     Doctor(Doctor),
     Image(Image),
@@ -308,6 +312,15 @@ pub(crate) enum RepoCommand {
         /// The repository; default: that of this folder
         #[arg(value_name = "OWNER/NAME")]
         repository: Option<String>,
+    },
+    /// Change the settings of a repository
+    Settings {
+        /// The repository; default: that of this folder
+        #[arg(value_name = "OWNER/NAME")]
+        repository: Option<String>,
+        /// Whether people with the right to push may open debug sessions (see assay-debug(1))
+        #[arg(long, value_name = "WHETHER", required = true)]
+        debug: Option<Consent>,
     },
     /// Forget a repository: its builds, its logs and the mirror of its objects
     ///

@@ -5,7 +5,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::args::{Global, RepoArg, RepoCommand};
+use super::args::{Consent, Global, RepoArg, RepoCommand};
 use super::client::{Client, OwnRepository, Repository, decode};
 use super::output::{Screen, Table, moment};
 use super::target::{find_repository, named_repository};
@@ -27,6 +27,7 @@ pub(crate) fn run(command: RepoCommand, global: &Global, screen: &Screen) -> Out
         } => add(&client, &path, slug.as_deref(), public, build, screen),
         RepoCommand::List => list(&client, screen),
         RepoCommand::Show { repository } => show(&client, repository, screen),
+        RepoCommand::Settings { repository, debug } => settings(&client, repository, debug, screen),
         RepoCommand::Rm { repository, yes } => remove(&client, &repository, yes, screen),
     }
 }
@@ -175,6 +176,9 @@ fn show(client: &Client, named: Option<String>, screen: &Screen) -> Outcome {
         let names: Vec<&str> = share.iter().filter_map(Value::as_str).collect();
         add("shared with", &names.join(", "));
     }
+    if let Some(debug) = own.as_ref().and_then(|own| own["debug"].as_str()) {
+        add("debug sessions", debug);
+    }
     add(
         "last build",
         repo.last_build_number.as_deref().unwrap_or("-"),
@@ -194,6 +198,28 @@ fn show(client: &Client, named: Option<String>, screen: &Screen) -> Outcome {
         add("description", description);
     }
     screen.table(&table)?;
+    Ok(Exit::Ok)
+}
+
+fn settings(
+    client: &Client,
+    named: Option<String>,
+    debug: Option<Consent>,
+    screen: &Screen,
+) -> Outcome {
+    let repo = find_repository(client, &RepoArg { repository: named })?;
+    let body = json!({ "debug": debug.map(Consent::name) });
+    let answer = client.ask(
+        Method::PATCH,
+        &format!("/assay/repos/{}", repo.id),
+        Some(&body),
+    )?;
+    if screen.json {
+        screen.json(&answer)?;
+        return Ok(Exit::Ok);
+    }
+    let state = answer["repo"]["debug"].as_str().unwrap_or("-");
+    screen.say(&format!("{}: debug sessions {state}", repo.slug));
     Ok(Exit::Ok)
 }
 

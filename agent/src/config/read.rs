@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use assay_plan::{Slug, Visibility};
+use assay_plan::{DebugConsent, Slug, Visibility};
 use serde_yaml::Value;
 
 use super::reader::{Problems, Section, kind};
 use super::{
-    Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, HOST_IMAGE, Host, ImageChoice,
-    Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry,
-    Required, Sandbox, Shutdown, Size, Span, Tls, Versions, Wasm, nearest, slug_of,
+    Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, DebugSessions, HOST_IMAGE, Host,
+    ImageChoice, Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile,
+    RepositoryEntry, Required, Sandbox, Shutdown, Size, Span, Tls, Versions, Wasm, nearest,
+    slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -50,6 +51,7 @@ pub(super) fn read(value: Value, problems: &Problems, host: Host) -> Config {
         images: read_images(&mut root),
         caches: read_caches(&mut root),
         artifacts: read_artifacts(&mut root),
+        debug: read_debug(&mut root),
         shutdown: read_shutdown(&mut root),
         reconcile: read_reconcile(&mut root),
         versions: root
@@ -187,6 +189,30 @@ fn read_images(root: &mut Section<'_>) -> Images {
     images.dists = section.rest(image_choice);
     section.finish();
     images
+}
+
+fn read_debug(root: &mut Section<'_>) -> DebugSessions {
+    let given = root.has("debug");
+    let mut section = root.section("debug");
+    let debug = DebugSessions {
+        listen: section.get("listen", address),
+        address: section.get("address", host_name),
+        time: section
+            .get("time", span_above_zero)
+            .unwrap_or(Span::seconds(30 * 60)),
+        wait: section
+            .get("wait", span_above_zero)
+            .unwrap_or(Span::seconds(5 * 60)),
+        sessions: section
+            .get("sessions", |value| number(value, 1, MOST_JOBS))
+            .and_then(|sessions| usize::try_from(sessions).ok())
+            .unwrap_or(2),
+    };
+    if given && !section.mentions("listen") {
+        section.fault("listen is missing: the address and port of the SSH server");
+    }
+    section.finish();
+    debug
 }
 
 const PROFILES: [(&str, JobProfile); 2] =
@@ -337,8 +363,21 @@ fn read_repositories(root: &mut Section<'_>) -> Vec<RepositoryEntry> {
             profile: section
                 .get("profile", |value| choice(value, &PROFILES))
                 .unwrap_or_default(),
+            debug: section.get("debug", consent),
         })
     })
+}
+
+/// YAML readers take a plain `on` or `off` for a truth value, or for a word.
+fn consent(value: &Value) -> Result<DebugConsent, String> {
+    match value {
+        Value::Bool(true) => Ok(DebugConsent::On),
+        Value::Bool(false) => Ok(DebugConsent::Off),
+        other => {
+            let names = DebugConsent::ALL.map(|consent| (consent.name(), consent));
+            choice(other, &names)
+        }
+    }
 }
 
 fn flag(value: &Value) -> Result<bool, String> {

@@ -115,6 +115,11 @@ impl<'a> Section<'a> {
         self.map.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the key was written, be it without a value.
+    pub(super) fn mentions(&self, key: &str) -> bool {
+        self.map.contains_key(key)
+    }
+
     /// The value under `key`, by `parse`; `None` if it is absent or wrong (then the problem is kept).
     pub(super) fn get<T>(
         &mut self,

@@ -1,3 +1,5 @@
+use assay_plan::DebugConsent;
+
 use super::*;
 
 const HOST: Host = Host {
@@ -67,6 +69,8 @@ repositories:
     visibility: public
     share: [team/app]
     profile: root
+    debug: on
+debug: {listen: 127.0.0.1:2222, address: ci.example.org, time: 1h, wait: 2m, sessions: 1}
 images: {strict: true, default: debian-12, focal: {image: ubuntu, profile: root}, jammy: host}
 log: {level: debug, format: json}
 ";
@@ -102,6 +106,12 @@ fn every_key_is_read() {
         (app.profile, library.profile),
         (JobProfile::Strict, JobProfile::Root)
     );
+    assert_eq!((app.debug, library.debug), (None, Some(DebugConsent::On)));
+    let debug = &config.debug;
+    assert_eq!(debug.listen.map(|at| at.port()), Some(2222));
+    assert_eq!(debug.address.as_deref(), Some("ci.example.org"));
+    assert_eq!(debug.time, Span::seconds(3600));
+    assert_eq!((debug.wait, debug.sessions), (Span::seconds(120), 1));
     let images = &config.images;
     assert!(images.strict && images.default.image == "debian-12");
     assert_eq!(images.dists.keys().collect::<Vec<_>>(), ["focal", "jammy"]);
@@ -203,6 +213,11 @@ fn each_value_is_checked() {
         (
             "repositories: [{path: /a/b, share: [c/d]}]",
             "another owner",
+        ),
+        ("debug: {time: 1h}", "listen is missing"),
+        (
+            "repositories: [{path: /a/b, debug: fork}]",
+            "did you mean \"forks\"",
         ),
         ("- a list", "expected a map of keys"),
         ("a: 1\na: 2", "duplicate"),

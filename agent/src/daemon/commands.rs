@@ -5,24 +5,30 @@ use std::sync::Arc;
 
 use assay_api::{Command, CommandError, RepositoryPatch};
 use assay_plan::{
-    Event, EventKind, Input, RefName, Refused, RepoId, Repository, Slug, Source, Target, Visibility,
+    DebugConsent, Event, EventKind, Input, RefName, Refused, RepoId, Repository, Slug, Source,
+    Target, Visibility,
 };
 use assay_store::{GitError, SourceRefs, StoreError};
 use tokio::sync::mpsc;
 
 use super::core::{Message, NewRepository};
+use super::debug::Debugger;
 use super::intake::Intake;
 use crate::clock;
 
 /// Obeys commands until nobody can send one.
-pub(super) async fn obey(mut commands: mpsc::Receiver<Command>, intake: Arc<Intake>) {
+pub(super) async fn obey(
+    mut commands: mpsc::Receiver<Command>,
+    intake: Arc<Intake>,
+    debugger: Arc<Debugger>,
+) {
     while let Some(command) = commands.recv().await {
-        let intake = Arc::clone(&intake);
-        tokio::spawn(async move { do_one(command, &intake).await });
+        let (intake, debugger) = (Arc::clone(&intake), Arc::clone(&debugger));
+        tokio::spawn(async move { do_one(command, &intake, &debugger).await });
     }
 }
 
-async fn do_one(command: Command, intake: &Intake) {
+async fn do_one(command: Command, intake: &Intake, debugger: &Arc<Debugger>) {
     // A client that went away while its command was carried out has lost only the answer.
     match command {
         Command::Cancel { target, by, reply } => {
@@ -45,15 +51,35 @@ async fn do_one(command: Command, intake: &Intake) {
                 slug,
                 visibility,
                 share: Vec::new(),
+                debug: None,
                 build,
             };
             let _ = reply.send(add(intake, wanted).await);
         }
         Command::RemoveRepository { id, reply } => {
-            let _ = reply.send(remove(intake, id).await);
+            let removed = remove(intake, id).await;
+            if removed.is_ok() {
+                debugger.withdraw(id).await;
+            }
+            let _ = reply.send(removed);
         }
         Command::UpdateRepository { id, patch, reply } => {
-            let _ = reply.send(update(intake, id, patch).await);
+            let updated = update(intake, id, patch).await;
+            if updated
+                .as_ref()
+                .is_ok_and(|one| one.debug == DebugConsent::Off)
+            {
+                debugger.withdraw(id).await;
+            }
+            let _ = reply.send(updated);
+        }
+        Command::Debug {
+            job,
+            key,
+            by,
+            reply,
+        } => {
+            let _ = reply.send(debugger.request(job, &key, by).await);
         }
         Command::Reconcile { repo, reply } => {
             for one in intake
@@ -116,6 +142,8 @@ pub(super) struct Wanted {
     pub(super) slug: Option<Slug>,
     pub(super) visibility: Visibility,
     pub(super) share: Vec<Slug>,
+    /// `None` leaves what there is.
+    pub(super) debug: Option<DebugConsent>,
     pub(super) build: bool,
 }
 
@@ -178,6 +206,7 @@ pub(super) async fn add(intake: &Intake, wanted: Wanted) -> Result<Repository, C
         active: true,
         default_branch: refs.head.clone(),
         share: wanted.share,
+        debug: wanted.debug.unwrap_or_default(),
         created_at: clock::now(),
     };
     let new = NewRepository {
@@ -233,7 +262,7 @@ async fn remove(intake: &Intake, id: RepoId) -> Result<(), CommandError> {
     }
 }
 
-async fn update(
+pub(super) async fn update(
     intake: &Intake,
     id: RepoId,
     patch: RepositoryPatch,
@@ -246,6 +275,7 @@ async fn update(
         .ok_or(CommandError::NotFound)?;
     repository.active = patch.active.unwrap_or(repository.active);
     repository.visibility = patch.visibility.unwrap_or(repository.visibility);
+    repository.debug = patch.debug.unwrap_or(repository.debug);
     repository.share = patch.share.unwrap_or(repository.share);
     repository.description = patch.description.unwrap_or(repository.description);
     let changed = Box::new(repository.clone());

@@ -66,6 +66,11 @@ impl Hands {
         hands
     }
 
+    /// What runs jobs.
+    pub(super) fn runner(&self) -> Arc<Runner> {
+        Arc::clone(&self.runner)
+    }
+
     /// The active or inactive repository at this path.
     pub(super) fn repository_at(&self, path: &Path) -> Option<Repository> {
         lock(&self.by_path).get(path).cloned()

@@ -109,6 +109,7 @@ async fn go(
         active: true,
         default_branch: refs.head.clone(),
         share: Vec::new(),
+        debug: assay_plan::DebugConsent::Off,
         created_at: clock::now(),
     };
     let new = NewRepository {

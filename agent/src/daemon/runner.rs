@@ -29,9 +29,11 @@ mod outcome;
 mod source;
 mod spec;
 
-use outcome::no_sandbox;
-use source::{Source, feed, prepare};
-use spec::{asked_dist, limits_of, refuse_foreign, run_id, spec, used};
+pub(super) use outcome::no_sandbox;
+use source::Source;
+pub(super) use source::{feed, prepare};
+pub(super) use spec::{asked_dist, refuse_foreign, spec};
+use spec::{limits_of, run_id, used};
 
 /// Home of the job's user inside.
 const HOME: &str = "/home/travis";

@@ -58,6 +58,7 @@ impl From<CommandError> for Fail {
             CommandError::NotFound => Fail::NotFound,
             CommandError::CantCancel => Fail::CantCancel("request".to_owned()),
             CommandError::CantRestart(why) => Fail::CantRestart(why),
+            CommandError::Forbidden(why) => Fail::Forbidden(why),
             CommandError::Refused(why) => Fail::Unprocessable(why),
             CommandError::Unavailable => Fail::Unavailable,
         }

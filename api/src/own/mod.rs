@@ -3,6 +3,7 @@
 
 mod admin;
 mod artifacts;
+mod debug;
 mod events;
 mod repos;
 
@@ -27,6 +28,8 @@ pub(crate) enum Endpoint {
     RevokeToken(u64),
     Link,
     Reconcile,
+    Audit,
+    Debug(JobId),
     Artifacts(JobId),
     Artifact(JobId, usize),
     LogEvents(JobId),
@@ -56,6 +59,8 @@ impl Endpoint {
             (&Method::DELETE, ["tokens", id]) => Endpoint::RevokeToken(id.parse().ok()?),
             (&Method::POST, ["link"]) => Endpoint::Link,
             (&Method::POST, ["reconcile"]) => Endpoint::Reconcile,
+            (&Method::GET, ["audit"]) => Endpoint::Audit,
+            (&Method::POST, ["jobs", id, "debug"]) => Endpoint::Debug(JobId(id.parse().ok()?)),
             (&Method::GET, ["jobs", id, "artifacts"]) => {
                 Endpoint::Artifacts(JobId(id.parse().ok()?))
             }
@@ -89,6 +94,8 @@ pub(crate) async fn answer(api: &Api, call: &Arc<Call>, endpoint: Endpoint) -> R
         Endpoint::RevokeToken(id) => api.read(call, move |cx| admin::revoke_token(cx, id)).await,
         Endpoint::Link => admin::link(api, call).await,
         Endpoint::Reconcile => repos::reconcile(api, call).await,
+        Endpoint::Audit => api.read(call, debug::audit).await,
+        Endpoint::Debug(id) => debug::open(api, call, id).await,
         Endpoint::Artifacts(id) => api.read(call, move |cx| artifacts::list(cx, id)).await,
         Endpoint::Artifact(id, number) => artifacts::get(api, call, id, number).await,
         Endpoint::LogEvents(id) => events::of_log(api, call, id).await,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_plan::{RepoId, Repository, Slug, Source, Visibility};
+use assay_plan::{DebugConsent, RepoId, Repository, Slug, Source, Visibility};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
@@ -23,6 +23,7 @@ struct RepositoryEntity {
     active: bool,
     default_branch: Option<String>,
     share: Vec<String>,
+    debug: &'static str,
     created_at: String,
 }
 
@@ -41,6 +42,7 @@ impl RepositoryEntity {
             active: repository.active,
             default_branch: repository.default_branch.clone(),
             share: repository.share.iter().map(ToString::to_string).collect(),
+            debug: repository.debug.name(),
             created_at: clock::text(repository.created_at),
         }
     }
@@ -124,6 +126,7 @@ fn patch(params: &Params) -> Result<RepositoryPatch, Fail> {
         active: params.truth("active"),
         visibility: parse_visibility(params)?,
         share,
+        debug: parse_debug(params)?,
         description: params
             .get("description")
             .map(|_| params.filled("description")),
@@ -132,6 +135,15 @@ fn patch(params: &Params) -> Result<RepositoryPatch, Fail> {
 
 fn parse_slug(text: &str) -> Result<Slug, Fail> {
     Slug::parse(text).map_err(|error| Fail::Unprocessable(error.to_string()))
+}
+
+fn parse_debug(params: &Params) -> Result<Option<DebugConsent>, Fail> {
+    let Some(name) = params.filled("debug") else {
+        return Ok(None);
+    };
+    DebugConsent::from_name(&name)
+        .map(Some)
+        .ok_or_else(|| Fail::Unprocessable(format!("debug: {name:?} is none of off, on, forks")))
 }
 
 fn parse_visibility(params: &Params) -> Result<Option<Visibility>, Fail> {
@@ -153,12 +165,13 @@ mod tests {
     fn a_patch_names_only_what_changes() {
         let mut params = Params::default();
         params
-            .add_json(br#"{"active":false,"share":["a/b"],"description":null}"#)
+            .add_json(br#"{"active":false,"share":["a/b"],"debug":"on","description":null}"#)
             .unwrap();
         let expected = RepositoryPatch {
             active: Some(false),
             visibility: None,
             share: Some(vec![Slug::parse("a/b").unwrap()]),
+            debug: Some(DebugConsent::On),
             description: Some(None),
         };
         assert_eq!(patch(&params).unwrap(), expected);
@@ -168,6 +181,9 @@ mod tests {
         );
         let mut wrong = Params::default();
         wrong.add_json(br#"{"visibility":"secret"}"#).unwrap();
+        assert!(patch(&wrong).is_err());
+        let mut wrong = Params::default();
+        wrong.add_json(br#"{"debug":"yes"}"#).unwrap();
         assert!(patch(&wrong).is_err());
     }
 }

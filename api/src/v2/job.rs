@@ -28,7 +28,7 @@ struct OneJob {
 }
 
 /// The job with this id, its build and its repository, if the user may see it.
-pub(super) fn find(cx: &Cx<'_>, id: JobId) -> Result<Option<(Job, Build, Repository)>, Fail> {
+pub(crate) fn find(cx: &Cx<'_>, id: JobId) -> Result<Option<(Job, Build, Repository)>, Fail> {
     let Some(job) = cx.store.job(id)? else {
         return Ok(None);
     };

@@ -21,6 +21,7 @@ use axum::http::Method;
 pub(crate) use self::command::{check, run};
 pub(crate) use self::config::job_env;
 pub(crate) use self::entity::{jobs_duration, shown_state};
+pub(crate) use self::job::find as find_job;
 pub(crate) use self::repo::order as repo_order;
 
 use crate::access::gate;

@@ -196,6 +196,7 @@ fn repository(id: u64, slug: &str, visibility: Visibility) -> Repository {
         active: true,
         default_branch: Some("main".to_owned()),
         share: Vec::new(),
+        debug: assay_plan::DebugConsent::Off,
         created_at: at(0),
     }
 }

@@ -37,6 +37,7 @@ async fn only_admins_get_at_the_rest() {
         ("DELETE", "/assay/tokens/1"),
         ("POST", "/assay/link"),
         ("POST", "/assay/reconcile"),
+        ("GET", "/assay/audit"),
     ] {
         assert_eq!(
             world.ask(method, path, "", &[], "").await.status,
@@ -210,4 +211,62 @@ async fn a_link_is_made_for_the_operator() {
         403,
         "once only"
     );
+}
+
+#[tokio::test]
+async fn a_debug_session_needs_the_right_to_push_and_who_lacks_it_is_recorded() {
+    let mut world = World::new(Mode::Private);
+    let path = "/assay/jobs/201/debug";
+    let body = r#"{"key":"ssh-ed25519 AAAA"}"#;
+    assert_eq!(world.post(path, "", body).await.status, 401);
+    assert_eq!(world.post(path, &world.bob, body).await.status, 404);
+    assert_eq!(world.post(path, &world.reader, body).await.status, 403);
+    assert_eq!(world.post(path, &world.alice, "{}").await.status, 422);
+    let log = world.get("/assay/audit", &world.admin).await.json();
+    let [entry] = log["audit"].as_array().unwrap().as_slice() else {
+        panic!("one entry: {log}");
+    };
+    assert_eq!(entry["act"], "debug.refused");
+    assert_eq!(
+        (&entry["by"], &entry["job_id"], &entry["repository_slug"]),
+        (&json!("reader"), &json!(201), &json!("alice/hidden"))
+    );
+    let commands = std::mem::replace(&mut world.commands, tokio::sync::mpsc::channel(1).1);
+    let daemon = tokio::spawn(answer_debug(commands));
+    let refused = world.post(path, &world.alice, body).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.json()["error"]["message"], "no consent");
+    let opened = world.post(path, &world.alice, body).await;
+    assert_eq!(opened.status, 201);
+    let session = &opened.json()["session"];
+    assert_eq!(
+        (&session["port"], &session["time_limit"]),
+        (&json!(22), &json!(60))
+    );
+    assert_eq!(daemon.await.unwrap(), ["alice", "alice"]);
+}
+
+/// Refuses the first session, and opens the second; returns who asked.
+async fn answer_debug(mut commands: tokio::sync::mpsc::Receiver<Command>) -> Vec<String> {
+    let mut asked = Vec::new();
+    while asked.len() < 2 {
+        let Some(Command::Debug { by, reply, .. }) = commands.recv().await else {
+            panic!("a debug command");
+        };
+        let answer = match asked.len() {
+            0 => Err(CommandError::Forbidden("no consent".to_owned())),
+            _ => Ok(assay_api::DebugSession {
+                user: "debug-1".to_owned(),
+                host: None,
+                port: 22,
+                host_key: "ssh-ed25519 AAAA".to_owned(),
+                fingerprint: "SHA256:x".to_owned(),
+                connect_within: std::time::Duration::from_secs(30),
+                time_limit: std::time::Duration::from_secs(60),
+            }),
+        };
+        asked.push(by);
+        reply.send(answer).unwrap();
+    }
+    asked
 }

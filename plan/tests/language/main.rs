@@ -14,6 +14,8 @@ mod checks;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod debug;
+#[cfg(test)]
 mod languages;
 mod needs;
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(crate) fn repository() -> Repository {
         active: true,
         default_branch: Some("main".to_owned()),
         share: Vec::new(),
+        debug: assay_plan::DebugConsent::Off,
         created_at: Time(0),
     }
 }
@@ -134,4 +135,10 @@ fn context<'a>(
         versions,
         packages: false,
     }
+}
+
+/// The plan of a debug session.
+pub(crate) fn plan_debug(build: &Build, config: Map) -> JobPlan {
+    let (repository, job) = (repository(), job(config));
+    assay_plan::plan_debug(&context(build, &repository, &job, &[], Versions::Exact))
 }

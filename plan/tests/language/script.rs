@@ -557,6 +557,8 @@ proptest! {
         build.commit.message = text.clone();
         let packages = nouns::plan_with_packages(&build, config.clone()).packages;
         prop_assert!(packages.is_none_or(|script| is_bash(&script)));
+        let session = nouns::plan_debug(&build, config.clone());
+        prop_assert!(is_bash(&session.script));
         let plan = nouns::plan(&build, config, &[("X".to_owned(), text)]);
         prop_assert!(is_bash(&plan.script));
     }

@@ -18,6 +18,7 @@ mod outside;
 mod resources;
 mod second;
 mod tryout;
+mod typed;
 mod weak;
 mod world;
 
@@ -151,6 +152,7 @@ fn run_here(chosen: &[String]) -> Counts {
     let all = [
         files::CASES,
         keep::CASES,
+        typed::CASES,
         kernel::CASES,
         resources::CASES,
         network::CASES,

@@ -246,6 +246,7 @@ mod tests {
                 .iter()
                 .map(|slug| Slug::parse(slug).unwrap())
                 .collect(),
+            debug: assay_plan::DebugConsent::Off,
             created_at: Time(0),
         }
     }

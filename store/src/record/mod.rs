@@ -2,6 +2,7 @@
 //!
 //! Every form is version 1. A field may be added with a default; anything else is a new version.
 
+mod audit;
 mod build;
 mod repository;
 mod request;
@@ -59,6 +60,7 @@ enum Form {
     },
     Token(token::Form),
     RevokeToken(u64),
+    Audit(audit::Form),
     Counters {
         request: u64,
         job: u64,
@@ -76,7 +78,10 @@ impl Entry {
             Entry::Change(Change::Job(job)) => job.repo,
             Entry::Change(Change::Handled(repo, ..)) => *repo,
             Entry::Change(
-                Change::RemoveRepository(_) | Change::Token(_) | Change::RevokeToken(_),
+                Change::RemoveRepository(_)
+                | Change::Token(_)
+                | Change::RevokeToken(_)
+                | Change::Audit(_),
             )
             | Entry::Counters { .. } => STATE,
         }
@@ -95,6 +100,7 @@ impl Entry {
             Entry::Change(Change::Handled(_, name, _)) => format!("handled {name}"),
             Entry::Change(Change::Token(token)) => format!("token {}", token.id),
             Entry::Change(Change::RevokeToken(id)) => format!("end of token {id}"),
+            Entry::Change(Change::Audit(audit)) => format!("audit entry {}", audit.id),
             Entry::Counters { .. } => "counters".to_owned(),
         }
     }
@@ -116,6 +122,7 @@ impl Entry {
             },
             Entry::Change(Change::Token(token)) => Form::Token(token.into()),
             Entry::Change(Change::RevokeToken(id)) => Form::RevokeToken(*id),
+            Entry::Change(Change::Audit(audit)) => Form::Audit(audit.into()),
             Entry::Counters { request, job, repo } => Form::Counters {
                 request: *request,
                 job: *job,
@@ -139,6 +146,7 @@ impl Entry {
             }
             Form::Token(form) => Change::Token(form.try_into()?),
             Form::RevokeToken(id) => Change::RevokeToken(id),
+            Form::Audit(form) => Change::Audit(form.try_into()?),
             Form::Counters { request, job, repo } => {
                 return Ok(Entry::Counters { request, job, repo });
             }

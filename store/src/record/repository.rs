@@ -1,6 +1,6 @@
 //! The stored form of a repository.
 
-use assay_plan::{RepoId, Repository, Slug, Source, Time, Visibility};
+use assay_plan::{DebugConsent, RepoId, Repository, Slug, Source, Time, Visibility};
 use serde::{Deserialize, Serialize};
 
 use super::{FormError, word};
@@ -18,7 +18,17 @@ pub(super) struct Form {
     default_branch: Option<String>,
     #[serde(default)]
     share: Vec<String>,
+    #[serde(default = "off", skip_serializing_if = "is_off")]
+    debug: String,
     created_at: i64,
+}
+
+fn off() -> String {
+    DebugConsent::Off.name().to_owned()
+}
+
+fn is_off(name: &str) -> bool {
+    name == DebugConsent::Off.name()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +58,7 @@ impl From<&Repository> for Form {
                 .iter()
                 .map(|slug| slug.as_str().to_owned())
                 .collect(),
+            debug: live.debug.name().to_owned(),
             created_at: live.created_at.0,
         }
     }
@@ -75,6 +86,7 @@ impl TryFrom<Form> for Repository {
                 .iter()
                 .map(|slug| Slug::parse(slug))
                 .collect::<Result<_, _>>()?,
+            debug: word("debug consent", &form.debug, DebugConsent::from_name)?,
             created_at: Time(form.created_at),
         })
     }

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::keys::Keys;
 use crate::record::Entry;
 use crate::seal::{repo_of, unseal};
-use crate::types::{Change, Token};
+use crate::types::{Audit, Change, Token};
 
 /// Deliveries are remembered for so many requests.
 const DELIVERIES: u64 = 10_000;
@@ -38,6 +38,7 @@ impl View {
             }
             Entry::Change(Change::Token(token)) => self.apply_token(token, sealed),
             Entry::Change(Change::RevokeToken(id)) => self.revoke_token(*id, keys),
+            Entry::Change(Change::Audit(audit)) => self.apply_audit(audit, sealed),
             Entry::Counters { request, job, repo } => {
                 self.raise("request", *request)?;
                 self.raise("job", *job)?;
@@ -150,6 +151,10 @@ impl View {
             self.take(&self.token_hashes, token.hash)?;
         }
         Ok(())
+    }
+
+    fn apply_audit(&self, audit: &Audit, sealed: &[u8]) -> Result<(), StoreError> {
+        self.put(&self.audit, key::moment(audit.at, audit.id), sealed)
     }
 
     /// Takes out everything of a repository. Needs no key, so that it can be done again after the key is gone.

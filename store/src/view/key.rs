@@ -1,6 +1,6 @@
 //! Keys and small values of the view.
 
-use assay_plan::{Build, EventKind, RepoId};
+use assay_plan::{Build, EventKind, RepoId, Time};
 use sha2::{Digest, Sha256};
 
 /// Sixteen bytes that stand for a name.
@@ -32,6 +32,11 @@ pub(super) fn named(repo: RepoId, name: &str) -> [u8; 24] {
     key[..8].copy_from_slice(&repo.0.to_be_bytes());
     key[8..].copy_from_slice(&name_hash(name));
     key
+}
+
+/// A key of a time and a number; sorts by time. Times before the epoch count as the epoch.
+pub(super) fn moment(time: Time, number: u64) -> [u8; 16] {
+    pair(RepoId(u64::try_from(time.0).unwrap_or(0)), number)
 }
 
 /// What an unfinished thing is.

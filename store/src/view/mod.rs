@@ -52,6 +52,8 @@ pub(crate) struct View {
     tokens: Tree,
     /// hash of a token's text → token.
     token_hashes: Tree,
+    /// time, audit entry → record.
+    audit: Tree,
     /// kind, request or build → nothing.
     unfinished: Tree,
     /// hash of a delivery → request.
@@ -118,6 +120,7 @@ impl View {
             handled: tree("handled")?,
             tokens: tree("tokens")?,
             token_hashes: tree("token-hashes")?,
+            audit: tree("audit")?,
             unfinished: tree("unfinished")?,
             deliveries: tree("deliveries")?,
             delivery_order: tree("delivery-order")?,
@@ -191,7 +194,7 @@ impl View {
     /// All trees that hold what the journal says, by name, for comparing two views.
     ///
     /// Deliveries are left out: they are forgotten by age, so two histories of the same state may differ in them.
-    pub(crate) fn trees(&self) -> [(&'static str, &Tree); 13] {
+    pub(crate) fn trees(&self) -> [(&'static str, &Tree); 14] {
         [
             ("repos", &self.repos),
             ("slugs", &self.slugs),
@@ -204,6 +207,7 @@ impl View {
             ("handled", &self.handled),
             ("tokens", &self.tokens),
             ("token-hashes", &self.token_hashes),
+            ("audit", &self.audit),
             ("unfinished", &self.unfinished),
             ("counters", &self.counters),
         ]
@@ -218,6 +222,7 @@ impl View {
             &self.jobs,
             &self.handled,
             &self.tokens,
+            &self.audit,
         ]
         .into_iter()
         .flat_map(|tree| tree.iter().values())

@@ -178,6 +178,14 @@ impl View {
             .collect()
     }
 
+    /// Entries of the audit log, newest first.
+    pub(crate) fn audit(&self, limit: usize) -> Result<Vec<IVec>, StoreError> {
+        let values = self.audit.iter().values().rev().take(limit);
+        values
+            .map(|value| value.map_err(|error| self.error(error)))
+            .collect()
+    }
+
     pub(crate) fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<IVec>, StoreError> {
         match self.get(&self.token_hashes, hash)? {
             Some(id) => self.get(&self.tokens, id),

@@ -20,6 +20,7 @@ pub(crate) fn repository(id: u64, slug: &str, path: &Path) -> Repository {
         active: true,
         default_branch: Some("main".to_owned()),
         share: vec![Slug::parse("acme/other").unwrap()],
+        debug: assay_plan::DebugConsent::Forks,
         created_at: Time(1_700_000_000_000),
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::common::{build, id, repository, request};
-use assay_plan::{EventKind, RefName, RepoId, RequestId, RequestState, State, Time};
-use assay_store::{BuildQuery, Change, Changed, Right, Store, StoreError};
+use assay_plan::{EventKind, JobId, RefName, RepoId, RequestId, RequestState, State, Time};
+use assay_store::{Act, Audit, BuildQuery, Change, Changed, Right, Store, StoreError};
 
 fn open(dir: &Path) -> Store {
     let (store, opened) = Store::open(dir).unwrap();
@@ -394,4 +394,45 @@ fn commits_that_come_together_share_flushes() {
         )
         .unwrap();
     assert_eq!(all.len(), 160);
+}
+
+#[test]
+fn the_audit_log_comes_newest_first_and_outlives_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_repository(dir.path());
+    let entry = |at: i64, act: Act| Audit {
+        id: store.audit_id().unwrap(),
+        at: Time(at),
+        by: "ann".to_owned(),
+        act,
+        repo: RepoId(1),
+        slug: "acme/app".to_owned(),
+        job: JobId(70),
+        session: "debug-1".to_owned(),
+        from: "192.0.2.1:5".to_owned(),
+        note: String::new(),
+    };
+    let entries = [
+        entry(3_000, Act::DebugEnded),
+        entry(2_000, Act::DebugStarted),
+        entry(1_000, Act::DebugRequested),
+    ];
+    for entry in entries.iter().rev() {
+        store.commit(vec![Change::Audit(entry.clone())]).unwrap();
+    }
+    assert_eq!(store.audit(2).unwrap(), entries[..2]);
+    store
+        .commit(vec![Change::RemoveRepository(RepoId(1))])
+        .unwrap();
+    store.compact().unwrap();
+    drop(store);
+    // Neither a restart nor a new view loses any of it.
+    assert_eq!(open(dir.path()).audit(10).unwrap(), entries);
+    std::fs::remove_dir_all(dir.path().join("db")).unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    assert_eq!(store.audit(10).unwrap(), entries);
+    for act in [Act::DebugRefused, Act::DebugEnded] {
+        assert_eq!(Act::from_name(act.name()), Some(act));
+    }
+    assert_eq!(Act::from_name("debug"), None);
 }

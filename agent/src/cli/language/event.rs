@@ -69,6 +69,7 @@ pub(super) fn made_up(data: &Map, config: Map) -> Result<(Repository, Build), Fa
         active: true,
         default_branch: Some("master".to_owned()),
         share: Vec::new(),
+        debug: assay_plan::DebugConsent::Off,
         created_at: now,
     };
     let build = Build {

@@ -213,6 +213,34 @@ const ALL: &[(&str, Examples)] = &[
         &[("assay restart 12.3", "Runs one job again.")],
     ),
     (
+        "assay-debug",
+        &[
+            (
+                "assay debug 12.3",
+                "Opens a shell in the environment of this job. There, travis_run_script runs its script.",
+            ),
+            (
+                "assay debug 12.3 --print",
+                "Prints the ssh command, to be run in another terminal of this host.",
+            ),
+            (
+                "assay debug 12.3 --key ~/.ssh/id_ed25519.pub",
+                "For a key that is on another host, or in an agent.",
+            ),
+        ],
+    ),
+    (
+        "assay-audit",
+        &[("assay audit -n 100", "The last hundred entries.")],
+    ),
+    (
+        "assay-repo-settings",
+        &[(
+            "assay repo settings team/app --debug on",
+            "Lets those who may push to it debug its jobs.",
+        )],
+    ),
+    (
         "assay-cancel",
         &[("assay cancel 12", "Ends all jobs of a build.")],
     ),

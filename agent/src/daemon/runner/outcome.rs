@@ -63,7 +63,7 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-pub(super) fn no_sandbox(error: &RunError) -> String {
+pub(in crate::daemon) fn no_sandbox(error: &RunError) -> String {
     match error {
         RunError::Lost(_) => format!("The sandbox broke: {error}"),
         _ => format!("The sandbox could not be set up: {error}"),

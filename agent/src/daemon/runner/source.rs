@@ -15,14 +15,14 @@ use crate::daemon::worktree::WorkTree;
 const OBJECTS: &str = "/run/assay/objects";
 
 /// Where a job's source comes from, and what of the host it needs to see for it.
-pub(super) struct Source {
+pub(in crate::daemon) struct Source {
     store: Store,
     repository: Repository,
     checkout: Option<Checkout>,
     pub(super) objects: Vec<(PathBuf, String)>,
 }
 
-pub(super) async fn prepare(
+pub(in crate::daemon) async fn prepare(
     runner: &Runner,
     build: &Build,
     repository: Repository,
@@ -82,7 +82,7 @@ fn origin(repository: &Repository) -> String {
 }
 
 /// Blocking: writes the script and the work tree into the sandbox; the job starts when this is done.
-pub(super) fn feed(
+pub(in crate::daemon) fn feed(
     mut tree: TreeWriter,
     source: &Source,
     plan: &JobPlan,

@@ -12,7 +12,7 @@ use crate::daemon::image::Chosen;
 use crate::daemon::kept::Keeping;
 
 /// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
-pub(super) fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
+pub(in crate::daemon) fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
     let dist = job.config.text("dist")?;
     let filled_in = build.messages.iter().any(|message| {
         let said = |text: &str| {
@@ -27,7 +27,7 @@ pub(super) fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
 }
 
 /// A job whose `os` or `arch` this host hasn't ends at once.
-pub(super) fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
+pub(in crate::daemon) fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
     if plan.os != "linux" {
         return Err(format!(
             "This job asks for os {}; the only one here is linux.",
@@ -43,7 +43,7 @@ pub(super) fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
     }
 }
 
-pub(super) fn spec(
+pub(in crate::daemon) fn spec(
     runner: &Runner,
     job: &Job,
     plan: &JobPlan,

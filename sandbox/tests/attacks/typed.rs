@@ -1,0 +1,96 @@
+//! A person at a run's terminal.
+
+use std::time::Duration;
+
+use assay_sandbox::{Keyboard, Outcome, Run, RunEvent, RunSpec};
+
+use crate::world::{Case, Needs, Tried, World, expect, spec};
+
+const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
+    Case {
+        name,
+        needs: Needs::Nothing,
+        run,
+    }
+}
+
+pub(crate) const CASES: &[Case] = &[
+    case("typed lines and another size arrive", lines),
+    case("typing that nobody reads holds nothing up", unread),
+    case("typing into a run that is over is lost", late),
+];
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// Runs with somebody at the keyboard, who is told all output so far whenever there is more.
+fn attend(
+    world: &World,
+    spec: RunSpec,
+    mut person: impl AsyncFnMut(&Keyboard, &str),
+) -> Result<(Outcome, String), String> {
+    world.runtime.block_on(async {
+        let (mut run, tree) = Run::start(&world.launcher, spec).await.map_err(text)?;
+        let keyboard = run.keyboard();
+        tree.finish().map_err(text)?;
+        let mut output = Vec::new();
+        while let Some(event) = run.event().await {
+            if let RunEvent::Output(bytes) = event {
+                output.extend_from_slice(&bytes);
+                person(&keyboard, &String::from_utf8_lossy(&output)).await;
+            }
+        }
+        let (outcome, _) = run.finish().await.map_err(text)?;
+        Ok((outcome, String::from_utf8_lossy(&output).into_owned()))
+    })
+}
+
+fn lines(world: &World) -> Tried {
+    let script = "stty size; read -r name; echo \"hello $name\"
+        until [ \"$(stty size)\" = '40 132' ]; do sleep 0.02; done; echo resized; cat; exit 4";
+    let mut done = 0;
+    let said = attend(world, spec(script), async |keyboard, output| {
+        let steps = ["24 80", "hello ann", "resized"];
+        while done < steps.len() && output.contains(steps[done]) {
+            match done {
+                0 => keyboard.write(b"ann\n".to_vec()).await,
+                1 => keyboard.resize(132, 40).await,
+                // The end of the input, as a terminal knows it.
+                _ => keyboard.write(vec![4]).await,
+            }
+            done += 1;
+        }
+    })?;
+    expect(said.0 == Outcome::Exited(4), &said)
+}
+
+fn unread(world: &World) -> Tried {
+    let mut spec = spec("stty raw -echo; echo ready; sleep 60");
+    spec.limits.wall = Duration::from_secs(2);
+    let mut typing = None;
+    let said = attend(world, spec, async |keyboard, output| {
+        if output.contains("ready") && typing.is_none() {
+            let keyboard = keyboard.clone();
+            typing = Some(tokio::spawn(async move {
+                for _ in 0..100 {
+                    keyboard.write(vec![b'x'; 64 * 1024]).await;
+                }
+            }));
+        }
+    })?;
+    expect(said.0 == Outcome::Time && typing.is_some(), &said)
+}
+
+fn late(world: &World) -> Tried {
+    let mut kept = None;
+    let said = attend(world, spec("echo ready"), async |keyboard, _| {
+        kept = Some(keyboard.clone());
+    })?;
+    let keyboard = kept.ok_or("no output")?;
+    let typing = keyboard.write(b"x".to_vec());
+    let typed = world
+        .runtime
+        .block_on(async { tokio::time::timeout(Duration::from_secs(20), typing).await });
+    expect(typed.is_ok() && said.0 == Outcome::Exited(0), &said)
+}

@@ -27,7 +27,7 @@ fn start(dir: &Path, settings: &str) -> Server {
 
 fn state_of(server: &Server) -> String {
     let build = server.newest_build("team/app");
-    build["jobs"][0]["state"].as_str().unwrap().to_owned()
+    build["jobs"][0]["state"].as_str().expect("text").to_owned()
 }
 
 fn consent(server: &Server, whether: &str) {
@@ -60,8 +60,8 @@ fn ssh(options: &[&str], arguments: &[String], command: &[&str]) -> Output {
 /// The audit log, oldest first: act and note of each entry.
 fn audit(server: &Server) -> Vec<(String, String)> {
     let log = server.get("/assay/audit");
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let entries = log["audit"].as_array().unwrap().iter().rev();
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let entries = log["audit"].as_array().expect("a list").iter().rev();
     entries
         .map(|entry| (text(&entry["act"]), text(&entry["note"])))
         .collect()
@@ -100,7 +100,7 @@ impl Person {
             .spawn()
             .expect("script runs");
         let seen = Arc::<Mutex<String>>::default();
-        let (mut out, shown) = (child.stdout.take().unwrap(), Arc::clone(&seen));
+        let (mut out, shown) = (child.stdout.take().expect("a pipe"), Arc::clone(&seen));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count) = out.read(&mut bytes) {
@@ -108,7 +108,7 @@ impl Person {
                     break;
                 }
                 let text = String::from_utf8_lossy(&bytes[..count]);
-                shown.lock().unwrap().push_str(&text);
+                shown.lock().expect("what was seen").push_str(&text);
             }
         });
         Person {
@@ -119,27 +119,29 @@ impl Person {
     }
 
     fn seen(&self) -> String {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().expect("what was seen").clone()
     }
 
     /// Waits until this is shown, after what was waited for before.
     fn until(&mut self, text: &str) {
         let (seen, past) = (Arc::clone(&self.seen), self.past);
         let place = wait_for(&format!("{text:?} in a session"), || {
-            let seen = seen.lock().unwrap();
+            let seen = seen.lock().expect("what was seen");
             seen[past..].find(text).map(|place| past + place)
         });
         self.past = place + text.len();
     }
 
     fn types(&mut self, line: &str) {
-        let input = self.child.stdin.as_mut().unwrap();
-        input.write_all(format!("{line}\n").as_bytes()).unwrap();
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input
+            .write_all(format!("{line}\n").as_bytes())
+            .expect("it is typed");
     }
 
     /// The exit status of `ssh`.
     fn end(mut self) -> Option<i32> {
-        wait_for("the end of ssh", || self.child.try_wait().unwrap()).code()
+        wait_for("the end of ssh", || self.child.try_wait().expect("a child")).code()
     }
 }
 
@@ -156,7 +158,7 @@ impl Drop for Person {
 
 /// Processes of this host with such a command line.
 fn processes(command: &str) -> Vec<PathBuf> {
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = std::fs::read_dir("/proc").expect("processes").flatten();
     let is_it = |path: &PathBuf| {
         let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).replace('\0', " ").trim() == command
@@ -166,7 +168,7 @@ fn processes(command: &str) -> Vec<PathBuf> {
 
 /// The control groups of a process that are its job's own.
 fn groups(process: &Path) -> Vec<PathBuf> {
-    let text = std::fs::read_to_string(process.join("cgroup")).unwrap();
+    let text = std::fs::read_to_string(process.join("cgroup")).expect("its groups");
     let line = |line: &str| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         let root = Path::new("/sys/fs/cgroup").join(controllers);

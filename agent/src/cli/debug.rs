@@ -57,6 +57,9 @@ pub(crate) fn debug(args: &args::Debug, global: &Global, screen: &Screen) -> Out
     let session: Session = decode(&answer, "session")?;
     let host = session.host.clone().unwrap_or_else(|| client.host());
     folder.write_known_hosts(&host, &session)?;
+    if !client.is_local() && is_loopback(&host) && !is_loopback(&client.host()) {
+        screen.say("the SSH server of that daemon listens on its own host only (debug.listen in assay.yml)");
+    }
     let words = ssh_arguments(&folder, &session, &host, own);
     let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if args.print || own || screen.json || !at_terminal {
@@ -112,6 +115,13 @@ fn ssh_arguments(folder: &Folder, session: &Session, host: &str, own: bool) -> V
     }
     words.push(format!("{}@{host}", session.user));
     words
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// As a shell takes it for one word.

@@ -11,6 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,7 @@ use assay_store::{Act, Audit, Change, Store, StoreError};
 use russh::keys::ssh_key::HashAlg;
 use russh::keys::{PrivateKey, PublicKey};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::runner::{self, Runner};
@@ -61,6 +62,8 @@ pub(super) struct Debugger {
     /// Held by each connection; all of them are back when nothing goes on any more.
     places: Arc<Semaphore>,
     most_places: u32,
+    /// True once the daemon ends: connections that have no session yet are cut.
+    ending: watch::Sender<bool>,
 }
 
 impl Debugger {
@@ -89,6 +92,7 @@ impl Debugger {
             server,
             places: Arc::new(Semaphore::new(most_places as usize)),
             most_places,
+            ending: watch::Sender::new(false),
         });
         let closing = Arc::clone(&debugger);
         let closed = tokio::task::spawn_blocking(move || closing.close_cut_off()).await;
@@ -156,7 +160,7 @@ impl Debugger {
         match waiting {
             Err(()) => {
                 let words = "there are as many debug sessions as there may be; try again later";
-                self.record(Act::DebugEnded, &session, "", words)
+                self.record(Act::DebugRefused, &session, "", words)
                     .await
                     .map_err(unwritten)?;
                 return Err(CommandError::Forbidden(words.to_owned()));
@@ -240,6 +244,7 @@ impl Debugger {
     /// Ends all sessions; returns when everything of them is dead and written down, or after a while.
     pub(super) async fn shut_down(&self) {
         self.stop(None, "the daemon ended").await;
+        self.ending.send_replace(true);
         let all = self.places.acquire_many(self.most_places);
         if tokio::time::timeout(Duration::from_secs(10), all)
             .await
@@ -293,14 +298,18 @@ impl Debugger {
 
     /// Blocking: sessions that a killed daemon had are over, and nobody wrote it down.
     fn close_cut_off(&self) -> Result<(), StoreError> {
-        let mut ended = std::collections::BTreeSet::new();
+        let (over, open): (Vec<_>, Vec<_>) = self
+            .store
+            .audit(LOOK_BACK)?
+            .into_iter()
+            .filter(|entry| !entry.session.is_empty())
+            .partition(|entry| matches!(entry.act, Act::DebugEnded | Act::DebugRefused));
+        let mut over: BTreeSet<String> = over.into_iter().map(|entry| entry.session).collect();
         let mut changes = Vec::new();
-        for entry in self.store.audit(LOOK_BACK)? {
-            let is_new = !entry.session.is_empty() && ended.insert(entry.session.clone());
-            if is_new && matches!(entry.act, Act::DebugRequested | Act::DebugStarted) {
-                let fresh = self.store.audit_id()?;
+        for entry in open {
+            if over.insert(entry.session.clone()) {
                 changes.push(Change::Audit(Audit {
-                    id: fresh,
+                    id: self.store.audit_id()?,
                     at: clock::now(),
                     act: Act::DebugEnded,
                     note: "the daemon was cut off".to_owned(),

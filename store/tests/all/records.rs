@@ -412,14 +412,16 @@ fn the_audit_log_comes_newest_first_and_outlives_everything() {
         from: "192.0.2.1:5".to_owned(),
         note: String::new(),
     };
-    let entries = [
-        entry(3_000, Act::DebugEnded),
-        entry(2_000, Act::DebugStarted),
+    let mut entries = [
         entry(1_000, Act::DebugRequested),
+        entry(2_000, Act::DebugStarted),
+        // Within one moment, too.
+        entry(2_000, Act::DebugEnded),
     ];
-    for entry in entries.iter().rev() {
+    for entry in &entries {
         store.commit(vec![Change::Audit(entry.clone())]).unwrap();
     }
+    entries.reverse();
     assert_eq!(store.audit(2).unwrap(), entries[..2]);
     store
         .commit(vec![Change::RemoveRepository(RepoId(1))])

@@ -17,7 +17,8 @@ use super::RepoArg;
 /// after a while (debug.time), or when you leave or lose the connection, and its sandbox with it. It gets no secrets. That it
 /// took place is in the audit log.
 ///
-/// When standard input or output is no terminal, or with --print or --key, the ssh command is printed instead.
+/// When standard input or output is no terminal, or with --print or --key, the ssh command is printed instead. The folder that
+/// it names (in $XDG_RUNTIME_DIR, else in the place for temporary files) is left there; it is of no use after the session.
 #[derive(Debug, Args)]
 pub(crate) struct Debug {
     /// Job number (12.3), or number of a build with one job (12)

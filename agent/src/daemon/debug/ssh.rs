@@ -80,6 +80,7 @@ async fn connection(
     let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
         return;
     };
+    let mut ending = debugger.ending.subscribe();
     let (shell_runs, mut running) = oneshot::channel();
     let (alive, gone) = oneshot::channel();
     let guest = Guest {
@@ -99,6 +100,7 @@ async fn connection(
     let shell = tokio::select! {
         _ = &mut session => running.try_recv().ok(),
         shell = tokio::time::timeout_at(until, &mut running) => shell.ok().and_then(Result::ok),
+        _ = ending.wait_for(|ending| *ending) => running.try_recv().ok(),
     };
     if let Some(shell) = shell {
         // A panic there has ended the session too.

@@ -141,7 +141,7 @@ fn env_group(at: &At<'_>, text: &str) -> Node {
         Ok(pairs) => Node::Map(
             pairs
                 .into_iter()
-                .map(|(name, value)| (Key::made(&name), Node::Str(value)))
+                .map(|(name, value)| (Key::made(&name), Node::Str(value.into())))
                 .collect(),
         ),
         Err(_) => {

@@ -19,6 +19,7 @@ use super::import::Mode;
 use super::node::{Fields, Key, Node};
 use super::scalar;
 use super::text::Tidied;
+use crate::value::Text;
 
 /// Values in one file, aliases unfolded. Far more than any real file, few enough for a bounded time.
 const MAX_NODES: u32 = 100_000;
@@ -111,6 +112,10 @@ fn is_unknown_anchor(error: &serde_yaml::Error) -> bool {
 
 /// Refuses a text with more brackets open than any file needs, before libyaml spends minutes on it.
 fn check_nesting(text: &str) -> Result<(), Trouble> {
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    if text.bytes().filter(opens).count() <= MAX_BRACKETS {
+        return Ok(());
+    }
     let mut open = 0usize;
     for (offset, byte) in text.bytes().enumerate() {
         match byte {
@@ -187,7 +192,10 @@ impl<'t> Pass<'t> {
             nodes: Cell::new(0),
             bytes: Cell::new(0),
             has_anchors: text.contains('&'),
-            has_aliases: holds_name(text, b'&') && holds_name(text, b'*'),
+            has_aliases: text.contains('&')
+                && text.contains('*')
+                && holds_name(text, b'&')
+                && holds_name(text, b'*'),
             cursor: Cell::new(Some(0)),
             odd_octals: text.contains("0o"),
             anchors: RefCell::default(),
@@ -370,16 +378,16 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Node, E> {
         match i64::try_from(number) {
             Ok(number) => self.visit_i64(number),
-            Err(_) => Ok(Node::Str(number.to_string())),
+            Err(_) => Ok(Node::Str(number.to_string().into())),
         }
     }
 
     fn visit_i128<E>(self, number: i128) -> Result<Node, E> {
-        Ok(Node::Str(number.to_string()))
+        Ok(Node::Str(number.to_string().into()))
     }
 
     fn visit_u128<E>(self, number: u128) -> Result<Node, E> {
-        Ok(Node::Str(number.to_string()))
+        Ok(Node::Str(number.to_string().into()))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Node, E> {
@@ -392,7 +400,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         match self.pass.next_spelling(is_it) {
             Some(spelling) => {
                 self.pass.charge(spelling.len())?;
-                Ok(Node::Str(spelling.to_owned()))
+                Ok(Node::Str(spelling.into()))
             }
             None => {
                 self.ask_spelling();
@@ -405,12 +413,12 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         self.pass.charge(text.len())?;
         let Some(offset) = self.pass.offset(text) else {
             self.pass.cursor.set(None);
-            return Ok(Node::Str(text.to_owned()));
+            return Ok(Node::Str(text.into()));
         };
         self.pass.pass(offset, text);
         self.pass.note_anchor(text, offset);
         if self.pass.is_quoted(offset) {
-            Ok(Node::Str(text.to_owned()))
+            Ok(Node::Str(text.into()))
         } else {
             Ok(scalar::resolve(text))
         }
@@ -419,7 +427,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
         self.pass.charge(text.len())?;
         self.pass.cursor.set(None);
-        Ok(Node::Str(text.to_owned()))
+        Ok(Node::Str(text.into()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
@@ -456,14 +464,14 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
 struct Spelling;
 
 impl Visitor<'_> for Spelling {
-    type Value = String;
+    type Value = Text;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a scalar")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(text.into())
     }
 }
 
@@ -536,7 +544,7 @@ struct MapBuilder {
     /// Where the key of each field came from.
     origins: Vec<Origin>,
     /// Places of the keys, once there are many.
-    places: HashMap<String, usize>,
+    places: HashMap<Text, usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Where in the tree a pass stands, and the messages it leaves.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 
 use super::node::Key;
 use super::place::Places;
@@ -13,7 +12,7 @@ use crate::value::Value;
 const MAX_MESSAGES: usize = 1_000;
 
 /// A message with the place of its key instead of its own.
-#[derive(Debug, PartialEq, Eq, Hash, Clone)]
+#[derive(Debug, PartialEq, Eq)]
 struct Remark {
     level: Level,
     key: String,
@@ -33,13 +32,13 @@ struct Placed {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     remarks: RefCell<Vec<Placed>>,
-    known: RefCell<HashSet<Remark>>,
 }
 
 impl Report {
     fn add(&self, remark: Remark, near: u32) {
         let mut remarks = self.remarks.borrow_mut();
-        if remarks.len() < MAX_MESSAGES && self.known.borrow_mut().insert(remark.clone()) {
+        let is_known = |placed: &Placed| placed.remark == remark;
+        if remarks.len() < MAX_MESSAGES && !remarks.iter().any(is_known) {
             remarks.push(Placed { remark, near });
         }
     }
@@ -55,17 +54,20 @@ impl Report {
             (Some(lines), Ok(mark)) if mark > 0 => lines.number(mark - 1),
             _ => 0,
         };
-        let mut known = HashSet::with_capacity(remarks.len());
-        let mut messages = Vec::with_capacity(remarks.len());
-        for Placed { mut remark, near } in remarks {
+        let mut kept: Vec<Placed> = Vec::with_capacity(remarks.len());
+        for mut placed in remarks {
             // Equal messages about one line are one message.
-            remark.mark = line(remark.mark);
-            if known.insert(remark.clone()) {
-                let message = Message::new(remark.level, remark.key, remark.code, remark.args);
-                messages.push((message, near));
+            placed.remark.mark = line(placed.remark.mark);
+            if !kept.iter().any(|other| other.remark == placed.remark) {
+                kept.push(placed);
             }
         }
-        messages
+        kept.into_iter()
+            .map(|Placed { remark, near }| {
+                let message = Message::new(remark.level, remark.key, remark.code, remark.args);
+                (message, near)
+            })
+            .collect()
     }
 }
 

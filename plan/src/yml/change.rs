@@ -24,6 +24,8 @@ pub(super) fn change(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
 }
 
 fn change_any(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
+    let chosen_by = schema.chosen_by(&node);
+    let at = &at.chosen_by(chosen_by.as_ref());
     for choice in schema.select(&node) {
         if choice.normal {
             return change(choice.schema, at, node);

@@ -326,7 +326,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         let number = self.pass.count()?;
         if self.pass.wanted.binary_search(&number).is_ok() {
-            return deserializer.deserialize_str(Spelling).map(Node::Str);
+            return deserializer.deserialize_str(Spelling);
         }
         deserializer.deserialize_any(Values {
             pass: self.pass,
@@ -368,10 +368,10 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
     }
 
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Node, E> {
-        if self.pass.odd_octals {
+        let is_it = |token: &str| token.parse() == Ok(number);
+        if self.pass.next_spelling(is_it).is_none() && self.pass.odd_octals {
             self.ask_spelling();
         }
-        let _ = self.pass.next_spelling(|token| token.parse() == Ok(number));
         Ok(Node::Int(number))
     }
 
@@ -464,14 +464,14 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
 struct Spelling;
 
 impl Visitor<'_> for Spelling {
-    type Value = Text;
+    type Value = Node;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a scalar")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-        Ok(text.into())
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(scalar::resolve(text))
     }
 }
 
@@ -646,6 +646,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stay_numbers_where_some_are_none() {
+        let root = parse("x: 0o1\na: [~, 1, 010]").unwrap().root.to_value();
+        let shown = format!("{root:?}");
+        assert!(shown.contains("Int(1), Int(8)"), "{shown}");
+    }
+
+    #[test]
     fn numbers_keep_their_spelling() {
         let cases = [
             ("a: 3.10", "3.10"),
@@ -653,6 +660,7 @@ mod tests {
             ("a: # 3.1\n  3.10", "3.10"),
             ("x: &x 1\na: [*x, 3.10]", "3.10"),
             ("a: [~, true, 3.10]", "3.10"),
+            ("x: 0o1\na: [~, 0o14, 1]", "0o14"),
         ];
         for (text, spelling) in cases {
             let root = parse(text).unwrap().root.to_value();

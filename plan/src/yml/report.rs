@@ -6,7 +6,7 @@ use super::node::Key;
 use super::place::Places;
 use super::text::{Lines, Tidied};
 use crate::message::{Level, Message};
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 /// Messages kept of one file; a file with more has long made its point.
 const MAX_MESSAGES: usize = 1_000;
@@ -19,6 +19,8 @@ struct Remark {
     code: &'static str,
     args: Vec<(&'static str, Value)>,
     mark: u32,
+    /// What chose the type of the map it is about: entries that differ in it have messages of their own.
+    chosen_by: Option<Text>,
 }
 
 /// A remark and the place of the nearest key around it that the author wrote.
@@ -86,6 +88,7 @@ pub(super) fn place(tidied: &Tidied<'_>, messages: &mut [(Message, u32)]) {
 pub(super) struct At<'a> {
     parent: Option<&'a At<'a>>,
     key: Option<&'a Key>,
+    chosen_by: Option<&'a Text>,
     report: &'a Report,
 }
 
@@ -94,6 +97,7 @@ impl<'a> At<'a> {
         At {
             parent: None,
             key: None,
+            chosen_by: None,
             report,
         }
     }
@@ -102,7 +106,16 @@ impl<'a> At<'a> {
         At {
             parent: Some(self),
             key: Some(key),
+            chosen_by: None,
             report: self.report,
+        }
+    }
+
+    /// The same place, for a map whose type was chosen by a value in it.
+    pub(super) fn chosen_by(&self, value: Option<&'a Text>) -> Self {
+        At {
+            chosen_by: value.or(self.chosen_by),
+            ..*self
         }
     }
 
@@ -155,6 +168,7 @@ impl<'a> At<'a> {
             code,
             args,
             mark,
+            chosen_by: self.chosen_by.cloned(),
         };
         self.report
             .add(remark, if mark > 0 { mark } else { self.near() });
@@ -185,6 +199,7 @@ impl<'a> At<'a> {
             code,
             args,
             mark: self.key.map_or(0, |key| key.mark),
+            chosen_by: None,
         };
         self.report.add(remark, self.near());
     }

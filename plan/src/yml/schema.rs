@@ -17,6 +17,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::node::{Node, Type};
+use crate::value::Text;
 
 pub(super) use json::json_schema;
 pub(super) use reference::reference;
@@ -421,6 +422,17 @@ impl Schema {
         choices
             .iter()
             .filter(move |choice| detected.is_some() || !has_normal || choice.normal)
+    }
+
+    /// The text in a map by which its type is chosen.
+    pub(super) fn chosen_by(&self, node: &Node) -> Option<Text> {
+        match (&self.kind, node) {
+            (Kind::Any { detect, .. }, Node::Map(fields)) => match fields.get((*detect)?)? {
+                Node::Str(text) => Some(text.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn detected(choices: &'static [Choice], key: &str, node: &Node) -> Option<&'static Choice> {

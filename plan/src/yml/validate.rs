@@ -46,8 +46,10 @@ pub(super) fn validate(
                 .select(&node)
                 .find(|choice| choice.schema.matches(&node))
                 .or_else(|| schema.select(&node).next());
-            let schema = fitting.map_or(choices[0].schema, |choice| choice.schema);
-            validate(context, schema, at, around, node)
+            let schema_of = fitting.map_or(choices[0].schema, |choice| choice.schema);
+            let chosen_by = schema.chosen_by(&node);
+            let at = &at.chosen_by(chosen_by.as_ref());
+            validate(context, schema_of, at, around, node)
         }
         Kind::Seq { items, env_vars } => {
             validate_seq(context, schema, items, *env_vars, at, around, node)
@@ -489,6 +491,7 @@ impl Around {
             _ => return,
         };
         if !node.is_given() {
+            list.clear();
             return;
         }
         // What is no text is given all the same, and is like none that is wanted.

@@ -153,7 +153,7 @@ fn cache(context: &JobContext<'_>, folders: Vec<String>, env: &[(String, String)
 
 fn scalar(value: &Value) -> Option<String> {
     match value {
-        Value::Str(text) => Some(text.clone()),
+        Value::Str(text) => Some(text.to_string()),
         Value::Int(number) => Some(number.to_string()),
         _ => None,
     }
@@ -207,7 +207,7 @@ fn asked_artifacts(config: &Map, notes: &mut Vec<String>) -> Vec<String> {
 /// Plain variables of the configuration.
 fn plain_env(config: &Map) -> Vec<(String, String)> {
     let groups = match config.get("env") {
-        Some(Value::Seq(groups)) => groups.as_slice(),
+        Some(Value::Seq(groups)) => groups,
         Some(single) => std::slice::from_ref(single),
         None => &[],
     };

@@ -31,7 +31,7 @@ pub use kept::Cache;
 pub use message::{Level, Message, Place};
 pub use model::*;
 pub use needs::needs_root;
-pub use value::{Map, Value};
+pub use value::{Map, Text, Value};
 pub use yml::{
     ConfigRef, Expansion, ImportError, Imported, Imports, KeyDoc, KeyGroup, Linted, MATRIX_KEYS,
     MAX_IMPORTS, ReadError, Reading, Resolved, expand, json_schema, key_reference, lint, locate,

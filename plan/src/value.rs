@@ -1,9 +1,15 @@
 //! A tree of plain values: what a `.travis.yml` is once read, and what a job's configuration is.
 //!
 //! Maps keep the order of the file. There is no floating point number: Travis keeps them as text, so that `3.10`
-//! stays `3.10`.
+//! stays `3.10`. A copy shares what it is a copy of: the jobs of a matrix hold most of their configuration together.
+
+use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use smol_str::SmolStr;
+
+/// Text of a configuration: most of it short, and copied often.
+pub type Text = SmolStr;
 
 /// One value of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -16,9 +22,9 @@ pub enum Value {
     /// A whole number.
     Int(i64),
     /// Text.
-    Str(String),
+    Str(Text),
     /// A list.
-    Seq(Vec<Value>),
+    Seq(Arc<[Value]>),
     /// A map with text keys, in the order of the file.
     Map(Map),
 }
@@ -70,24 +76,42 @@ impl Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Value::Str(text.to_owned())
+        Value::Str(text.into())
+    }
+}
+
+impl From<Text> for Value {
+    fn from(text: Text) -> Self {
+        Value::Str(text)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(items: Vec<Value>) -> Self {
+        Value::Seq(items.into())
+    }
+}
+
+impl FromIterator<Value> for Value {
+    fn from_iter<I: IntoIterator<Item = Value>>(items: I) -> Self {
+        Value::Seq(items.into_iter().collect())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Value::Str(text)
+        Value::Str(text.into())
     }
 }
 
 /// A map from text to values that keeps the order in which keys were added.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Map(Vec<(String, Value)>);
+pub struct Map(Arc<Vec<(Text, Value)>>);
 
 impl Map {
     /// An empty map.
-    pub const fn new() -> Self {
-        Map(Vec::new())
+    pub fn new() -> Self {
+        Map::default()
     }
 
     /// Whether there is no entry.
@@ -110,7 +134,7 @@ impl Map {
 
     /// The value under `key`, to change in place.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.0
+        self.entries()
             .iter_mut()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value)
@@ -122,32 +146,37 @@ impl Map {
     }
 
     /// Sets `key`, in its old place if it was there, else at the end; returns the old value.
-    pub fn insert(&mut self, key: impl Into<String>, value: Value) -> Option<Value> {
+    pub fn insert(&mut self, key: impl Into<Text>, value: Value) -> Option<Value> {
         let key = key.into();
         match self.get_mut(&key) {
             Some(old) => Some(std::mem::replace(old, value)),
             None => {
-                self.0.push((key, value));
+                self.entries().push((key, value));
                 None
             }
         }
     }
 
+    /// The entries to change; a copy of them, if others share them.
+    fn entries(&mut self) -> &mut Vec<(Text, Value)> {
+        Arc::make_mut(&mut self.0)
+    }
+
     /// Adds an entry whose key the caller knows not to be there yet; saves the search.
-    pub(crate) fn push_new(&mut self, key: String, value: Value) {
-        self.0.push((key, value));
+    pub(crate) fn push_new(&mut self, key: Text, value: Value) {
+        self.entries().push((key, value));
     }
 
     /// Takes `key` out.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let place = self.0.iter().position(|(name, _)| name == key)?;
-        Some(self.0.remove(place).1)
+        Some(self.entries().remove(place).1)
     }
 
     /// Keeps the entries for which the same place in `keep` is true.
     pub(crate) fn keep(&mut self, keep: &[bool]) {
         let mut place = 0;
-        self.0.retain(|_| {
+        self.entries().retain(|_| {
             place += 1;
             keep.get(place - 1).copied().unwrap_or(false)
         });
@@ -155,7 +184,7 @@ impl Map {
 
     /// Makes room for more entries.
     pub(crate) fn reserve(&mut self, more: usize) {
-        self.0.reserve(more);
+        self.entries().reserve(more);
     }
 
     /// The entries in order.
@@ -169,8 +198,8 @@ impl Map {
     }
 }
 
-impl FromIterator<(String, Value)> for Map {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(entries: I) -> Self {
+impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
         let mut map = Map::new();
         for (key, value) in entries {
             map.insert(key, value);
@@ -180,11 +209,11 @@ impl FromIterator<(String, Value)> for Map {
 }
 
 impl IntoIterator for Map {
-    type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+    type Item = (Text, Value);
+    type IntoIter = std::vec::IntoIter<(Text, Value)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        Arc::unwrap_or_clone(self.0).into_iter()
     }
 }
 
@@ -197,7 +226,7 @@ impl Serialize for Value {
             Value::Str(text) => serializer.serialize_str(text),
             Value::Seq(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
-                for item in items {
+                for item in items.iter() {
                     seq.serialize_element(item)?;
                 }
                 seq.end()
@@ -259,15 +288,15 @@ impl<'de> serde::de::Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or_else(|_| Value::Str(number.to_string()), Value::Int))
+        Ok(i64::try_from(number).map_or_else(|_| Value::from(number.to_string()), Value::Int))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Str(number.to_string()))
+        Ok(Value::from(number.to_string()))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Str(text.to_owned()))
+        Ok(Value::from(text))
     }
 
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
@@ -275,7 +304,7 @@ impl<'de> serde::de::Visitor<'de> for ValueVisitor {
         while let Some(item) = items.next_element()? {
             seq.push(item);
         }
-        Ok(Value::Seq(seq))
+        Ok(Value::from(seq))
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {

@@ -87,7 +87,7 @@ fn build(number: u64) -> Result<[Change; 3], Box<dyn Error>> {
         ("os".to_owned(), Value::from("linux")),
         (
             "script".to_owned(),
-            Value::Seq(vec![Value::from("make"), Value::from("make check")]),
+            Value::from(vec![Value::from("make"), Value::from("make check")]),
         ),
     ]
     .into_iter()

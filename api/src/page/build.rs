@@ -223,7 +223,7 @@ fn columns(jobs: &[Job]) -> Vec<String> {
 fn cell(config: &Map, key: &str) -> String {
     match config.get(key) {
         None | Some(Value::Null) => String::new(),
-        Some(Value::Str(text)) => text.clone(),
+        Some(Value::Str(text)) => text.to_string(),
         Some(other) => serde_json::to_string(other).unwrap_or_default(),
     }
 }

@@ -19,13 +19,13 @@ const SECURE: &str = "[secure]";
 /// A build's configuration: `env` and `global_env` are lists of texts.
 pub(super) fn build_config(config: &Map) -> Map {
     show(config, |groups| {
-        Value::Seq(groups.into_iter().map(Value::Str).collect())
+        Value::Seq(groups.into_iter().map(Value::from).collect())
     })
 }
 
 /// A job's configuration: `env` and `global_env` are one text each.
 pub(super) fn job_config(config: &Map) -> Map {
-    show(config, |groups| Value::Str(groups.join(" ")))
+    show(config, |groups| Value::from(groups.join(" ")))
 }
 
 /// A job's environment as one line, for the pages; `None` without one.
@@ -105,7 +105,7 @@ fn variable(name: &str, value: &Value) -> String {
 
 fn scalar(value: &Value) -> Option<String> {
     match value {
-        Value::Str(text) => Some(text.clone()),
+        Value::Str(text) => Some(text.to_string()),
         Value::Int(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Seq(_) | Value::Map(_) => None,

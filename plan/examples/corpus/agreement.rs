@@ -68,7 +68,7 @@ fn canonical_job(job: &Map, with_phases: bool) -> Json {
         for phase in PHASES {
             if let Some(value) = job.get(phase) {
                 let list = match value {
-                    Value::Seq(items) => to_json(items),
+                    list @ Value::Seq(_) => to_json(list),
                     single => Json::Array(vec![to_json(single)]),
                 };
                 if list.as_array().is_some_and(|list| !list.is_empty()) {
@@ -81,13 +81,13 @@ fn canonical_job(job: &Map, with_phases: bool) -> Json {
 }
 
 fn canonical_env(env: Option<&Value>) -> Vec<Json> {
-    let groups = match env {
-        Some(Value::Seq(groups)) => groups.clone(),
-        Some(single) => vec![single.clone()],
-        None => Vec::new(),
+    let groups: &[Value] = match env {
+        Some(Value::Seq(groups)) => groups,
+        Some(single) => std::slice::from_ref(single),
+        None => &[],
     };
     let mut flat = Vec::new();
-    for group in &groups {
+    for group in groups {
         match group {
             Value::Map(group) => {
                 for (name, value) in group.iter() {

@@ -100,7 +100,7 @@ fn event() -> Map {
     data.insert("fork", Value::Bool(false));
     data.insert(
         "env",
-        Value::Seq(vec![Value::from("A=1"), Value::from("B=")]),
+        Value::from(vec![Value::from("A=1"), Value::from("B=")]),
     );
     data
 }

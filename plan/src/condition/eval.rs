@@ -77,7 +77,7 @@ impl Evaluator<'_> {
             Expr::Is(left, predicate, negated) => {
                 Value::Bool(fits(*predicate, &self.value(left)?) != *negated)
             }
-            Expr::Text(text) => Value::Str(text.clone()),
+            Expr::Text(text) => Value::from(text.as_str()),
             Expr::Attribute(name) => self
                 .config
                 .get(name)
@@ -107,7 +107,9 @@ impl Evaluator<'_> {
             .map(|argument| self.value(argument))
             .collect::<Result<Vec<_>, _>>()?;
         match (function, values.as_slice()) {
-            (Function::Concat, values) => Ok(Value::Str(values.iter().map(text_of).collect())),
+            (Function::Concat, values) => {
+                Ok(Value::from(values.iter().map(text_of).collect::<String>()))
+            }
             (Function::Env, []) => Ok(Value::Null),
             (Function::Env, [name]) => {
                 let name = text_of(name);
@@ -252,7 +254,7 @@ fn text_of(value: &Value) -> String {
         Value::Null => String::new(),
         Value::Bool(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),
-        Value::Str(text) => text.clone(),
+        Value::Str(text) => text.to_string(),
         Value::Seq(items) => items.iter().map(text_of).collect::<Vec<_>>().join(", "),
         Value::Map(map) => map
             .iter()
@@ -264,7 +266,7 @@ fn text_of(value: &Value) -> String {
 
 fn unquoted(value: Value) -> Value {
     match value {
-        Value::Str(text) => Value::Str(unquote(&text).to_owned()),
+        Value::Str(text) => Value::from(unquote(&text)),
         other => other,
     }
 }
@@ -293,7 +295,7 @@ fn lookup(env: Option<&Value>, name: &str) -> Option<Value> {
         Value::Str(text) => {
             let pairs = shell_vars::parse(text).unwrap_or_default();
             let value = pairs.into_iter().rev().find(|(known, _)| known == name)?.1;
-            Some(cast(Value::Str(unquote(&value).to_owned())))
+            Some(cast(Value::from(unquote(&value))))
         }
         _ => None,
     }

@@ -54,7 +54,7 @@ impl Wanted {
         };
         self.packages.extend(texts(map.get("packages")));
         let sources = match map.get("sources") {
-            Some(Value::Seq(sources)) => sources.as_slice(),
+            Some(Value::Seq(sources)) => &sources[..],
             Some(source) => std::slice::from_ref(source),
             None => &[],
         };

@@ -21,7 +21,7 @@ const COMMON: [&str; 9] = [
 
 pub(super) fn write(shell: &mut Shell, config: &Map) {
     let entries = match config.get("deploy") {
-        Some(Value::Seq(items)) => items.as_slice(),
+        Some(Value::Seq(items)) => items,
         Some(single) => std::slice::from_ref(single),
         None => &[],
     };

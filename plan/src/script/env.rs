@@ -163,7 +163,7 @@ pub(super) fn write_config(shell: &mut Shell, context: &JobContext<'_>) -> Vec<S
         .map(|(name, _)| format!("{name:?} is no name of a variable and is left out"))
         .collect();
     let groups = match context.job.config.get("env") {
-        Some(Value::Seq(groups)) => groups.as_slice(),
+        Some(Value::Seq(groups)) => groups,
         Some(single) => std::slice::from_ref(single),
         None => &[],
     };
@@ -198,7 +198,7 @@ pub(super) fn plain(value: &Value) -> String {
         Value::Null => String::new(),
         Value::Bool(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),
-        Value::Str(text) => text.clone(),
+        Value::Str(text) => text.to_string(),
         Value::Seq(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
         Value::Map(map) => map
             .iter()

@@ -79,8 +79,8 @@ fn scalar(config: &Map, key: &str) -> String {
 }
 
 fn list(config: &Map, key: &str) -> String {
-    let items = match find(config, key) {
-        Some(Value::Seq(items)) => items.as_slice(),
+    let items: &[Value] = match find(config, key) {
+        Some(Value::Seq(items)) => items,
         Some(Value::Null) | None => &[],
         Some(single) => std::slice::from_ref(single),
     };

@@ -24,6 +24,8 @@ pub(super) fn change(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
 }
 
 fn change_any(schema: &'static Schema, at: &At<'_>, node: Node) -> Node {
+    let chosen_by = schema.chosen_by(&node);
+    let at = &at.chosen_by(chosen_by.as_ref());
     for choice in schema.select(&node) {
         if choice.normal {
             return change(choice.schema, at, node);
@@ -141,7 +143,7 @@ fn env_group(at: &At<'_>, text: &str) -> Node {
         Ok(pairs) => Node::Map(
             pairs
                 .into_iter()
-                .map(|(name, value)| (Key::made(&name), Node::Str(value)))
+                .map(|(name, value)| (Key::made(&name), Node::Str(value.into())))
                 .collect(),
         ),
         Err(_) => {

@@ -258,7 +258,7 @@ fn entry(node: &Node) -> Option<Entry> {
 
 fn text(node: &Node) -> String {
     match node {
-        Node::Str(text) => text.clone(),
+        Node::Str(text) => text.to_string(),
         Node::Bool(flag) => flag.to_string(),
         Node::Int(number) => number.to_string(),
         _ => String::new(),

@@ -13,7 +13,9 @@ mod support;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::{FxHashMap, FxHasher};
 
 pub use self::rows::MATRIX_KEYS;
 use super::Expansion;
@@ -46,8 +48,13 @@ pub fn expand(config: &Map, data: &Map) -> Expansion {
     let (rows, truncated) = rows::rows(&expander);
     let (stages, rows) = stages::assign(&expander, rows);
     let notifications = notifications::filter(&expander);
+    let may_fail = expander.job_list("allow_failures").next().is_some();
     let rows = rules::allow_failures(&expander, rows);
-    let jobs = unique(stages::reorder(&stages, rows));
+    let mut jobs = stages::reorder(&stages, rows);
+    // They were told apart before; only a stage or a mark can have made them equal.
+    if may_fail || !stages.is_empty() {
+        jobs = unique(jobs);
+    }
     let truncated = truncated || expander.asked.get() > MAX_CONDITIONS;
     Expansion {
         jobs,
@@ -109,7 +116,7 @@ impl Expander<'_> {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         let args = vec![
             ("number", Value::Int(number)),
-            ("condition", Value::Str(condition)),
+            ("condition", Value::from(condition)),
         ];
         let message = Message::new(Level::Info, key, code, args);
         if self.said.borrow_mut().insert(message.clone()) {
@@ -125,7 +132,7 @@ impl Expander<'_> {
             .and_then(Value::as_map)
             .and_then(|jobs| jobs.get(name));
         let items = match list {
-            Some(Value::Seq(items)) => items.as_slice(),
+            Some(Value::Seq(items)) => items,
             Some(single) => std::slice::from_ref(single),
             None => &[],
         };
@@ -160,7 +167,7 @@ fn same(left: &Value, right: &Value) -> bool {
             left.len() == right.len()
                 && left
                     .iter()
-                    .zip(right)
+                    .zip(right.iter())
                     .all(|(left, right)| same(left, right))
         }
         (left, right) => left == right,
@@ -189,7 +196,10 @@ fn same_maps(left: &Map, right: &Map) -> bool {
 
 /// Drops rows that are equal to one before.
 fn unique(rows: Vec<Map>) -> Vec<Map> {
-    let mut known: HashMap<u64, Vec<usize>> = HashMap::with_capacity(rows.len());
+    if rows.len() < 2 {
+        return rows;
+    }
+    let mut known: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
     let mut kept: Vec<Map> = Vec::with_capacity(rows.len());
     for row in rows {
         let places = known.entry(fingerprint_of_map(&row)).or_default();
@@ -203,7 +213,7 @@ fn unique(rows: Vec<Map>) -> Vec<Map> {
 
 /// Values told apart whatever the order of keys.
 #[derive(Default)]
-struct Distinct<'v>(HashMap<u64, Vec<&'v Value>>);
+struct Distinct<'v>(FxHashMap<u64, Vec<&'v Value>>);
 
 impl<'v> Distinct<'v> {
     /// Whether it is a new one.
@@ -227,7 +237,7 @@ impl<'v> Distinct<'v> {
 
 /// Equal for values that are equal whatever the order of keys.
 fn fingerprint(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FxHasher::default();
     match value {
         Value::Seq(items) => items
             .iter()
@@ -240,7 +250,7 @@ fn fingerprint(value: &Value) -> u64 {
 
 fn fingerprint_of_map(map: &Map) -> u64 {
     map.iter().fold(0, |sum: u64, (key, value)| {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = FxHasher::default();
         key.hash(&mut hasher);
         match value {
             Value::Seq(_) | Value::Map(_) => hasher.write_u64(fingerprint(value)),

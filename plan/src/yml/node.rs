@@ -1,16 +1,16 @@
 //! The tree between reading and the finished configuration: values whose keys remember where they stood in the file.
 
 use super::import::Mode;
-use crate::value::{Map, Value};
+use crate::value::{Map, Text, Value};
 
 /// A map key and where its text begins in the file.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
-    pub(super) text: String,
+    pub(super) text: Text,
     /// Byte offset in the text plus one; 0 when the key was not written by the author.
     pub(super) mark: u32,
     /// What the author wrote, if a repair changed it.
-    old: Option<String>,
+    old: Option<Text>,
     /// How an imported value is merged with this key's, if a tag says so.
     pub(super) mode: Option<Mode>,
 }
@@ -19,7 +19,7 @@ impl Key {
     /// A key written at an offset.
     pub(super) fn written(text: &str, mark: u32) -> Self {
         Key {
-            text: text.to_owned(),
+            text: text.into(),
             mark,
             old: None,
             mode: None,
@@ -39,7 +39,7 @@ impl Key {
     /// The same place, another text.
     pub(super) fn renamed(&self, text: &str) -> Self {
         Key {
-            text: text.to_owned(),
+            text: text.into(),
             mark: self.mark,
             old: Some(self.text.clone()),
             mode: self.mode,
@@ -51,12 +51,12 @@ impl Key {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields {
     entries: Vec<(Key, Node)>,
-    pub(super) duplicates: Vec<String>,
+    pub(super) duplicates: Vec<Text>,
 }
 
 impl Fields {
     /// No entries, but what was said of duplicates.
-    pub(super) fn with_duplicates(duplicates: Vec<String>) -> Self {
+    pub(super) fn with_duplicates(duplicates: Vec<Text>) -> Self {
         Fields {
             entries: Vec::new(),
             duplicates,
@@ -197,7 +197,7 @@ pub(super) enum Node {
     Null,
     Bool(bool),
     Int(i64),
-    Str(String),
+    Str(Text),
     Seq(Vec<Node>),
     Map(Fields),
 }
@@ -303,7 +303,7 @@ impl Node {
     fn into_value(self) -> Value {
         match self {
             Node::Str(text) => Value::Str(text),
-            Node::Seq(items) => Value::Seq(items.into_iter().map(Node::into_value).collect()),
+            Node::Seq(items) => items.into_iter().map(Node::into_value).collect(),
             Node::Map(fields) => Value::Map(fields.into_map()),
             other => other.to_value(),
         }
@@ -316,7 +316,7 @@ impl Node {
             Node::Bool(flag) => Value::Bool(*flag),
             Node::Int(number) => Value::Int(*number),
             Node::Str(text) => Value::Str(text.clone()),
-            Node::Seq(items) => Value::Seq(items.iter().map(Node::to_value).collect()),
+            Node::Seq(items) => items.iter().map(Node::to_value).collect(),
             Node::Map(fields) => Value::Map(fields.to_map()),
         }
     }

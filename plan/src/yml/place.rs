@@ -199,7 +199,7 @@ impl<'t> Places<'t> {
     /// The scalar that the message names, or all of the value.
     fn value(&self, spot: &Spot, value: Option<&Value>) -> Option<Range> {
         let shown = match value {
-            Some(Value::Str(text)) => text.clone(),
+            Some(Value::Str(text)) => text.to_string(),
             Some(Value::Int(number)) => number.to_string(),
             Some(Value::Bool(flag)) => flag.to_string(),
             Some(Value::Map(map)) => map.text("secure").unwrap_or_default().to_owned(),

@@ -19,6 +19,7 @@ use super::import::Mode;
 use super::node::{Fields, Key, Node};
 use super::scalar;
 use super::text::Tidied;
+use crate::value::Text;
 
 /// Values in one file, aliases unfolded. Far more than any real file, few enough for a bounded time.
 const MAX_NODES: u32 = 100_000;
@@ -111,6 +112,10 @@ fn is_unknown_anchor(error: &serde_yaml::Error) -> bool {
 
 /// Refuses a text with more brackets open than any file needs, before libyaml spends minutes on it.
 fn check_nesting(text: &str) -> Result<(), Trouble> {
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    if text.bytes().filter(opens).count() <= MAX_BRACKETS {
+        return Ok(());
+    }
     let mut open = 0usize;
     for (offset, byte) in text.bytes().enumerate() {
         match byte {
@@ -187,7 +192,10 @@ impl<'t> Pass<'t> {
             nodes: Cell::new(0),
             bytes: Cell::new(0),
             has_anchors: text.contains('&'),
-            has_aliases: holds_name(text, b'&') && holds_name(text, b'*'),
+            has_aliases: text.contains('&')
+                && text.contains('*')
+                && holds_name(text, b'&')
+                && holds_name(text, b'*'),
             cursor: Cell::new(Some(0)),
             odd_octals: text.contains("0o"),
             anchors: RefCell::default(),
@@ -318,7 +326,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         let number = self.pass.count()?;
         if self.pass.wanted.binary_search(&number).is_ok() {
-            return deserializer.deserialize_str(Spelling).map(Node::Str);
+            return deserializer.deserialize_str(Spelling);
         }
         deserializer.deserialize_any(Values {
             pass: self.pass,
@@ -360,26 +368,26 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
     }
 
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Node, E> {
-        if self.pass.odd_octals {
+        let is_it = |token: &str| token.parse() == Ok(number);
+        if self.pass.next_spelling(is_it).is_none() && self.pass.odd_octals {
             self.ask_spelling();
         }
-        let _ = self.pass.next_spelling(|token| token.parse() == Ok(number));
         Ok(Node::Int(number))
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Node, E> {
         match i64::try_from(number) {
             Ok(number) => self.visit_i64(number),
-            Err(_) => Ok(Node::Str(number.to_string())),
+            Err(_) => Ok(Node::Str(number.to_string().into())),
         }
     }
 
     fn visit_i128<E>(self, number: i128) -> Result<Node, E> {
-        Ok(Node::Str(number.to_string()))
+        Ok(Node::Str(number.to_string().into()))
     }
 
     fn visit_u128<E>(self, number: u128) -> Result<Node, E> {
-        Ok(Node::Str(number.to_string()))
+        Ok(Node::Str(number.to_string().into()))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Node, E> {
@@ -392,7 +400,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         match self.pass.next_spelling(is_it) {
             Some(spelling) => {
                 self.pass.charge(spelling.len())?;
-                Ok(Node::Str(spelling.to_owned()))
+                Ok(Node::Str(spelling.into()))
             }
             None => {
                 self.ask_spelling();
@@ -405,12 +413,12 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         self.pass.charge(text.len())?;
         let Some(offset) = self.pass.offset(text) else {
             self.pass.cursor.set(None);
-            return Ok(Node::Str(text.to_owned()));
+            return Ok(Node::Str(text.into()));
         };
         self.pass.pass(offset, text);
         self.pass.note_anchor(text, offset);
         if self.pass.is_quoted(offset) {
-            Ok(Node::Str(text.to_owned()))
+            Ok(Node::Str(text.into()))
         } else {
             Ok(scalar::resolve(text))
         }
@@ -419,7 +427,7 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
         self.pass.charge(text.len())?;
         self.pass.cursor.set(None);
-        Ok(Node::Str(text.to_owned()))
+        Ok(Node::Str(text.into()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
@@ -456,14 +464,14 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
 struct Spelling;
 
 impl Visitor<'_> for Spelling {
-    type Value = String;
+    type Value = Node;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a scalar")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(scalar::resolve(text))
     }
 }
 
@@ -536,7 +544,7 @@ struct MapBuilder {
     /// Where the key of each field came from.
     origins: Vec<Origin>,
     /// Places of the keys, once there are many.
-    places: HashMap<String, usize>,
+    places: HashMap<Text, usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -638,6 +646,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stay_numbers_where_some_are_none() {
+        let root = parse("x: 0o1\na: [~, 1, 010]").unwrap().root.to_value();
+        let shown = format!("{root:?}");
+        assert!(shown.contains("Int(1), Int(8)"), "{shown}");
+    }
+
+    #[test]
     fn numbers_keep_their_spelling() {
         let cases = [
             ("a: 3.10", "3.10"),
@@ -645,6 +660,7 @@ mod tests {
             ("a: # 3.1\n  3.10", "3.10"),
             ("x: &x 1\na: [*x, 3.10]", "3.10"),
             ("a: [~, true, 3.10]", "3.10"),
+            ("x: 0o1\na: [~, 0o14, 1]", "0o14"),
         ];
         for (text, spelling) in cases {
             let root = parse(text).unwrap().root.to_value();

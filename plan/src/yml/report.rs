@@ -1,25 +1,26 @@
 //! Where in the tree a pass stands, and the messages it leaves.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 
 use super::node::Key;
 use super::place::Places;
 use super::text::{Lines, Tidied};
 use crate::message::{Level, Message};
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 /// Messages kept of one file; a file with more has long made its point.
 const MAX_MESSAGES: usize = 1_000;
 
 /// A message with the place of its key instead of its own.
-#[derive(Debug, PartialEq, Eq, Hash, Clone)]
+#[derive(Debug, PartialEq, Eq)]
 struct Remark {
     level: Level,
     key: String,
     code: &'static str,
     args: Vec<(&'static str, Value)>,
     mark: u32,
+    /// What chose the type of the map it is about: entries that differ in it have messages of their own.
+    chosen_by: Option<Text>,
 }
 
 /// A remark and the place of the nearest key around it that the author wrote.
@@ -33,13 +34,13 @@ struct Placed {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     remarks: RefCell<Vec<Placed>>,
-    known: RefCell<HashSet<Remark>>,
 }
 
 impl Report {
     fn add(&self, remark: Remark, near: u32) {
         let mut remarks = self.remarks.borrow_mut();
-        if remarks.len() < MAX_MESSAGES && self.known.borrow_mut().insert(remark.clone()) {
+        let is_known = |placed: &Placed| placed.remark == remark;
+        if remarks.len() < MAX_MESSAGES && !remarks.iter().any(is_known) {
             remarks.push(Placed { remark, near });
         }
     }
@@ -55,17 +56,20 @@ impl Report {
             (Some(lines), Ok(mark)) if mark > 0 => lines.number(mark - 1),
             _ => 0,
         };
-        let mut known = HashSet::with_capacity(remarks.len());
-        let mut messages = Vec::with_capacity(remarks.len());
-        for Placed { mut remark, near } in remarks {
+        let mut kept: Vec<Placed> = Vec::with_capacity(remarks.len());
+        for mut placed in remarks {
             // Equal messages about one line are one message.
-            remark.mark = line(remark.mark);
-            if known.insert(remark.clone()) {
-                let message = Message::new(remark.level, remark.key, remark.code, remark.args);
-                messages.push((message, near));
+            placed.remark.mark = line(placed.remark.mark);
+            if !kept.iter().any(|other| other.remark == placed.remark) {
+                kept.push(placed);
             }
         }
-        messages
+        kept.into_iter()
+            .map(|Placed { remark, near }| {
+                let message = Message::new(remark.level, remark.key, remark.code, remark.args);
+                (message, near)
+            })
+            .collect()
     }
 }
 
@@ -86,6 +90,7 @@ pub(super) fn place(tidied: &Tidied<'_>, messages: &mut [(Message, u32)]) {
 pub(super) struct At<'a> {
     parent: Option<&'a At<'a>>,
     key: Option<&'a Key>,
+    chosen_by: Option<&'a Text>,
     report: &'a Report,
 }
 
@@ -94,6 +99,7 @@ impl<'a> At<'a> {
         At {
             parent: None,
             key: None,
+            chosen_by: None,
             report,
         }
     }
@@ -102,7 +108,16 @@ impl<'a> At<'a> {
         At {
             parent: Some(self),
             key: Some(key),
+            chosen_by: None,
             report: self.report,
+        }
+    }
+
+    /// The same place, for a map whose type was chosen by a value in it.
+    pub(super) fn chosen_by(&self, value: Option<&'a Text>) -> Self {
+        At {
+            chosen_by: value.or(self.chosen_by),
+            ..*self
         }
     }
 
@@ -155,6 +170,7 @@ impl<'a> At<'a> {
             code,
             args,
             mark,
+            chosen_by: self.chosen_by.cloned(),
         };
         self.report
             .add(remark, if mark > 0 { mark } else { self.near() });
@@ -185,6 +201,7 @@ impl<'a> At<'a> {
             code,
             args,
             mark: self.key.map_or(0, |key| key.mark),
+            chosen_by: None,
         };
         self.report.add(remark, self.near());
     }

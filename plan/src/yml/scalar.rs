@@ -7,7 +7,7 @@ use super::node::Node;
 
 /// The value of a plain scalar that serde_yaml took for text.
 pub(super) fn resolve(text: &str) -> Node {
-    special(text).unwrap_or_else(|| Node::Str(text.to_owned()))
+    special(text).unwrap_or_else(|| Node::Str(text.into()))
 }
 
 fn special(text: &str) -> Option<Node> {
@@ -28,10 +28,7 @@ fn symbol(text: &str) -> Option<Node> {
             .and_then(|rest| rest.strip_suffix(quote))
     };
     Some(Node::Str(
-        quoted('"')
-            .or_else(|| quoted('\''))
-            .unwrap_or(name)
-            .to_owned(),
+        quoted('"').or_else(|| quoted('\'')).unwrap_or(name).into(),
     ))
 }
 
@@ -133,7 +130,7 @@ fn base_sixty(text: &str) -> Option<Node> {
                 .parse()
                 .unwrap_or_default();
             let total: f64 = total.to_string().parse::<f64>().ok()? + part * weight;
-            Some(Node::Str(format!("{total:?}")))
+            Some(Node::Str(format!("{total:?}").into()))
         }
     }
 }

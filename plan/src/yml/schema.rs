@@ -17,6 +17,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::node::{Node, Type};
+use crate::value::Text;
 
 pub(super) use json::json_schema;
 pub(super) use reference::reference;
@@ -338,7 +339,7 @@ impl Schema {
         matches!(self.kind, Kind::Str(_) | Kind::Num | Kind::Bool { .. })
     }
 
-    /// Whether the value, with all it holds, is of this type.
+    /// Whether the value, with all it holds, is of this type. Nothing is, and so is an empty map or list.
     pub(super) fn matches(&self, node: &Node) -> bool {
         if let Kind::Secure = self.kind {
             return matches!(node.kind(), Type::Secure | Type::Str);
@@ -350,6 +351,8 @@ impl Schema {
             (_, Node::Null) | (Kind::Num, Node::Int(_)) | (Kind::Bool { .. }, Node::Bool(_)) => {
                 true
             }
+            (_, Node::Seq(items)) if items.is_empty() => true,
+            (_, Node::Map(fields)) if fields.is_empty() => true,
             (Kind::Seq { items, .. }, Node::Seq(nodes)) => {
                 nodes.iter().all(|node| items.matches(node))
             }
@@ -403,25 +406,42 @@ impl Schema {
     }
 
     /// The alternatives that count for this value: the one that its detecting key names, else the normal ones, else all.
-    pub(super) fn select(&'static self, node: &Node) -> Vec<&'static Choice> {
-        let Kind::Any { choices, detect } = &self.kind else {
-            return Vec::new();
+    pub(super) fn select(
+        &'static self,
+        node: &Node,
+    ) -> impl Iterator<Item = &'static Choice> + use<> {
+        let (choices, detected) = match &self.kind {
+            Kind::Any { choices, detect } => (
+                *choices,
+                detect.and_then(|key| Self::detected(choices, key, node)),
+            ),
+            _ => (&[][..], None),
         };
-        let find = |key, is_exact| {
+        let choices = detected.map_or(choices, std::slice::from_ref);
+        let has_normal = choices.iter().any(|choice| choice.normal);
+        choices
+            .iter()
+            .filter(move |choice| detected.is_some() || !has_normal || choice.normal)
+    }
+
+    /// The text in a map by which its type is chosen.
+    pub(super) fn chosen_by(&self, node: &Node) -> Option<Text> {
+        match (&self.kind, node) {
+            (Kind::Any { detect, .. }, Node::Map(fields)) => match fields.get((*detect)?)? {
+                Node::Str(text) => Some(text.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn detected(choices: &'static [Choice], key: &str, node: &Node) -> Option<&'static Choice> {
+        let find = |is_exact| {
             choices
                 .iter()
                 .find(|choice| choice.schema.is_detected(key, is_exact, node))
         };
-        let detected = detect.and_then(|key| find(key, true).or_else(|| find(key, false)));
-        if let Some(choice) = detected {
-            return vec![choice];
-        }
-        let normals: Vec<_> = choices.iter().filter(|choice| choice.normal).collect();
-        if normals.is_empty() {
-            choices.iter().collect()
-        } else {
-            normals
-        }
+        find(true).or_else(|| find(false))
     }
 
     fn is_detected(&self, key: &str, is_exact: bool, node: &Node) -> bool {

@@ -10,7 +10,7 @@ use super::report::At;
 use super::schema::{Entry, Kind, MapType, Schema, StrType, Support, is_private};
 use crate::condition;
 use crate::message::Level;
-use crate::value::{Map, Value};
+use crate::value::{Map, Text, Value};
 
 /// What the whole pass knows.
 pub(super) struct Context<'c> {
@@ -42,13 +42,14 @@ pub(super) fn validate(
 ) -> Node {
     match &schema.kind {
         Kind::Any { choices, .. } => {
-            let selected = schema.select(&node);
-            let fitting = selected
-                .iter()
+            let fitting = schema
+                .select(&node)
                 .find(|choice| choice.schema.matches(&node))
-                .or_else(|| selected.first());
-            let schema = fitting.map_or(choices[0].schema, |choice| choice.schema);
-            validate(context, schema, at, around, node)
+                .or_else(|| schema.select(&node).next());
+            let schema_of = fitting.map_or(choices[0].schema, |choice| choice.schema);
+            let chosen_by = schema.chosen_by(&node);
+            let at = &at.chosen_by(chosen_by.as_ref());
+            validate(context, schema_of, at, around, node)
         }
         Kind::Seq { items, env_vars } => {
             validate_seq(context, schema, items, *env_vars, at, around, node)
@@ -296,7 +297,7 @@ fn fill_default(schema: &'static Schema, at: &At<'_>, around: &Around, node: Nod
         ];
         at.above().say_of(Some(key), Level::Info, "default", args);
     }
-    Node::Str(fill.value.to_owned())
+    Node::Str(Text::new_static(fill.value))
 }
 
 fn check_secret(schema: &'static Schema, at: &At<'_>, node: &Node) {
@@ -380,7 +381,7 @@ fn check_unique(items: &'static Schema, at: &At<'_>, node: &Node) {
 
 fn shown(node: &Node) -> Option<String> {
     match node {
-        Node::Str(text) => Some(text.clone()),
+        Node::Str(text) => Some(text.to_string()),
         Node::Int(number) => Some(number.to_string()),
         Node::Bool(true) => Some("true".to_owned()),
         _ => None,
@@ -397,7 +398,7 @@ fn check_created(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &Fie
         at.say(
             Level::Error,
             "duplicate",
-            vec![("values", Value::Seq(created.clone()))],
+            vec![("values", Value::from(created.clone()))],
         );
     } else {
         created.push(value);
@@ -417,7 +418,7 @@ fn say_unknown_keys(context: &Context<'_>, map: &MapType, at: &At<'_>, fields: &
             continue;
         }
         let name = ("key", key.text.as_str().into());
-        if context.anchors.contains(&key.text) {
+        if context.anchors.iter().any(|anchor| key.text == *anchor) {
             let why = ("info", "anchor on a non-private key".into());
             at.say_of(Some(key), Level::Warn, "deprecated_key", vec![name, why]);
         } else {
@@ -490,14 +491,14 @@ impl Around {
             _ => return,
         };
         if !node.is_given() {
+            list.clear();
             return;
         }
+        // What is no text is given all the same, and is like none that is wanted.
+        let name = |node: &Node| node.text().unwrap_or_default().to_owned();
         *list = match node {
-            Node::Seq(items) => items
-                .iter()
-                .filter_map(|item| item.text().map(str::to_owned))
-                .collect(),
-            other => other.text().map(str::to_owned).into_iter().collect(),
+            Node::Seq(items) => items.iter().map(name).collect(),
+            other => vec![name(other)],
         };
     }
 

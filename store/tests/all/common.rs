@@ -31,7 +31,7 @@ pub(crate) fn id(digit: char) -> CommitId {
 }
 
 fn config() -> Map {
-    let list = Value::Seq(vec![
+    let list = Value::from(vec![
         "true".into(),
         Value::Null,
         Value::Bool(true),

@@ -227,7 +227,7 @@ pub(crate) fn matrix_values(config: &Map) -> String {
 
 fn scalar(value: &Value) -> Option<String> {
     match value {
-        Value::Str(text) => Some(text.clone()),
+        Value::Str(text) => Some(text.to_string()),
         Value::Int(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Seq(items) => {

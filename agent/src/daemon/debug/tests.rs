@@ -109,7 +109,7 @@ fn a_repository_consents_or_there_is_no_session() {
 fn a_job_without_a_shell_has_no_session() {
     let mut one = session("one", "ann", 1, key());
     one.repository.debug = DebugConsent::On;
-    let virt = Value::Str("wasm".to_owned());
+    let virt = Value::Str("wasm".into());
     one.job.config.insert("virt", virt);
     let refused = consent(&one).unwrap_err();
     assert!(refused.contains("virt: wasm"), "{refused}");

@@ -1,6 +1,7 @@
 //! The short forms of `cache` (travis-ci/travis-yml, `doc/change/cache.rb`).
 
 use crate::message::Level;
+use crate::value::Text;
 use crate::yml::node::{Fields, Key, Node};
 use crate::yml::report::At;
 use crate::yml::schema::{Kind, MapType};
@@ -18,7 +19,7 @@ pub(super) fn change_cache(map: &'static MapType, at: &At<'_>, node: Node) -> No
     let mut cache = Fields::default();
     match node {
         Node::Str(text) => {
-            let kind = nearest(&kinds, &text).map_or_else(|| text.clone(), str::to_owned);
+            let kind = nearest(&kinds, &text).map_or_else(|| text.clone(), Text::new_static);
             if kind != text {
                 at.say(
                     Level::Info,

@@ -30,8 +30,8 @@ pub(super) fn cast(node: Node, wanted: Type) -> Node {
 
 fn to_str(node: Node) -> Node {
     match node {
-        Node::Bool(flag) => Node::Str(flag.to_string()),
-        Node::Int(number) => Node::Str(number.to_string()),
+        Node::Bool(flag) => Node::Str(flag.to_string().into()),
+        Node::Int(number) => Node::Str(number.to_string().into()),
         other => other,
     }
 }

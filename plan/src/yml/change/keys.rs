@@ -89,7 +89,7 @@ struct Repairer<'r> {
 
 impl Repairer<'_> {
     fn run(&self) -> String {
-        let mut name = self.dealiased(self.key.text.clone());
+        let mut name = self.dealiased(self.key.text.to_string());
         let steps: [fn(&Self, &str) -> Option<String>; 4] =
             [Self::strip, Self::underscore, Self::clean, Self::find];
         for step in steps {

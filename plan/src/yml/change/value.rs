@@ -3,6 +3,7 @@
 
 use super::{cast, pick};
 use crate::message::Level;
+use crate::value::Text;
 use crate::yml::node::Node;
 use crate::yml::report::At;
 use crate::yml::schema::{Kind, Schema, StrType};
@@ -23,7 +24,7 @@ pub(super) fn change_scalar(schema: &'static Schema, at: &At<'_>, node: Node) ->
     }
 }
 
-fn change_text(text: &'static StrType, at: &At<'_>, value: String) -> String {
+fn change_text(text: &'static StrType, at: &At<'_>, value: Text) -> Text {
     let value = if text.downcase {
         downcase(at, value)
     } else {
@@ -39,21 +40,22 @@ fn change_text(text: &'static StrType, at: &At<'_>, value: String) -> String {
                 "alias_value",
                 vec![("alias", value.into()), ("value", name.into())],
             );
-            name.to_owned()
+            Text::new_static(name)
         }
         None => repair(text, at, value),
     }
 }
 
-fn downcase(at: &At<'_>, value: String) -> String {
-    let lower = value.to_lowercase();
-    if lower != value {
-        at.say(Level::Info, "downcase", vec![("value", value.into())]);
+fn downcase(at: &At<'_>, value: Text) -> Text {
+    if value.chars().all(|letter| !letter.is_uppercase()) {
+        return value;
     }
-    lower
+    let lower = value.to_lowercase();
+    at.say(Level::Info, "downcase", vec![("value", value.into())]);
+    lower.into()
 }
 
-fn repair(text: &'static StrType, at: &At<'_>, value: String) -> String {
+fn repair(text: &'static StrType, at: &At<'_>, value: Text) -> Text {
     let warn = |code, original: &str, value: &str| {
         at.say(
             Level::Warn,
@@ -64,7 +66,7 @@ fn repair(text: &'static StrType, at: &At<'_>, value: String) -> String {
     let value = match value.split_once('\n') {
         Some((first, _)) => {
             warn("clean_value", &value, first);
-            first.to_owned()
+            Text::from(first)
         }
         None => value,
     };
@@ -74,12 +76,12 @@ fn repair(text: &'static StrType, at: &At<'_>, value: String) -> String {
     let names: Vec<&'static str> = text.values.iter().map(|value| value.name).collect();
     if let Some(name) = nearest(&names, &value) {
         warn("find_value", &value, name);
-        return name.to_owned();
+        return Text::new_static(name);
     }
     match cleaned(text, &value) {
         Some(name) => {
             warn("clean_value", &value, name);
-            name.to_owned()
+            Text::new_static(name)
         }
         None => value,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::value::Text;
 use crate::yml::node::{Fields, Key, Node};
 
 /// How an imported file is put below what there is.
@@ -57,7 +58,7 @@ pub(super) fn merge(mode: Mode, own: Fields, imported: Fields) -> Fields {
     }
     let mut merged = Fields::with_duplicates(own.duplicates.clone());
     let mut own: Vec<Option<(Key, Node)>> = own.into_iter().map(Some).collect();
-    let places: HashMap<String, usize> = own
+    let places: HashMap<Text, usize> = own
         .iter()
         .flatten()
         .enumerate()

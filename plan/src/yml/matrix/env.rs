@@ -26,7 +26,7 @@ pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Map]) {
             (Some(own), false) => own,
             (None, false) => continue,
         };
-        row.insert("env", Value::Seq(env));
+        row.insert("env", Value::from(env));
     }
 }
 

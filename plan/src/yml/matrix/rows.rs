@@ -1,7 +1,7 @@
 //! Product, includes, shared keys, and what is taken out again.
 
 use super::{Expander, MAX_ROWS, MAX_VALUES, env, rules, support, unique, wrapped};
-use crate::value::{Map, Value};
+use crate::value::{Map, Text, Value};
 
 /// Keys of the root whose values make the jobs of the matrix, the slowest first; `env` is the last.
 pub const MATRIX_KEYS: [&str; 38] = [
@@ -67,7 +67,7 @@ pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
         })
         .collect();
     let shared = shared(config);
-    let env = Value::Seq(expander.global_env().to_vec());
+    let env = Value::from(expander.global_env().to_vec());
     let limit = MAX_ROWS
         .min(MAX_VALUES / (size(&shared) + value_size(&env)).max(1))
         .max(1);
@@ -123,9 +123,9 @@ fn product(config: &Map, axes: &[&'static str], limit: usize) -> (Vec<Map>, bool
         .fold(1usize, |total, list| total.saturating_mul(list.len()));
     let row = |number: usize| {
         let mut rest = number;
-        let mut entries: Vec<(String, Value)> = Vec::with_capacity(axes.len());
+        let mut entries: Vec<(Text, Value)> = Vec::with_capacity(axes.len());
         for (key, list) in axes.iter().zip(&lists).rev() {
-            entries.push(((*key).to_owned(), list[rest % list.len()].clone()));
+            entries.push((Text::new_static(key), list[rest % list.len()].clone()));
             rest /= list.len();
         }
         entries.into_iter().rev().collect()
@@ -158,7 +158,7 @@ fn shared(config: &Map) -> Map {
     config
         .iter()
         .filter(counts)
-        .for_each(|(key, value)| shared.push_new(key.to_owned(), value.clone()));
+        .for_each(|(key, value)| shared.push_new(key.into(), value.clone()));
     shared
 }
 
@@ -168,7 +168,7 @@ fn inherit(row: Map, config: &Map, shared: &Map, axes: &[&'static str]) -> Map {
     merged.reserve(axes.len() + row.len() + 3);
     for key in axes.iter().filter(|key| **key != "env") {
         if let Some(first) = axis(config, key).first() {
-            merged.push_new((*key).to_owned(), first.clone());
+            merged.push_new(Text::new_static(key), first.clone());
         }
     }
     for (key, value) in row {

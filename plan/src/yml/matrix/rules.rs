@@ -20,7 +20,11 @@ fn excludes(expander: &Expander<'_>, rule: &Map, row: &Map) -> bool {
                 wanted.is_some_and(|wanted| all_equal(own_groups(expander, env), wanted))
             }),
             "stage" => is_stage(row.get("stage"), value),
-            _ => all_equal(wrapped(row.get(key)).iter(), wrapped(Some(value))),
+            _ => {
+                // A row that lacks the key has nothing there, which isn't an empty list.
+                let own = row.get(key).unwrap_or(&Value::Null);
+                all_equal(wrapped(Some(own)).iter(), wrapped(Some(value)))
+            }
         })
 }
 

@@ -59,7 +59,7 @@ fn name_stages(listed: &[&Map], rows: &mut [Map]) {
         match row.text("stage") {
             Some(own) => current = own.to_owned(),
             None => {
-                row.insert("stage", Value::Str(current.clone()));
+                row.insert("stage", Value::from(current.as_str()));
             }
         }
     }

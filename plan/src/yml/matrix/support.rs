@@ -2,19 +2,21 @@
 
 use super::wrapped;
 use crate::value::{Map, Value};
-use crate::yml::schema::{Kind, ROOT, Schema, Support};
+use crate::yml::schema::{Entry, Kind, ROOT, Schema, Support};
 
 /// Whether a key of the root means anything there.
 pub(super) fn key_counts(config: &Map, key: &str) -> bool {
-    entry_support(key).is_none_or(|support| holds(config, support))
+    entry(key).is_none_or(|entry| entry_holds(config, entry))
 }
 
 /// The row without keys and values that mean nothing on its own language and system.
 pub(super) fn supported_part(mut row: Map) -> Map {
     let counts = |(key, value): (&str, &Value)| {
-        is_false(value)
-            || entry_support(key).is_none_or(|support| holds(&row, support))
-                && value_support(key, value).is_none_or(|support| holds(&row, support))
+        let Some(entry) = entry(key).filter(|_| !is_false(value)) else {
+            return true;
+        };
+        entry_holds(&row, entry)
+            && value_support(entry, value).is_none_or(|support| holds(&row, support))
     };
     let keep: Vec<bool> = row.iter().map(counts).collect();
     if keep.contains(&false) {
@@ -27,25 +29,28 @@ fn is_false(value: &Value) -> bool {
     matches!(value, Value::Null | Value::Bool(false))
 }
 
-fn entry_support(key: &str) -> Option<&'static Support> {
-    let Kind::Map(root) = &ROOT.kind else {
-        return None;
-    };
-    root.entry(key).map(|entry| &entry.support)
+fn entry(key: &str) -> Option<&'static Entry> {
+    match &ROOT.kind {
+        Kind::Map(root) => root.entry(key),
+        _ => None,
+    }
 }
 
-fn value_support(key: &str, value: &Value) -> Option<&'static Support> {
-    let Kind::Map(root) = &ROOT.kind else {
-        return None;
-    };
-    let text = match &root.entry(key)?.schema.kind {
+/// Keys that hold maps mean something everywhere: only what is in them is asked, and says nothing.
+fn entry_holds(config: &Map, entry: &Entry) -> bool {
+    matches!(entry.schema.kind, Kind::Map(_)) || holds(config, &entry.support)
+}
+
+fn value_support(entry: &'static Entry, value: &Value) -> Option<&'static Support> {
+    let value = value.as_str()?;
+    let text = match &entry.schema.kind {
         Kind::Any { choices, .. } => choices
             .iter()
             .map(|choice| choice.schema)
             .find(|schema| schema.is_scalar())?,
-        _ => root.entry(key)?.schema,
+        _ => entry.schema,
     };
-    enum_support(text, value.as_str()?)
+    enum_support(text, value)
 }
 
 fn enum_support(schema: &'static Schema, value: &str) -> Option<&'static Support> {
@@ -56,21 +61,22 @@ fn enum_support(schema: &'static Schema, value: &str) -> Option<&'static Support
 }
 
 fn holds(config: &Map, support: &Support) -> bool {
-    let given = |key: &str| -> Vec<&str> {
-        wrapped(config.get(key))
-            .iter()
-            .filter_map(Value::as_str)
-            .collect()
+    let given = |key: &str| {
+        let values = wrapped(config.get(key)).iter();
+        values.filter(|value| **value != Value::Null)
     };
     let fits = |key: &str, only: &[&str], except: &[&str]| {
         if only.is_empty() && except.is_empty() {
             return true;
         }
-        let given = given(key);
-        given.is_empty()
-            || (only.is_empty() || given.iter().any(|value| only.contains(value)))
-                && (except.is_empty() || given.iter().any(|value| !except.contains(value)))
+        given(key).next().is_none()
+            || (only.is_empty() || given(key).any(|value| is_among(value, only)))
+                && (except.is_empty() || given(key).any(|value| !is_among(value, except)))
     };
     fits("language", support.languages, support.not_languages)
         && fits("os", support.os, support.not_os)
+}
+
+fn is_among(value: &Value, names: &[&str]) -> bool {
+    value.as_str().is_some_and(|name| names.contains(&name))
 }

@@ -1,16 +1,17 @@
 //! What is asked of map types all the time, worked out once.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 use super::{Entry, Kind, MapType, ROOT, Schema};
 
 /// Keys of a map type that are better looked up than searched.
-const LARGE: usize = 24;
+const LARGE: usize = 8;
 
 /// Facts about one map type.
 pub(super) struct Facts {
-    entries: HashMap<&'static str, &'static Entry>,
+    entries: FxHashMap<&'static str, &'static Entry>,
     defaulted: Vec<&'static str>,
 }
 
@@ -25,8 +26,8 @@ impl Facts {
 }
 
 /// By the address of the map type, all of which are static.
-static FACTS: LazyLock<HashMap<usize, Facts>> = LazyLock::new(|| {
-    let mut facts = HashMap::new();
+static FACTS: LazyLock<FxHashMap<usize, Facts>> = LazyLock::new(|| {
+    let mut facts = FxHashMap::default();
     collect(&ROOT, &mut facts);
     facts
 });
@@ -46,7 +47,7 @@ pub(super) fn large(map: &MapType) -> Option<&'static Facts> {
     if count < LARGE { None } else { facts(map) }
 }
 
-fn collect(schema: &'static Schema, facts: &mut HashMap<usize, Facts>) {
+fn collect(schema: &'static Schema, facts: &mut FxHashMap<usize, Facts>) {
     match &schema.kind {
         Kind::Any { choices, .. } => choices
             .iter()
@@ -56,7 +57,7 @@ fn collect(schema: &'static Schema, facts: &mut HashMap<usize, Facts>) {
             if facts.contains_key(&address(map)) {
                 return;
             }
-            let mut entries = HashMap::new();
+            let mut entries = FxHashMap::default();
             for entry in map.entries() {
                 // The first of equal keys counts.
                 entries.entry(entry.key).or_insert(entry);

@@ -83,8 +83,8 @@ impl Writer {
         }
         out.insert("additionalProperties", others);
         if !map.required.is_empty() {
-            let required = map.required.iter().map(|key| (*key).into()).collect();
-            out.insert("required", Value::Seq(required));
+            let required = map.required.iter().map(|key| Value::from(*key)).collect();
+            out.insert("required", required);
         }
         out
     }
@@ -98,7 +98,7 @@ impl Writer {
             property.insert("default", fill.value.into());
         }
         let reference = Value::Map(self.reference(entry.schema, path));
-        property.insert("allOf", Value::Seq(vec![reference]));
+        property.insert("allOf", Value::from(vec![reference]));
         property
     }
 
@@ -132,7 +132,7 @@ impl Writer {
             choices.push(Value::Map(list));
         }
         choices.push(typed("null"));
-        object([("anyOf", Value::Seq(choices))])
+        object([("anyOf", Value::from(choices))])
     }
 
     fn choices(&mut self, schema: &'static Schema, path: &str, out: &mut Vec<Value>) {
@@ -166,7 +166,7 @@ impl Writer {
                         "properties",
                         Value::Map(object([("secure", typed("string"))])),
                     ),
-                    ("required", Value::Seq(vec!["secure".into()])),
+                    ("required", Value::from(vec!["secure".into()])),
                     ("additionalProperties", Value::Bool(false)),
                 ]);
                 push(out, typed("string"));
@@ -183,7 +183,7 @@ impl Writer {
             }
             Kind::Bool { values } => {
                 let values = values.iter().map(|flag| Value::Bool(*flag)).collect();
-                push(out, Value::Map(object([("enum", Value::Seq(values))])));
+                push(out, Value::Map(object([("enum", values)])));
             }
         }
     }
@@ -212,7 +212,7 @@ impl Writer {
             push(out, typed("boolean"));
         }
         if map.change == Change::Cache {
-            let item = Value::Seq(vec!["string".into(), "object".into(), "null".into()]);
+            let item = Value::from(vec!["string".into(), "object".into(), "null".into()]);
             let item = object([("type", item)]);
             push(out, typed("string"));
             push(
@@ -253,7 +253,7 @@ fn text_choices(text: &'static StrType, out: &mut Vec<Value>) {
             let aliases = text.values.iter().flat_map(|value| value.aliases);
             let aliases: Vec<Value> = aliases.map(|alias| Value::from(*alias)).collect();
             if !aliases.is_empty() {
-                push(out, Value::Map(object([("enum", Value::Seq(aliases))])));
+                push(out, Value::Map(object([("enum", Value::from(aliases))])));
             }
             let mut other = object([("type", text_type())]);
             other.insert("deprecationMessage", UNKNOWN_VALUE.into());
@@ -267,7 +267,7 @@ fn text_choices(text: &'static StrType, out: &mut Vec<Value>) {
 
 /// What is taken for text: numbers and truth values are cast.
 fn text_type() -> Value {
-    Value::Seq(vec!["string".into(), "number".into(), "boolean".into()])
+    Value::from(vec!["string".into(), "number".into(), "boolean".into()])
 }
 
 fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
@@ -293,7 +293,7 @@ fn pattern(pattern: &str) -> Value {
 }
 
 fn array(items: Vec<Value>) -> Map {
-    let items = Value::Map(object([("anyOf", Value::Seq(items))]));
+    let items = Value::Map(object([("anyOf", Value::from(items))]));
     object([("type", "array".into()), ("items", items)])
 }
 

@@ -1,7 +1,8 @@
 //! Keys of single languages: lists at the root, single values in `jobs.*` and under `deploy.on`.
 
 use super::{
-    ANY_MAP, BOOL, EVERYWHERE, Entry, STR, STRS, Schema, Support, any, key, map, normal, other, seq,
+    ANY_MAP, BOOL, EVERYWHERE, Entry, Kind, MapType, STR, STRS, Schema, Support, any, key, map,
+    normal, of, other, seq, strict_map,
 };
 
 const fn languages(languages: &'static [&'static str]) -> Support {
@@ -24,7 +25,10 @@ static DART_TASK_SEQ: Schema = seq(&DART_TASK_ITEM);
 static DART_TASKS: Schema = any(&[normal(&DART_TASK_SEQ), other(&DART_TASK), other(&STR)]);
 static GIMME: Schema = map(&[&[key("url", &STR), key("force_reinstall", &BOOL)]]);
 static SMALLTALK_EDGE: Schema = map(&[&[key("source", &STR), key("branch", &STR)]]);
-static VIRTUALENV: Schema = map(&[&[key("system_site_packages", &BOOL)]]);
+static VIRTUALENV: Schema = of(Kind::Map(MapType {
+    strict: false,
+    ..strict_map(&[&[key("system_site_packages", &BOOL)]])
+}));
 
 /// Language keys of the root.
 pub(super) const LISTS: &[Entry] = &[

@@ -172,6 +172,7 @@ static SLACKS: Schema = any(&[normal(&SLACK_SEQ), normal(&SLACK)]);
 
 static URL_MAP: Schema = of(Kind::Map(MapType {
     required: &["url"],
+    strict: false,
     ..strict_map(&[&[key("url", &SECURE), key("msteams", &BOOL)]])
 }));
 static URL: Schema = any(&[other(&URL_MAP), other(&LAX_SECURE)]);

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cgroup::base::{Base, Version, base};
 use crate::image::owners::Owners;
 use crate::run::swap_is_on;
-use crate::{net, sys};
+use crate::{net, scratch, sys};
 
 /// Oldest kernel with everything the jail is built from: recursive mount attributes came with it.
 const OLDEST_KERNEL: (u32, u32) = (5, 12);
@@ -72,6 +72,7 @@ pub fn doctor() -> Vec<Check> {
     checks.push(swap(swap_is_on(), base()));
     checks.push(network(net::helper()));
     checks.push(uids(Owners::here()));
+    checks.push(room(scratch::missing()));
     checks.push(job_uids(rustix::process::geteuid().is_root()));
     #[cfg(feature = "wasm")]
     checks.push(memory_folder(crate::wasm::memory_folder()));
@@ -95,6 +96,23 @@ const ROWS: &[(&str, &str)] = &[
     ("job uids", "row C22"),
     ("Landlock", "a second lock of rows A1, A5, D11"),
 ];
+
+/// Optional: whoever doesn't want it loses nothing.
+fn room(missing: Option<&str>) -> Check {
+    let name = "scratch";
+    match missing {
+        None => check(
+            name,
+            Good,
+            "jobs can have encrypted room on a disk (sandbox.scratch)",
+        ),
+        Some(missing) => check(
+            name,
+            Degraded,
+            format!("jobs can't have encrypted room on a disk: {missing}"),
+        ),
+    }
+}
 
 /// The kernel keeps some counts by uid: of inotify instances, keys, pending signals.
 fn job_uids(root: bool) -> Check {

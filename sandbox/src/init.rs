@@ -165,6 +165,7 @@ fn start(
                 confine::keep_only_kill().map_err(step("privileges", "drop capabilities"))?;
             }
             Ok(Some(Running {
+                home: job.home.clone(),
                 terminal,
                 children,
                 main,
@@ -234,6 +235,7 @@ fn settle(terminal: &OwnedFd) -> io::Result<()> {
 
 /// The command is going on.
 struct Running {
+    home: String,
     terminal: OwnedFd,
     children: OwnedFd,
     main: Pid,
@@ -276,7 +278,7 @@ impl Running {
     /// The command has ended: everything else dies too. The terminal is left without a hang-up, so that all output can
     /// still be read. Then, with nobody left to change anything, what is to be kept is sent.
     fn end(self, control: &OwnedFd, status: i32, keep: Option<(OwnedFd, &[Keep])>) -> ExitCode {
-        let full = apply::nearly_full();
+        let full = apply::nearly_full(&self.home);
         sys::signal_everyone(libc::SIGKILL);
         drop(sys::leave_terminal(self.terminal.as_fd()));
         drop(self.terminal);

@@ -10,7 +10,7 @@ use assay_plan::{
     Build, Input, Job, JobContext, JobPlan, Repository, Used, Verdict, Versions, plan_job,
 };
 use assay_sandbox::{
-    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec,
+    Bind, Launcher, Limits, Network, Outcome, Resource, Run, RunError, RunEvent, RunSpec, Scratch,
     TreeWriter,
 };
 use assay_store::{Archive, Checkout, Git, Store, TreeItem};
@@ -46,6 +46,8 @@ pub(super) struct Runner {
     pub(super) network: Network,
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
+    /// Room on a disk for each job.
+    pub(super) scratch: Option<Scratch>,
     pub(super) versions: Versions,
     pub(super) caps: Caps,
     /// Address of the web pages, without a slash at the end.
@@ -95,6 +97,7 @@ impl Runner {
             },
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
+            scratch: None,
             versions: config.versions,
             caps: Caps::new(config),
             web,
@@ -123,6 +126,7 @@ impl Runner {
             require: self.require.clone(),
             terminal: (80, 24),
             keep: Vec::new(),
+            scratch: self.scratch.clone(),
         })
     }
 }
@@ -636,6 +640,7 @@ fn spec(
         require: runner.require.clone(),
         terminal: (80, 24),
         keep: keeping.keep.clone(),
+        scratch: runner.scratch.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ mod network;
 mod outside;
 mod resources;
 mod rows;
+mod scratch;
 mod second;
 mod shares;
 mod tryout;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     match args.next().as_deref() {
         Some("launch") => assay_sandbox::launcher_main(),
         Some("daemon") => resources::daemon(&args.next().unwrap_or_default()),
+        Some("scratch-daemon") => scratch::daemon(&args.next().unwrap_or_default()),
         Some("bench") => bench::main(),
         Some("outside") => outside::main(),
         Some("rows") => {
@@ -186,6 +188,7 @@ fn cases() -> Vec<Case> {
         kernel::CASES,
         resources::CASES,
         shares::CASES,
+        scratch::CASES,
         network::CASES,
         images::CASES,
         egress::CASES,

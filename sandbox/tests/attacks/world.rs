@@ -33,6 +33,8 @@ pub(crate) enum Needs {
     Uids,
     /// A raw system call from a script.
     Perl,
+    /// An encrypted file system on a disk.
+    Scratch,
     /// A network helper, and an outside to meet.
     Outside,
     /// A pass with an imported image; in the others there is nothing to try.
@@ -56,6 +58,8 @@ pub(crate) struct World {
     shares: bool,
     /// Images have a range of uids.
     pub(crate) ranged: bool,
+    /// What is missing for room on a disk.
+    no_scratch: Option<String>,
     /// What is missing for a way out.
     no_network: Option<String>,
 }
@@ -129,6 +133,7 @@ impl World {
             groups: good("cgroup memory") && good("cgroup pids"),
             shares: good("cgroup cpu"),
             ranged: good("image owners"),
+            no_scratch: missing("scratch"),
             no_network: no_network(),
         })
     }
@@ -153,6 +158,7 @@ impl World {
                 "jobs of an ordinary user are that user to the kernel, which counts by uid"
             }
             Needs::Perl | Needs::Groups | Needs::Uids if no_perl() => "needs perl",
+            Needs::Scratch => return self.no_scratch.clone(),
             Needs::Outside => return self.no_network.clone(),
             _ => return None,
         };
@@ -200,9 +206,14 @@ fn no_network() -> Option<String> {
     if !crate::outside::exists() {
         return Some("needs root, unshare and ip, to make an outside".to_owned());
     }
+    missing("network")
+}
+
+/// What `doctor` has to say against this.
+fn missing(name: &str) -> Option<String> {
     let check = assay_sandbox::doctor()
         .into_iter()
-        .find(|check| check.name == "network")?;
+        .find(|check| check.name == name)?;
     (check.state != CheckState::Good).then_some(check.detail)
 }
 
@@ -286,6 +297,7 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         require: vec![],
         terminal: (80, 24),
         keep: vec![],
+        scratch: None,
     }
 }
 

@@ -134,6 +134,9 @@ pub(crate) struct Sandbox {
     pub(crate) network: Reach,
     /// The only hosts that jobs reach, `NAME` or `NAME:PORT`; addresses may be private ones. Default: all public ones.
     pub(crate) hosts: Vec<String>,
+    /// Encrypted room on the state folder's disk for what each job writes into its home, `/tmp` and `/var/tmp`, for builds
+    /// bigger than memory. Default none: all of it is in memory.
+    pub(crate) scratch: Option<Size>,
     /// Jobs with `virt: wasm`.
     pub(crate) wasm: Wasm,
 }

@@ -20,6 +20,7 @@ mod wasm;
 mod worktree;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,8 @@ pub(crate) enum DaemonError {
     Debug(#[from] DebugError),
     #[error("{0}")]
     Tls(#[from] TlsError),
+    #[error("cannot keep sandbox.scratch: {0}")]
+    Scratch(String),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     #[error("cannot watch for signals: {0}")]
@@ -139,10 +142,12 @@ impl Daemon {
 
         let prefix = run_prefix(&state);
         assay_sandbox::clean_up(&prefix);
+        assay_sandbox::clean_up_dead(LOCAL_PREFIX);
+        let scratch = scratch(&config, &state)?;
         let (mailbox, inbox) = Mailbox::new();
         let choices = Choices::new(&config, images(&state));
         let wasm = Wasm::new(&config, &state);
-        let runner = Runner::new(
+        let mut runner = Runner::new(
             store.clone(),
             &config,
             address.clone(),
@@ -150,6 +155,7 @@ impl Daemon {
             choices,
             wasm,
         );
+        runner.scratch = scratch;
         let warm = keep_warm(&runner, config.jobs);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let sessions = config.debug.clone();
@@ -416,6 +422,30 @@ fn keep_warm(runner: &Runner, jobs: usize) -> JoinHandle<Option<assay_sandbox::W
     tokio::task::spawn_blocking(move || {
         Some(assay_sandbox::keep_warm(&launcher(), &prefix, jobs, usual?))
     })
+}
+
+/// What ids of the sandboxes of `assay run` begin with, before the number of its process.
+const LOCAL_PREFIX: &str = "assay-run-";
+
+/// Room on the state folder's disk for jobs, if the operator wants that. Refused where it can't be encrypted: nothing of a
+/// job is ever written to a disk in the clear, and nobody is left to think that there is room.
+fn scratch(config: &Config, state: &Path) -> Result<Option<assay_sandbox::Scratch>, DaemonError> {
+    let Some(size) = config.sandbox.scratch else {
+        return Ok(None);
+    };
+    if let Some(missing) = assay_sandbox::Scratch::missing() {
+        return Err(DaemonError::Scratch(missing.to_owned()));
+    }
+    let folder = state.join("scratch");
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder);
+    made.map_err(|error| DaemonError::Scratch(format!("{}: {error}", folder.display())))?;
+    Ok(Some(assay_sandbox::Scratch {
+        folder: std::path::absolute(&folder).unwrap_or(folder),
+        bytes: size.bytes(),
+    }))
 }
 
 /// Prefix of this daemon's sandboxes, so that a new daemon finds what a dead one left, and nobody else's.

@@ -13,10 +13,10 @@ use rustix::mount::{
     UnmountFlags,
 };
 
-use crate::jail::Step;
+use crate::jail::{SCRATCH, Step};
 use crate::net::{self, Keeper};
 use crate::wire::{Failure, Part};
-use crate::{sys, userns};
+use crate::{scratch, sys, userns};
 
 /// How images are mounted.
 const IMAGE: u64 = sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV;
@@ -93,6 +93,7 @@ impl Builder {
             Step::Copy(path) => self.copy(path),
             Step::Link(path, target) => self.link(path, target),
             Step::Show { source, target } => self.show(source, target),
+            Step::Scratch(home) => self.scratch(home),
             Step::Device(name) => self.device(name),
             Step::Terminals => self.terminals(),
             Step::Processes => self.mount("proc", "proc", MountFlags::NODEV, ""),
@@ -329,6 +330,30 @@ impl Builder {
         self.attach(&tree, target)
     }
 
+    /// The file system is seen whole only until its folders are where they belong.
+    fn scratch(&mut self, home: &str) -> io::Result<()> {
+        let disk = self.opened.remove(Path::new(SCRATCH));
+        let disk = disk.ok_or_else(|| io::Error::other("no scratch"))?;
+        let place = "/run/assay/scratch";
+        self.folder(place, 0o755)?;
+        self.attach(&disk, place)?;
+        for (name, _, target) in scratch::FOLDERS {
+            let folder = format!("{}/{}/{name}", &place[1..], scratch::INNER);
+            let tree = clone_tree(self.root()?, Path::new(&folder))?;
+            let target = if target.is_empty() { home } else { target };
+            self.attach(&tree, target)?;
+        }
+        // What is below a mount is another folder than before. The root is the working folder.
+        self.parent = None;
+        rustix::mount::unmount(&place[1..], UnmountFlags::DETACH)?;
+        let (parent, name) = self.parent(place)?;
+        Ok(rustix::fs::unlinkat(
+            &parent,
+            name,
+            rustix::fs::AtFlags::REMOVEDIR,
+        )?)
+    }
+
     fn attach(&self, tree: &OwnedFd, target: &str) -> io::Result<()> {
         let place = self.beneath(target, OFlags::empty())?;
         let flags =
@@ -481,11 +506,13 @@ fn loopback() -> io::Result<()> {
     sys::loopback_up(socket.as_fd())
 }
 
-/// Free bytes and files of the root, and its size.
-pub(crate) fn nearly_full() -> bool {
-    let Ok(root) = rustix::fs::statvfs("/") else {
-        return false;
-    };
-    let spare = (root.f_blocks / 256).min((1 << 20) / root.f_frsize.max(1));
-    root.f_bfree <= spare || root.f_ffree <= 1
+/// Whether the root, or the scratch where there is one, has hardly a byte or file left.
+pub(crate) fn nearly_full(home: &str) -> bool {
+    ["/", home].into_iter().any(|place| {
+        let Ok(found) = rustix::fs::statvfs(place) else {
+            return false;
+        };
+        let spare = (found.f_blocks / 256).min((1 << 20) / found.f_frsize.max(1));
+        found.f_bavail <= spare || found.f_ffree <= 1
+    })
 }

@@ -1,5 +1,6 @@
 //! The control groups of one run: limits, counters, killing, removal. Plain files; versions 1 and 2, also side by side.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -300,6 +301,30 @@ pub(crate) fn clean_up(base: &Base, prefix: &str) {
     }
 }
 
+/// Beginnings of the names of groups that runs of processes that are no more have left: `begin`, the process' number, `-`.
+/// Their groups are removed if nothing is in them; nobody is killed on the word of a number.
+pub(crate) fn clean_up_dead(base: &Base, begin: &str) -> BTreeSet<String> {
+    let begin = name(begin);
+    let mut dead = BTreeSet::new();
+    for parent in base.places.iter().map(|place| &place.parent) {
+        let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+        for entry in entries {
+            let group = entry.file_name();
+            let number = group
+                .to_str()
+                .and_then(|name| name.strip_prefix(&begin)?.split_once('-'))
+                .and_then(|(number, _)| number.parse::<u32>().ok());
+            if let Some(number) = number
+                && !Path::new("/proc").join(number.to_string()).exists()
+                && removed(&entry.path())
+            {
+                dead.insert(format!("{begin}{number}-"));
+            }
+        }
+    }
+    dead
+}
+
 fn remove_now(path: &Path) {
     for _ in 0..REMOVAL_TRIES {
         kill_group(path);
@@ -409,6 +434,32 @@ mod tests {
             ),
             (0, 0, None)
         );
+    }
+
+    #[test]
+    fn groups_of_processes_that_are_no_more_are_removed_if_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = std::process::id();
+        let (alive, busy) = (format!("assay-run-{own}-1"), "assay-run-4294967294-2");
+        // No process has a number of ten digits.
+        for name in [
+            &alive,
+            "assay-run-4294967295-1",
+            busy,
+            "assay-run-x-1",
+            "assay-1",
+        ] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        std::fs::write(folder.path().join(busy).join("cgroup.procs"), "1\n").unwrap();
+        let dead = clean_up_dead(&base_two(folder.path()), "run-");
+        assert_eq!(
+            dead.into_iter().collect::<Vec<_>>(),
+            ["assay-run-4294967295-"]
+        );
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 4);
+        assert!(folder.path().join(busy).is_dir());
     }
 
     #[test]

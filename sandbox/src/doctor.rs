@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cgroup::base::{Base, Version, base};
 use crate::image::owners::Owners;
 use crate::run::swap_is_on;
-use crate::{net, sys};
+use crate::{net, scratch, sys};
 
 /// Oldest kernel with everything the jail is built from: recursive mount attributes came with it.
 const OLDEST_KERNEL: (u32, u32) = (5, 12);
@@ -72,9 +72,60 @@ pub fn doctor() -> Vec<Check> {
     checks.push(swap(swap_is_on(), base()));
     checks.push(network(net::helper()));
     checks.push(uids(Owners::here()));
+    checks.push(room(scratch::missing()));
+    checks.push(job_uids(rustix::process::geteuid().is_root()));
     #[cfg(feature = "wasm")]
     checks.push(memory_folder(crate::wasm::memory_folder()));
+    for check in checks.iter_mut().filter(|check| check.state == Degraded) {
+        if let Some((_, rows)) = ROWS.iter().find(|(name, _)| *name == check.name) {
+            check
+                .detail
+                .push_str(&format!(" ({rows} of the attack table)"));
+        }
+    }
     checks
+}
+
+/// Rows of the attack table that aren't kept, or not fully, or can't be tried, where a check is not as wished.
+const ROWS: &[(&str, &str)] = &[
+    ("cgroup memory", "rows C2 to C4, C7"),
+    ("cgroup pids", "row C1"),
+    ("cgroup cpu", "row C18"),
+    ("network", "rows D3 to D9, D14 to D17"),
+    ("image owners", "every row with profile root"),
+    ("job uids", "row C22"),
+    ("Landlock", "a second lock of rows A1, A5, D11"),
+];
+
+/// Optional: whoever doesn't want it loses nothing.
+fn room(missing: Option<&str>) -> Check {
+    let name = "scratch";
+    match missing {
+        None => check(
+            name,
+            Good,
+            "jobs can have encrypted room on a disk (sandbox.scratch)",
+        ),
+        Some(missing) => check(
+            name,
+            Degraded,
+            format!("jobs can't have encrypted room on a disk: {missing}"),
+        ),
+    }
+}
+
+/// The kernel keeps some counts by uid: of inotify instances, keys, pending signals.
+fn job_uids(root: bool) -> Check {
+    let name = "job uids";
+    match root {
+        true => check(name, Good, "each running job has a uid of its own"),
+        false => check(
+            name,
+            Degraded,
+            "to the kernel jobs are the daemon's user, and one may use up what it grants to a user; run the daemon as root \
+             if strangers push",
+        ),
+    }
 }
 
 /// Where jobs with `virt: wasm` have their files; other jobs don't need it.
@@ -417,6 +468,8 @@ mod tests {
         let checks = doctor();
         let names: std::collections::BTreeSet<_> = checks.iter().map(|check| check.name).collect();
         assert_eq!(names.len(), checks.len());
+        let known = |row: &&(&str, &str)| names.contains(row.0);
+        assert_eq!(ROWS.iter().filter(known).count(), ROWS.len());
         assert!(
             checks
                 .iter()

@@ -110,7 +110,7 @@ fn carry_out(control: &OwnedFd, mut builder: Builder, task: Task) -> Result<bool
             None => return Ok(false),
             Some(0) => {}
             Some(status) => {
-                watch.report_end(status, apply::nearly_full());
+                watch.report_end(status, apply::nearly_full(&plan.job.home));
                 return Ok(true);
             }
         }
@@ -120,7 +120,7 @@ fn carry_out(control: &OwnedFd, mut builder: Builder, task: Task) -> Result<bool
         Some(main) => {
             let status = watch.until_end(main);
             let keep = keep.map(|pipe| (pipe, plan.keep.as_slice()));
-            end(&watch, terminal, status, keep);
+            end(&watch, terminal, &plan.job.home, status, keep);
             Ok(true)
         }
         None => Ok(false),
@@ -311,8 +311,14 @@ fn reap(main: Pid) -> Option<i32> {
 
 /// The command has ended: everything else dies too. The terminal is left without a hang-up, so that all output can
 /// still be read. Then, with nobody left to change anything, what is to be kept is sent.
-fn end(watch: &Watch<'_>, terminal: OwnedFd, status: i32, keep: Option<(OwnedFd, &[Keep])>) {
-    let full = apply::nearly_full();
+fn end(
+    watch: &Watch<'_>,
+    terminal: OwnedFd,
+    home: &str,
+    status: i32,
+    keep: Option<(OwnedFd, &[Keep])>,
+) {
+    let full = apply::nearly_full(home);
     sys::signal_everyone(libc::SIGKILL);
     drop(sys::leave_terminal(terminal.as_fd()));
     drop(terminal);

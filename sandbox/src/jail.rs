@@ -112,6 +112,8 @@ pub(crate) enum Step {
         /// Inside.
         target: String,
     },
+    /// Show the folders of the scratch, the first at this home.
+    Scratch(String),
     /// Show a device node of the host, by name.
     Device(String),
     /// Mount the job's own terminals.
@@ -179,6 +181,7 @@ impl std::fmt::Display for Step {
             Step::Copy(path) => write!(f, "copy {path}"),
             Step::Link(path, _) => write!(f, "make link {path}"),
             Step::Show { source, target } => write!(f, "show {} at {target}", source.display()),
+            Step::Scratch(home) => write!(f, "show the scratch at {home}"),
             Step::Device(name) => write!(f, "show device {name}"),
             Step::Terminals => write!(f, "mount terminals"),
             Step::Processes => write!(f, "mount /proc"),
@@ -205,6 +208,9 @@ pub(crate) struct Facts {
     pub(crate) counted_memory: bool,
 }
 
+/// By what the scratch goes among what comes opened; no path of the host.
+pub(crate) const SCRATCH: &str = "scratch";
+
 /// What of a run can be built before the job is known.
 pub(crate) fn jail(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&Egress>) -> Jail {
     let names = egress.map_or_else(Names::default, |egress| egress.names.clone());
@@ -225,10 +231,11 @@ pub(crate) fn plan(spec: &RunSpec, facts: &Facts) -> Plan {
         Image::Host { .. } => false,
         Image::Imported(image) => !matches!(image.owners(), Owners::Flat { .. }),
     };
+    let scratch = spec.scratch.iter().map(|_| PathBuf::from(SCRATCH));
     let sources = spec.binds.iter().map(|bind| bind.source.clone());
     Plan {
         // An ordinary user can't: it opens them in its own namespaces, where they are still in sight.
-        opened: sources.filter(|_| facts.root).collect(),
+        opened: scratch.chain(sources).filter(|_| facts.root).collect(),
         late: inside::late_steps(spec),
         first: spec.first.as_ref().map(|first| Job {
             argv: first.argv.clone(),
@@ -309,6 +316,15 @@ fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
 /// The network is closed before it is connected.
 fn way_out(egress: &Egress) -> [Step; 2] {
     [Step::Firewall(egress.rules.clone()), Step::Connect]
+}
+
+/// The first host uid of a root caller's job, to whom the jail's folders belong at first.
+pub(crate) fn first_uid(spec: &RunSpec, slot: u32) -> Option<u32> {
+    let ranged = matches!(&spec.image, Image::Imported(image) if image.owners() == Owners::True);
+    match ranged {
+        true => spec.range_start(slot),
+        false => spec.uid_base.checked_add(slot),
+    }
 }
 
 /// The job's range of uids; none where it has only its own.

@@ -14,6 +14,7 @@ use crate::jail::{self, Facts};
 use crate::kept::Kept;
 use crate::net::{self, Egress};
 use crate::process::Process;
+use crate::scratch::{self, Disk};
 use crate::spec::{Image, Limits, Resource, RunSpec};
 use crate::supervise::{Caller, Supervisor};
 use crate::terminal::Keyboard;
@@ -154,6 +155,7 @@ impl Run {
         )?;
         let end = tokio::spawn(async move {
             let ended = supervisor.run().await;
+            drop(launched.disk);
             if let Some(folder) = launched.folder {
                 // Whatever the launcher had no time for.
                 drop(tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await);
@@ -232,6 +234,8 @@ pub(crate) struct Launched {
     pub(crate) kept: Option<Kept>,
     pub(crate) keeping: Duration,
     pub(crate) notices: Vec<String>,
+    /// Held until the run is over.
+    pub(crate) disk: Option<Disk>,
     /// For a run of WASI programs: where their native images come from.
     pub(crate) modules: Option<wasm::Modules>,
     /// For a run of WASI programs: the folder in memory.
@@ -254,7 +258,7 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
         };
         process.groups.limit(&limits);
         match instruct(&process, &spec) {
-            Ok((tree, kept)) => {
+            Ok((tree, kept, disk)) => {
                 let mut notices = notices(&process.groups);
                 notices.extend(network);
                 let keeping = spec.keep.iter().map(|keep| keep.time).sum();
@@ -266,6 +270,7 @@ fn launch(launcher: &Launcher, spec: RunSpec) -> Result<Launched, RunError> {
                     kept: kept.map(|pipe| Kept::new(pipe, spec.keep)),
                     keeping,
                     notices,
+                    disk,
                     modules: None,
                     folder: None,
                 });
@@ -321,16 +326,28 @@ pub(crate) fn facts(process: &Process) -> Facts {
     }
 }
 
-/// Gives the jail's first process its plan; returns the end of the tree pipe to write into, and that of the pipe for what
-/// is kept.
-fn instruct(process: &Process, spec: &RunSpec) -> Result<(OwnedFd, Option<OwnedFd>), RunError> {
+/// The end of the tree pipe to write into, that of the pipe for what is kept, and the scratch.
+type Instructed = (OwnedFd, Option<OwnedFd>, Option<Disk>);
+
+/// Gives the jail's first process its plan.
+fn instruct(process: &Process, spec: &RunSpec) -> Result<Instructed, RunError> {
     required(&spec.require, &process.groups)?;
     let plan = jail::plan(spec, &facts(process));
+    let disk = spec.scratch.as_ref().map(|scratch| {
+        // A uid that can't be was refused when the jail was ordered.
+        let owner = jail::first_uid(spec, process.slot.number()).unwrap_or(u32::MAX - 1);
+        scratch::make(scratch, owner)
+    });
+    let disk = disk.transpose()?;
     let mut opened: Vec<OwnedFd> = plan
         .opened
         .iter()
         .map(|source| {
-            apply::open(source).map_err(|error| RunError::Setup {
+            let opened = match &disk {
+                Some(disk) if source.as_os_str() == jail::SCRATCH => disk.tree(),
+                _ => apply::open(source),
+            };
+            opened.map_err(|error| RunError::Setup {
                 promise: "isolation of files".to_owned(),
                 step: format!("open {}", source.display()),
                 source: error,
@@ -346,7 +363,7 @@ fn instruct(process: &Process, spec: &RunSpec) -> Result<(OwnedFd, Option<OwnedF
         kept = Some(reader.into());
     }
     let tree = send_plan(process, wire::ORDER_PLAN, &packed, &opened)?;
-    Ok((tree, kept))
+    Ok((tree, kept, disk))
 }
 
 /// Sends the plan, the reading end of a new tree pipe, and what was opened for it; returns the pipe's other end.

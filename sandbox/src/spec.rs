@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::error::RunError;
 use crate::image::Imported;
 use crate::image::owners::{Owners, SPAN};
+use crate::scratch::Scratch;
 use crate::wire::MOST_FDS;
 
 /// Longest single argument or variable the kernel takes (`MAX_ARG_STRLEN`, with its closing zero).
 const LONGEST_STRING: usize = 128 * 1024;
+/// Smallest scratch, bytes: less is no room for a file system.
+const LEAST_SCRATCH: u64 = 16 << 20;
 /// Arguments and environment together; the kernel takes a quarter of the usual 8 MiB stack, pointers included.
 const LONGEST_TOTAL: usize = 2 * 1024 * 1024 - 64 * 1024;
 
@@ -51,6 +54,8 @@ pub struct RunSpec {
     pub terminal: (u16, u16),
     /// What is kept of the run; see [`Run::kept`](crate::Run::kept).
     pub keep: Vec<Keep>,
+    /// Room on a disk beside memory.
+    pub scratch: Option<Scratch>,
 }
 
 /// A command that comes before a run's own, in the same root, with the rights of [`Profile::Root`]; only for runs with
@@ -178,8 +183,13 @@ impl RunSpec {
         if !is_plain(&self.cwd) {
             return refuse("cwd", &self.cwd);
         }
-        if self.binds.len() + 3 > MOST_FDS {
+        if self.binds.len() + 4 > MOST_FDS {
             return refuse("number of binds", &self.binds.len().to_string());
+        }
+        if let Some(scratch) = &self.scratch
+            && (!scratch.folder.is_absolute() || scratch.bytes < LEAST_SCRATCH)
+        {
+            return refuse("scratch", &format!("{scratch:?}"));
         }
         for bind in &self.binds {
             if !is_plain(&bind.target) || RESERVED.iter().any(|top| lies_in(&bind.target, top)) {
@@ -349,6 +359,7 @@ pub(crate) mod tests {
             require: vec![],
             terminal: (80, 24),
             keep: vec![],
+            scratch: None,
         }
     }
 

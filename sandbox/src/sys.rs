@@ -106,6 +106,67 @@ fn change_mounts(
     check(result).map(drop)
 }
 
+/// `LOOP_CTL_GET_FREE`: the number of a loop device that isn't used.
+pub(crate) fn free_loop(control: BorrowedFd<'_>) -> io::Result<i64> {
+    // SAFETY: takes no argument.
+    check(unsafe { libc::ioctl(control.as_raw_fd(), 0x4C82) }.into())
+}
+
+/// `LOOP_CONFIGURE`: puts a file behind a loop device, which lets go of it when its last user does.
+pub(crate) fn configure_loop(device: BorrowedFd<'_>, file: BorrowedFd<'_>) -> io::Result<()> {
+    const AUTOCLEAR: u32 = 4;
+    // `struct loop_config`: the file first, `lo_flags` of `struct loop_info64` from 8 on, everything else zero.
+    let mut config = [0_u8; 304];
+    config[..4].copy_from_slice(&file.as_raw_fd().to_ne_bytes());
+    config[8 + 52..8 + 56].copy_from_slice(&AUTOCLEAR.to_ne_bytes());
+    // SAFETY: the kernel reads exactly the 304 bytes of that structure.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), 0x4C0A, config.as_ptr()) }.into()).map(drop)
+}
+
+/// Bytes of a key for a file system.
+pub(crate) const KEY: usize = 64;
+
+/// `FS_IOC_ADD_ENCRYPTION_KEY`: gives a key to a file system; returns the name by which policies call it.
+pub(crate) fn add_encryption_key(root: BorrowedFd<'_>, key: &[u8; KEY]) -> io::Result<[u8; 16]> {
+    const IDENTIFIER: u32 = 2;
+    // `struct fscrypt_add_key_arg`: kind of name, the name (which the kernel writes) from 8 on, the key's length at 40, the
+    // key behind it all.
+    let mut order = zeroize::Zeroizing::new([0_u8; 80 + KEY]);
+    order[..4].copy_from_slice(&IDENTIFIER.to_ne_bytes());
+    order[40..44].copy_from_slice(&64_u32.to_ne_bytes());
+    order[80..].copy_from_slice(key);
+    // SAFETY: the kernel reads the 80 bytes of that structure and the key's length behind it, and writes the name.
+    check(unsafe { libc::ioctl(root.as_raw_fd(), 0xC050_6617, order.as_mut_ptr()) }.into())?;
+    let mut name = [0; 16];
+    name.copy_from_slice(&order[8..24]);
+    Ok(name)
+}
+
+/// `FS_IOC_SET_ENCRYPTION_POLICY`: everything in this empty folder is encrypted with that key from here on; contents with
+/// AES-256-XTS, names with AES-256-CTS, padded to 32 bytes.
+pub(crate) fn set_encryption_policy(folder: BorrowedFd<'_>, key: &[u8; 16]) -> io::Result<()> {
+    // `struct fscrypt_policy_v2`.
+    let mut policy = [0_u8; 24];
+    policy[..4].copy_from_slice(&[2, 1, 4, 3]);
+    policy[8..].copy_from_slice(key);
+    // SAFETY: the kernel reads the 24 bytes of that structure.
+    check(unsafe { libc::ioctl(folder.as_raw_fd(), 0x800C_6613, policy.as_ptr()) }.into()).map(drop)
+}
+
+/// `EXT4_IOC_SHUTDOWN`: nothing is written to that file system any more.
+pub(crate) fn shut_down(root: BorrowedFd<'_>) -> io::Result<()> {
+    // Without writing out first.
+    let flags = 2_u32;
+    let top = rustix::fs::openat(
+        root,
+        ".",
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    // SAFETY: the kernel reads four bytes.
+    check(unsafe { libc::ioctl(top.as_raw_fd(), 0x8004_587D, &raw const flags) }.into()).map(drop)
+}
+
 /// Closes every descriptor from `first` up.
 pub(crate) fn close_from(first: u32) -> io::Result<()> {
     // SAFETY: called only by the launcher before it owns any descriptor from `first` up.

@@ -172,6 +172,7 @@ impl WasmSpec {
             require: self.require.clone(),
             terminal: (80, 24),
             keep: Vec::new(),
+            scratch: None,
         };
         like.check()
     }

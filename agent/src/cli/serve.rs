@@ -113,6 +113,7 @@ pub(crate) fn daemon_failure(error: &DaemonError) -> Failure {
         DaemonError::Listen { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {
             (Exit::BadConfig, Some("this host does not have that address".to_owned()))
         }
+        DaemonError::Scratch(_) => (Exit::BadConfig, None),
         DaemonError::Listen { .. } => (Exit::NotAllowed, None),
         DaemonError::Store { .. } => (
             Exit::BadConfig,

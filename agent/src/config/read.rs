@@ -158,6 +158,7 @@ fn read_sandbox(root: &mut Section<'_>) -> Sandbox {
         hosts: section
             .get("hosts", |value| list(value, host_name))
             .unwrap_or_default(),
+        scratch: section.get("scratch", scratch),
         wasm: read_wasm(&mut section),
     };
     section.finish();
@@ -429,6 +430,14 @@ fn size(value: &Value) -> Result<Size, String> {
     match size_or_none(value) {
         Ok(size) if size.bytes() == 0 => Err("must be more than zero".to_owned()),
         result => result,
+    }
+}
+
+/// Room for a file system, and for something in it.
+fn scratch(value: &Value) -> Result<Size, String> {
+    match size(value)? {
+        size if size.bytes() < 64 << 20 => Err("must be at least 64MiB".to_owned()),
+        size => Ok(size),
     }
 }
 

@@ -72,7 +72,8 @@ async fn go(
 
     let config = Config::default();
     let (mailbox, inbox) = Mailbox::new();
-    let prefix = format!("assay-run-{}-", std::process::id());
+    assay_sandbox::clean_up_dead(super::LOCAL_PREFIX);
+    let prefix = format!("{}{}-", super::LOCAL_PREFIX, std::process::id());
     let lasting = config::state_folder(global.state.as_deref(), Some(&config));
     let mut runner = Runner::new(
         store.clone(),

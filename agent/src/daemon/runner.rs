@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Verdict, Versions, plan_job};
 use assay_sandbox::{
     Launcher, Limits, Network, Outcome, Profile, Resource, Run, RunError, RunEvent, RunSpec,
-    TreeWriter,
+    Scratch, TreeWriter,
 };
 use assay_store::Store;
 use tokio::sync::watch;
@@ -48,6 +48,8 @@ pub(super) struct Runner {
     pub(super) network: Network,
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
+    /// Room on a disk for each job.
+    pub(super) scratch: Option<Scratch>,
     pub(super) versions: Versions,
     pub(super) caps: Caps,
     /// Address of the web pages, without a slash at the end.
@@ -101,6 +103,7 @@ impl Runner {
             },
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
+            scratch: None,
             versions: config.versions,
             caps: Caps::new(config),
             web,
@@ -130,6 +133,7 @@ impl Runner {
             require: self.require.clone(),
             terminal: (80, 24),
             keep: Vec::new(),
+            scratch: self.scratch.clone(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Reads what an image can be made from: a tarball, an OCI layout, a folder such as debootstrap makes.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -7,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use tar::EntryType;
@@ -16,6 +18,11 @@ use super::{ImageError, oci};
 
 /// Most bytes that may follow the end of an archive: padding, and the checksum of its compression.
 const MOST_PADDING: u64 = 64 << 20;
+
+/// An archive may unpack to so many times its own size; programs and texts shrink to a fifth or a tenth.
+const MOST_GROWTH: u64 = 100;
+/// And to so many bytes in any case.
+const LEAST_ROOM: u64 = 256 << 20;
 
 /// What a path holds.
 #[derive(Debug)]
@@ -81,8 +88,34 @@ impl Source {
     }
 }
 
+/// What comes out of an archive, up to as much as may.
+struct Measured {
+    inner: Box<dyn Read>,
+    left: Rc<Cell<u64>>,
+}
+
+impl Read for Measured {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64);
+        self.left.set(left.ok_or_else(|| io::Error::other(GROWS))?);
+        Ok(read)
+    }
+}
+
+/// A decompression bomb, in words.
+const GROWS: &str = "more than a hundred times the size of its archive";
+
 /// Undoes whatever compression the first bytes show.
-fn decompressed(file: File) -> io::Result<Box<dyn Read>> {
+fn decompressed(file: File) -> io::Result<Measured> {
+    let most = file.metadata()?.len().saturating_mul(MOST_GROWTH);
+    Ok(Measured {
+        inner: plain(file)?,
+        left: Rc::new(Cell::new(most.max(LEAST_ROOM))),
+    })
+}
+
+fn plain(file: File) -> io::Result<Box<dyn Read>> {
     let mut input = BufReader::with_capacity(256 * 1024, file);
     let head = input.fill_buf()?;
     Ok(match head {
@@ -99,11 +132,17 @@ fn corrupt(error: &io::Error) -> ImageError {
 
 /// One archive; `layer`: names that begin with `.wh.` take things away.
 fn archive(file: File, tree: &mut Tree, layer: bool) -> Result<(), ImageError> {
-    let mut archive = tar::Archive::new(decompressed(file).map_err(|e| corrupt(&e))?);
+    let content = decompressed(file).map_err(|e| corrupt(&e))?;
+    let left = Rc::clone(&content.left);
+    let mut archive = tar::Archive::new(content);
     let mut entries = 0_u64;
     for entry in archive.entries().map_err(|e| corrupt(&e))? {
         let mut entry = entry.map_err(|e| corrupt(&e))?;
         entries += 1;
+        // Said beforehand, it is refused before a byte of it is written.
+        if entry.size() > left.get() {
+            return Err(ImageError::TooLarge(GROWS.to_owned()));
+        }
         let name = entry.path_bytes().into_owned();
         if !layer && matches!(name.as_slice(), b"oci-layout" | b"./oci-layout") {
             return Err(ImageError::Corrupt(

@@ -50,6 +50,9 @@ pub(super) fn steps(spec: &RunSpec, host: &Host, names: &Names) -> Vec<Step> {
 /// handed over.
 pub(super) fn late_steps(spec: &RunSpec) -> Vec<Step> {
     let mut steps = Vec::new();
+    if spec.scratch.is_some() {
+        steps.push(Step::Scratch(spec.home.clone()));
+    }
     steps.extend(spec.binds.iter().map(|bind| Step::Show {
         source: bind.source.clone(),
         target: bind.target.clone(),

@@ -59,6 +59,7 @@ pub(crate) fn launch(launcher: &Launcher, spec: WasmSpec) -> Result<Launched, Ru
             notices: notices(&process.groups),
             modules: Some(Modules::new(&spec, launcher, user, process.groups.paths())?),
             folder: Some(folder),
+            disk: None,
             limits: spec.limits,
             image: Image::Host {
                 folders: Vec::new(),

@@ -1,65 +1,154 @@
-//! How long a jail takes from start to end: `bench [RUNS] [cold|warm] [FILES]`.
+//! What sandboxes cost, for `tests/bench/sandbox`: every mode prints numbers, microseconds where they are times.
+//!
+//! `bench start RUNS cold|warm none|egress FOLDER PROGRAM`, `bench spawn RUNS COMMAND…`, `bench many COUNT`,
+//! `bench work FOLDER SCRIPT`.
 
-use std::process::ExitCode;
-use std::time::Instant;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use assay_sandbox::{Image, Network, RunSpec};
 
 use crate::world::{World, go, spec};
 
-/// Prints the median time of an empty job with so many small source files, start to gone, in microseconds.
+/// What a launcher that was taken needs to be replaced, so that replacing it is not measured with the next run.
+const REFILL: Duration = Duration::from_millis(80);
+
 pub(crate) fn main() -> ExitCode {
-    let Ok(world) = World::new() else {
-        return ExitCode::FAILURE;
-    };
     let args: Vec<String> = std::env::args().skip(2).collect();
-    let number = |at: usize| args.get(at).and_then(|text| text.parse::<usize>().ok());
-    let (runs, files) = (number(0).unwrap_or(50), number(2).unwrap_or(0));
-    let warm = args.get(1).is_some_and(|word| word == "warm");
-    let usual = || {
-        let mut job = spec("");
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["start", runs, stock, network, folder, program] => {
+            start(number(runs), *stock == "warm", network, folder, program)
+        }
+        ["spawn", runs, command @ ..] => spawn(number(runs), command),
+        ["many", count] => many(number(count)),
+        ["work", folder, script] => work(folder, script),
+        _ => Err("see the head of this file".to_owned()),
+    };
+    match result {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().unwrap_or(1)
+}
+
+fn shows(folder: &str, mut job: RunSpec) -> RunSpec {
+    job.image = Image::Host {
+        folders: vec![folder.into()],
+    };
+    job
+}
+
+fn list(times: &[u128]) -> String {
+    let words: Vec<String> = times.iter().map(u128::to_string).collect();
+    words.join(" ")
+}
+
+/// From the request to the reaped result.
+fn start(
+    runs: usize,
+    warm: bool,
+    network: &str,
+    folder: &str,
+    program: &str,
+) -> Result<String, String> {
+    let world = World::new()?;
+    let job = || {
+        let mut job = shows(folder, spec(""));
+        job.argv = vec![program.to_owned()];
         job.limits.inodes = 100_000;
-        job.argv =
-            vec![std::env::var("BENCH_PROGRAM").unwrap_or_else(|_| "/usr/bin/true".to_owned())];
-        if let Ok(folder) = std::env::var("BENCH_FOLDER") {
-            job.image = assay_sandbox::Image::Host {
-                folders: vec![folder.into()],
-            };
+        if network == "egress" {
+            job.network = Network::Egress { hosts: vec![] };
         }
         job
     };
-    let _stock = warm.then(|| assay_sandbox::keep_warm(&world.launcher, "bench-", 2, usual()));
-    let mut times: Vec<u128> = Vec::new();
+    let _stock = warm.then(|| assay_sandbox::keep_warm(&world.launcher, "bench-", 1, job()));
+    let mut times = Vec::new();
     for _ in 0..runs {
-        let job = usual();
+        if warm {
+            std::thread::sleep(REFILL);
+        }
+        let job = job();
         let began = Instant::now();
-        let done = world
-            .runtime
-            .block_on(go(&world.launcher, job, move |tree| {
-                (0..files).try_for_each(|n| {
-                    tree.file(
-                        format!("d{}/f{n}.c", n / 20).as_bytes(),
-                        false,
-                        &[b'x'; 800],
-                    )
-                })
-            }));
+        let done = world.runtime.block_on(go(&world.launcher, job, |_| Ok(())));
         times.push(began.elapsed().as_micros());
-        if let Err(error) = done {
-            println!("{error}");
-            return ExitCode::FAILURE;
+        let done = done.map_err(|error| error.to_string())?;
+        if done.outcome != assay_sandbox::Outcome::Exited(0) {
+            return Err(format!("{done:?}"));
         }
     }
-    times.sort_unstable();
-    let at = |share: usize| {
-        times
-            .get(times.len() * share / 100)
-            .copied()
-            .unwrap_or_default()
-    };
-    println!(
-        "runs={runs} median_us={} p10={} p90={}",
-        at(50),
-        at(10),
-        at(90)
-    );
-    ExitCode::SUCCESS
+    Ok(list(&times))
+}
+
+/// The same for any other program.
+fn spawn(runs: usize, command: &[&str]) -> Result<String, String> {
+    let (program, args) = command.split_first().ok_or("no command")?;
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let began = Instant::now();
+        let status = Command::new(program).args(args).status();
+        times.push(began.elapsed().as_micros());
+        if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+            return Err(format!("{command:?}: {status:?}"));
+        }
+    }
+    Ok(list(&times))
+}
+
+/// So many at once: how many finished, how long it took, and the descriptors of this process before and after.
+fn many(count: usize) -> Result<String, String> {
+    let world = World::new()?;
+    let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    // Whatever is opened once is open then.
+    world.job("true")?;
+    let before = descriptors();
+    let began = Instant::now();
+    let finished = world.runtime.block_on(async {
+        let runs: Vec<_> = (0..count)
+            .map(|n| {
+                let mut job = spec(&format!("echo {n} >f && (sleep 60 &) && cat f"));
+                job.limits.memory = 64 << 20;
+                let launcher = world.launcher.clone();
+                (
+                    n,
+                    tokio::spawn(async move { go(&launcher, job, |_| Ok(())).await }),
+                )
+            })
+            .collect();
+        let mut finished = 0;
+        for (n, run) in runs {
+            match run.await {
+                Ok(Ok(done)) if done.output == format!("{n}\n") => finished += 1,
+                other => println!("{n}: {other:?}"),
+            }
+        }
+        finished
+    });
+    let took = began.elapsed().as_micros();
+    Ok(format!("{finished} {took} {before} {}", descriptors()))
+}
+
+/// What the script prints, with this folder shown.
+fn work(folder: &str, script: &str) -> Result<String, String> {
+    let world = World::new()?;
+    let mut job = shows(folder, spec(script));
+    job.limits.wall = Duration::from_secs(600);
+    job.limits.silence = Duration::from_secs(600);
+    job.limits.disk = 1 << 30;
+    job.limits.memory = 4 << 30;
+    job.limits.inodes = 100_000;
+    let done = world.run(job)?;
+    match done.outcome {
+        assay_sandbox::Outcome::Exited(0) => Ok(done.output.trim().to_owned()),
+        _ => Err(format!("{done:?}")),
+    }
 }

@@ -116,10 +116,12 @@ fn core_pattern(world: &World) -> Tried {
 
 fn kernel_settings(world: &World) -> Tried {
     let script = "for f in sysrq-trigger sys/vm/drop_caches sys/kernel/hostname sys/fs/binfmt_misc/register \
-                  sys/user/max_user_namespaces sys/net/ipv4/ip_forward; do (exec 3>>/proc/$f) && echo \"OPEN $f\"; done; true";
+                  sys/user/max_user_namespaces sys/net/ipv4/ip_forward; do (exec 3>>/proc/$f) && echo \"OPEN $f\"; done; cat /proc/sys/kernel/hostname";
     let done = world.job(script)?;
     expect(
-        done.outcome == Outcome::Exited(0) && !done.output.contains("OPEN"),
+        done.outcome == Outcome::Exited(0)
+            && !done.output.contains("OPEN")
+            && done.output.ends_with("assay\n"),
         &done,
     )
 }
@@ -148,10 +150,11 @@ fn new_mount_calls(world: &World) -> Tried {
         call(430, "$0, 0"),
         call(428, "-100, $0, 1"),
         call(442, "-1, $0, 0, 0, 0"),
+        call(libc::SYS_sched_yield, ""),
     ]
     .concat();
     let done = world.job(&calls)?;
-    expect(done.output == "-1 1\n-1 1\n-1 1\n", &done)
+    expect(done.output == "-1 1\n-1 1\n-1 1\n0 0\n", &done)
 }
 
 fn cgroup_files(world: &World) -> Tried {
@@ -240,10 +243,11 @@ fn leftovers(world: &World) -> Tried {
 
 fn swapped_mask(world: &World) -> Tried {
     let script = format!(
-        "rm -f /dev/null; ln -sf {} /dev/null; echo x >/dev/null; echo x >/proc/kallsyms",
+        "rm -f /dev/null; ln -sf {} /dev/null; echo x >/dev/null; echo x >/proc/kallsyms; ln -s x /tmp/l && echo TWIN",
         world.canary()
     );
-    world.job(&script)?;
+    let done = world.job(&script)?;
+    expect(done.output.contains("TWIN"), &done)?;
     let canary = std::fs::read_to_string(world.canary()).map_err(|e| e.to_string())?;
     expect(canary == "CANARY\n", &canary)
 }

@@ -95,6 +95,11 @@ const FOLDERS: &[&str] = &[
     "/usr/lib/aarch64-linux-gnu/perl-base",
 ];
 
+/// `CAP_NET_RAW`, effective and permitted, in the second version of that attribute.
+const RAW_PACKETS: [u8; 20] = [
+    1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+
 /// Makes the image in `folder`, called `tiny`.
 pub(crate) fn make(folder: &Path) -> Result<(Images, Imported), String> {
     let root = folder.join("root");
@@ -165,6 +170,15 @@ fn build(root: &Path) -> std::io::Result<()> {
     let suid = root.join("opt/suid-id");
     std::fs::copy("/usr/bin/id", &suid)?;
     std::fs::set_permissions(&suid, PermissionsExt::from_mode(0o6755))?;
+    // One with a right in its attributes, where whoever makes the image may give such; it must not matter either.
+    let capable = root.join("opt/cap-cat");
+    std::fs::copy("/usr/bin/cat", &capable)?;
+    let _ = rustix::fs::setxattr(
+        &capable,
+        "security.capability",
+        &RAW_PACKETS,
+        rustix::fs::XattrFlags::empty(),
+    );
     std::fs::write(root.join("var/lib/dpkg/status"), "")?;
     std::fs::write(
         root.join("etc/passwd"),

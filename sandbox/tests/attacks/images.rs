@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     case("A15 image after the worst a job can do", spoiled),
     case("A17 copies through the overlay", copies),
     case("A19-A21 archives that lead out", archives),
+    case("A25 archives that unpack to a hundred GiB", bombs),
     case("an image in use stays", in_use),
     case("owners are the image's", owners),
     case("sudo says what it is", sudo),
@@ -38,6 +39,17 @@ fn set_uid(world: &World) -> Tried {
         "1000"
     };
     expect(done.output == format!("755\n{id}\n{id}\n{id}\n"), &done)?;
+    let done = world.job("/opt/cap-cat /proc/self/status | grep '^Cap[PE]'")?;
+    let rights: Vec<u64> = done
+        .output
+        .lines()
+        .filter_map(|line| u64::from_str_radix(line.split('\t').nth(1)?, 16).ok())
+        .collect();
+    let raw_packets = 1 << 13;
+    expect(
+        rights.len() == 2 && rights.iter().all(|set| set & raw_packets == 0),
+        &done,
+    )?;
     // As another user, what was made set-uid by root helps as little: privileges can't be gained any more.
     if flavour() == Flavour::Root {
         let done = world.job("chown 0:0 /tmp/x; cp /opt/suid-id /tmp/x; chmod 6755 /tmp/x; setpriv --reuid 77 --clear-groups /tmp/x -u")?;
@@ -140,6 +152,82 @@ fn archives(world: &World) -> Tried {
     let twin = import(&whole)?;
     expect(twin.is_ok(), &twin)?;
     let removed = images.remove("evil");
+    expect(removed.is_ok(), &removed)
+}
+
+/// A head, and pieces that are all the same, so that each is compressed once: ten MiB, or that many pieces.
+fn bomb(head: &[u8], piece: &[u8], most: usize, gzip: bool) -> std::io::Result<Vec<u8>> {
+    use std::io::Write;
+    let pack = |bytes: &[u8]| match gzip {
+        true => {
+            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            out.write_all(bytes)?;
+            out.finish()
+        }
+        false => zstd::encode_all(bytes, 1),
+    };
+    let mut bytes = pack(head)?;
+    let packed = pack(piece)?;
+    let pieces = (10 << 20) / packed.len();
+    bytes.extend(packed.repeat(pieces.min(most)));
+    Ok(bytes)
+}
+
+/// The head of a file that claims this length.
+fn claims(length: u64) -> Vec<u8> {
+    let mut head = archive(None, "usr/big");
+    head.truncate(512);
+    // A number that is too long for digits is written as it is.
+    head[124..136].fill(0);
+    head[124] = 0x80;
+    head[128..136].copy_from_slice(&length.to_be_bytes());
+    head[148..156].fill(b' ');
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    head
+}
+
+fn bombs(world: &World) -> Tried {
+    const GIB: u64 = 1 << 30;
+    let images = world::images().ok_or("no images")?;
+    let path = world.folder.path().join("bomb");
+    let text = |e: std::io::Error| e.to_string();
+    let free =
+        || rustix::fs::statvfs(world.folder.path()).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+    let zeros = vec![0; 8 << 20];
+    let files = [claims(8 << 20), zeros.clone()].concat();
+    // It says how much it is; it says much less than what follows; it is many files.
+    let all = [
+        (claims(100 * GIB), &zeros, 12_800, false),
+        (claims(100 * GIB), &zeros, 12_800, true),
+        (claims(4 << 20), &zeros, 12_800, false),
+        (vec![], &files, 800, false),
+    ];
+    for (head, piece, most, gzip) in all {
+        let bytes = bomb(&head, piece, most, gzip).map_err(text)?;
+        std::fs::write(&path, &bytes).map_err(text)?;
+        expect(bytes.len() <= 11 << 20, &bytes.len())?;
+        let (before, began) = (free(), std::time::Instant::now());
+        let result = images.import("bomb", &path, 0);
+        let took = began.elapsed();
+        expect(
+            result.is_err() && took.as_secs() < 60,
+            &(gzip, &result, took),
+        )?;
+        // Nothing of it is left. Others use this disk too.
+        expect(before.saturating_sub(free()) < 2 * GIB, &(before, free()))?;
+    }
+    expect(
+        matches!(images.find("bomb"), Err(ImageError::Unknown(_))),
+        &"an image was left",
+    )?;
+    // Twin: compressed as well, but to what it is.
+    let honest = zstd::encode_all(archive(None, "usr/x").as_slice(), 1).map_err(text)?;
+    std::fs::write(&path, honest).map_err(text)?;
+    let twin = images.import("bomb", &path, 0);
+    expect(twin.is_ok(), &twin)?;
+    let removed = images.remove("bomb");
+    drop(std::fs::remove_file(&path));
     expect(removed.is_ok(), &removed)
 }
 

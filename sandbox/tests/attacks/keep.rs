@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     case("A23 collector blocked", fifo),
     case("A24 size bombs", bombs),
     case("A26 odd names", odd_names),
+    case("C21 what is kept fills the disk", quota),
     case("a process that outlives the command", late_writer),
     case("only after the codes that were named", codes),
 ];
@@ -142,6 +143,31 @@ fn bombs(world: &World) -> Tried {
     let deep = "mkdir out; cd out; i=0; while [ $i -lt 300 ]; do mkdir d; cd d; i=$((i+1)); done";
     let seen = script(world, deep)?;
     expect(seen.1.len() == 302 && seen.1[301] == "end", &seen)
+}
+
+/// A cache is no mount that can be written: it is a folder in RAM, bounded twice, by the job's disk and by what is kept.
+fn quota(world: &World) -> Tried {
+    let fill = "mkdir out; dd if=/dev/zero of=out/big bs=1M 2>&1 | grep -o 'No space left'; true";
+    let mut with = spec(fill);
+    with.limits.disk = 24 << 20;
+    let done = world.run(with)?;
+    expect(done.output == "No space left\n", &done)?;
+    let seen = keep(world, |spec| {
+        spec.limits.disk = 24 << 20;
+        spec.argv[2] = fill.to_owned();
+    })?;
+    expect(
+        seen.1 == ["folder /out", "refused there are too many bytes"],
+        &seen,
+    )?;
+    // Twin: another job's is kept as ever, and so is what just fits.
+    let seen = script(world, "mkdir out; echo mine >out/f")?;
+    expect(
+        seen.1 == ["folder /out", "file /out/f mine\\n", "end"],
+        &seen,
+    )?;
+    let seen = script(world, "mkdir out; head -c 16777216 /dev/zero >out/f")?;
+    expect(seen.1.last().is_some_and(|line| line == "end"), &seen)
 }
 
 fn odd_names(world: &World) -> Tried {

@@ -16,7 +16,10 @@ mod kernel;
 mod network;
 mod outside;
 mod resources;
+mod rows;
+mod scratch;
 mod second;
+mod shares;
 mod tryout;
 mod typed;
 mod weak;
@@ -31,8 +34,13 @@ fn main() -> ExitCode {
     match args.next().as_deref() {
         Some("launch") => assay_sandbox::launcher_main(),
         Some("daemon") => resources::daemon(&args.next().unwrap_or_default()),
+        Some("scratch-daemon") => scratch::daemon(&args.next().unwrap_or_default()),
         Some("bench") => bench::main(),
         Some("outside") => outside::main(),
+        Some("rows") => {
+            rows::print(&cases());
+            ExitCode::SUCCESS
+        }
         Some("try") => tryout::main(&args.collect::<Vec<_>>()),
         first => {
             let chosen: Vec<String> = first.map(str::to_owned).into_iter().chain(args).collect();
@@ -89,8 +97,8 @@ fn tests(chosen: &[String]) -> ExitCode {
             counts.skipped
         );
     } else {
-        for (rows, what) in PENDING {
-            println!("pend {rows}: {what}");
+        for line in rows::pending() {
+            println!("pend {line}");
         }
         println!(
             "{} passed, {} failed, {} skipped",
@@ -99,25 +107,6 @@ fn tests(chosen: &[String]) -> ExitCode {
     }
     ExitCode::from(u8::from(counts.failed > 0))
 }
-
-/// Rows of the table that wait for what they are about.
-const PENDING: &[(&str, &str)] = &[
-    ("A22-A26, C21", "caches and artifacts"),
-    (
-        "C10",
-        "is the pages' and the command line's: tests of api and agent",
-    ),
-    (
-        "C18",
-        "shares of busy processors: needs a machine with nothing else to do",
-    ),
-    ("E2-E11, E14-E20", "secrets, forks, tokens of jobs"),
-    (
-        "F1-F13",
-        "are the store's: tests of store and tests/cases/source.rs",
-    ),
-    ("G1-G10", "wasm jobs"),
-];
 
 /// What came of the cases.
 #[derive(Default)]
@@ -149,18 +138,7 @@ fn run_here(chosen: &[String]) -> Counts {
         }
     };
     counts.who.clone_from(&world.who);
-    let all = [
-        files::CASES,
-        keep::CASES,
-        typed::CASES,
-        kernel::CASES,
-        resources::CASES,
-        network::CASES,
-        images::CASES,
-        egress::CASES,
-        weak::CASES,
-    ]
-    .concat();
+    let all = cases();
     let wanted = |case: &&Case| {
         chosen.is_empty()
             || chosen
@@ -191,30 +169,82 @@ fn run_here(chosen: &[String]) -> Counts {
             .filter(wanted)
             .filter(|case| has_image || case.needs != Needs::Image)
         {
-            counts.count(&world, case, flavour);
+            counts.count(&world.who, flavour.name(), case.name, || {
+                world.try_case(case)
+            });
+        }
+        if flavour == Flavour::Host {
+            counts.weak(&world, chosen);
         }
     }
     counts
 }
 
+/// Every case there is.
+fn cases() -> Vec<Case> {
+    [
+        TABLE,
+        files::CASES,
+        keep::CASES,
+        typed::CASES,
+        kernel::CASES,
+        resources::CASES,
+        shares::CASES,
+        scratch::CASES,
+        network::CASES,
+        images::CASES,
+        egress::CASES,
+    ]
+    .concat()
+}
+
+const TABLE: &[Case] = &[Case {
+    name: "every row has its tests",
+    needs: Needs::Nothing,
+    run: |_| rows::check(&cases()),
+}];
+
 impl Counts {
-    fn count(&mut self, world: &World, case: &Case, flavour: Flavour) {
+    /// The weak twins. Once is enough: the other passes differ in the root's content and in rights, not in what the probes
+    /// look for.
+    fn weak(&mut self, world: &World, chosen: &[String]) {
+        let wanted = |row: &str| {
+            chosen.is_empty()
+                || chosen
+                    .iter()
+                    .any(|begin| format!("W {row}").starts_with(begin.as_str()))
+        };
+        let bait = match weak::Bait::new(world) {
+            Ok(bait) => bait,
+            Err(error) => {
+                return self.count(&world.who, "weak", "set-up", || Verdict::Failed(error));
+            }
+        };
+        for twin in weak::WEAK.iter().filter(|twin| wanted(twin.row)) {
+            if twin.is_tried() {
+                self.count(&world.who, "weak", &format!("W {}", twin.row), || {
+                    twin.try_it(world, &bait)
+                });
+            }
+        }
+    }
+
+    fn count(&mut self, who: &str, where_to: &str, name: &str, run: impl FnOnce() -> Verdict) {
         let began = std::time::Instant::now();
-        let verdict = world.try_case(case);
+        let verdict = run();
         let took = began.elapsed().as_millis();
-        let (who, where_to) = (&world.who, flavour.name());
         match verdict {
             Verdict::Passed => {
                 self.passed += 1;
-                println!("ok   {who:4} {where_to:5} {} ({took} ms)", case.name);
+                println!("ok   {who:4} {where_to:5} {} ({took} ms)", name);
             }
             Verdict::Skipped(why) => {
                 self.skipped += 1;
-                println!("SKIP {who:4} {where_to:5} {}: {why}", case.name);
+                println!("SKIP {who:4} {where_to:5} {}: {why}", name);
             }
             Verdict::Failed(why) => {
                 self.failed += 1;
-                println!("FAIL {who:4} {where_to:5} {}: {why}", case.name);
+                println!("FAIL {who:4} {where_to:5} {}: {why}", name);
             }
         }
     }

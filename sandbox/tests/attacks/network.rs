@@ -6,7 +6,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::{Duration, Instant};
 
-use assay_sandbox::Outcome;
+use assay_sandbox::{Outcome, Run, RunEvent};
 
 use crate::world::{Case, Needs, Tried, World, expect, go, spec};
 
@@ -43,7 +43,7 @@ pub(crate) const CASES: &[Case] = &[
     case("E1 the daemon's environment", daemon_environment),
     Case {
         name: "C22 counters of one uid",
-        needs: Needs::Perl,
+        needs: Needs::Uids,
         run: counters,
     },
 ];
@@ -118,7 +118,8 @@ fn abstract_socket(world: &World) -> Tried {
 }
 
 fn socket_files(world: &World) -> Tried {
-    let done = world.job("find / -type s 2>/dev/null; echo END")?;
+    let done =
+        world.job("find / -type s 2>/dev/null; find /etc/passwd -type f >/dev/null && echo END")?;
     expect(done.output == "END\n", &done)
 }
 
@@ -144,9 +145,9 @@ fn another_job(world: &World) -> Tried {
 
 fn name_service(world: &World) -> Tried {
     let began = Instant::now();
-    let done = world.job("wc -c </etc/resolv.conf; getent hosts x.test && echo FOUND; true")?;
+    let done = world.job("wc -c </etc/resolv.conf; getent hosts x.test && echo FOUND; getent hosts localhost >/dev/null && echo TWIN")?;
     expect(
-        done.output == "0\n" && began.elapsed() < Duration::from_secs(5),
+        done.output == "0\nTWIN\n" && began.elapsed() < Duration::from_secs(5),
         &done,
     )
 }
@@ -195,29 +196,72 @@ fn daemon_environment(world: &World) -> Tried {
 
 /// The kernel counts inotify instances for each uid of the host: one job must not use up another's.
 fn counters(world: &World) -> Tried {
-    if world.who != "root" {
-        // Jobs of an ordinary user are that user to the kernel; it is the price of having no other uid.
-        return Ok(());
-    }
-    let hold = "perl -e 'for (1 .. 500) { $r = syscall(253); last if $r < 0; $n++ } print \"HELD\\n\"; sleep 3'";
-    let (first, second) = world.runtime.block_on(async {
-        tokio::join!(go(&world.launcher, spec(hold), |_| Ok(())), async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            go(
-                &world.launcher,
-                spec("perl -e 'print syscall(253) >= 0 ? \"MADE\\n\" : \"none $!\\n\"'"),
-                |_| Ok(()),
-            )
-            .await
-        })
-    });
-    let (first, second) = (
-        first.map_err(|e| e.to_string())?,
-        second.map_err(|e| e.to_string())?,
+    // As many as are left, until its input ends or it is killed.
+    let hold = format!(
+        "perl -e '$| = 1; 1 while syscall({INOTIFY}, 0) >= 0; print \"HELD\\n\"; read(STDIN, $x, 1)'"
     );
+    let make = format!("perl -e 'print syscall({INOTIFY}, 0) >= 0 ? \"MADE\\n\" : \"none $!\\n\"'");
+    weak_counters(&hold, &make)?;
+    let mut first = spec(&format!("{hold} </dev/tty"));
+    first.limits.wall = Duration::from_secs(20);
+    let (first, second) = world.runtime.block_on(async {
+        let (mut run, tree) = Run::start(&world.launcher, first)
+            .await
+            .map_err(|e| e.to_string())?;
+        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+        while let Some(event) = run.event().await {
+            if let RunEvent::Output(bytes) = event {
+                let second = go(&world.launcher, spec(&make), |_| Ok(())).await;
+                run.canceler().cancel();
+                drop(run.finish().await);
+                return Ok((
+                    String::from_utf8_lossy(&bytes).replace("\r\n", "\n"),
+                    second,
+                ));
+            }
+        }
+        Err("no output".to_owned())
+    })?;
+    let second = second.map_err(|e| e.to_string())?;
     expect(
-        first.output == "HELD\n" && second.output == "MADE\n",
+        first == "HELD\n" && second.output == "MADE\n",
         &(first, second),
+    )
+}
+
+/// `inotify_init`, of which the kernel lets a uid have no more than 128.
+const INOTIFY: libc::c_long = libc::SYS_inotify_init1;
+
+/// Two processes of one uid, as jobs of one uid would be: the second finds nothing left.
+fn weak_counters(hold: &str, make: &str) -> Tried {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let text = |e: std::io::Error| e.to_string();
+    let alike = |script: &str| {
+        let mut command = Command::new("setpriv");
+        command
+            .args([
+                "--reuid",
+                "1799999999",
+                "--clear-groups",
+                "bash",
+                "-c",
+                script,
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        command
+    };
+    let mut first = alike(hold).spawn().map_err(text)?;
+    let mut line = String::new();
+    let output = first.stdout.take().ok_or("no output")?;
+    BufReader::new(output).read_line(&mut line).map_err(text)?;
+    let second = alike(make).output().map_err(text)?;
+    drop(first.stdin.take());
+    first.wait().map_err(text)?;
+    expect(
+        line == "HELD\n" && !second.stdout.starts_with(b"MADE"),
+        &(line, second),
     )
 }
 

@@ -27,8 +27,14 @@ pub(crate) enum Needs {
     Nothing,
     /// Control groups for memory and processes.
     Groups,
+    /// A group that shares out the processors.
+    Shares,
+    /// A uid of its own for each running job.
+    Uids,
     /// A raw system call from a script.
     Perl,
+    /// An encrypted file system on a disk.
+    Scratch,
     /// A network helper, and an outside to meet.
     Outside,
     /// A pass with an imported image; in the others there is nothing to try.
@@ -49,8 +55,11 @@ pub(crate) struct World {
     /// A folder of the host outside the image, with a file `canary` that holds `CANARY`.
     pub(crate) folder: tempfile::TempDir,
     groups: bool,
+    shares: bool,
     /// Images have a range of uids.
     pub(crate) ranged: bool,
+    /// What is missing for room on a disk.
+    no_scratch: Option<String>,
     /// What is missing for a way out.
     no_network: Option<String>,
 }
@@ -122,27 +131,38 @@ impl World {
             launcher: launcher(&["launch"]),
             folder,
             groups: good("cgroup memory") && good("cgroup pids"),
+            shares: good("cgroup cpu"),
             ranged: good("image owners"),
+            no_scratch: missing("scratch"),
             no_network: no_network(),
         })
     }
 
     pub(crate) fn try_case(&self, case: &Case) -> Verdict {
-        if case.needs == Needs::Groups && !self.groups {
-            return Verdict::Skipped("no control groups here for this user".to_owned());
-        }
-        if case.needs == Needs::Perl && !std::path::Path::new("/usr/bin/perl").exists() {
-            return Verdict::Skipped("needs perl".to_owned());
-        }
-        if case.needs == Needs::Outside
-            && let Some(missing) = &self.no_network
-        {
-            return Verdict::Skipped(missing.clone());
+        if let Some(missing) = self.misses(case.needs) {
+            return Verdict::Skipped(missing);
         }
         match (case.run)(self).and_then(|()| self.ordinary()) {
             Ok(()) => Verdict::Passed,
             Err(why) => Verdict::Failed(why),
         }
+    }
+
+    /// What of this isn't here.
+    pub(crate) fn misses(&self, needs: Needs) -> Option<String> {
+        let no_perl = || !std::path::Path::new("/usr/bin/perl").exists();
+        let missing = match needs {
+            Needs::Groups if !self.groups => "no control groups here for this user",
+            Needs::Shares if !self.shares => "no cpu control group here for this user",
+            Needs::Uids if self.who != "root" => {
+                "jobs of an ordinary user are that user to the kernel, which counts by uid"
+            }
+            Needs::Perl | Needs::Groups | Needs::Uids if no_perl() => "needs perl",
+            Needs::Scratch => return self.no_scratch.clone(),
+            Needs::Outside => return self.no_network.clone(),
+            _ => return None,
+        };
+        Some(missing.to_owned())
     }
 
     pub(crate) fn canary(&self) -> String {
@@ -186,9 +206,14 @@ fn no_network() -> Option<String> {
     if !crate::outside::exists() {
         return Some("needs root, unshare and ip, to make an outside".to_owned());
     }
+    missing("network")
+}
+
+/// What `doctor` has to say against this.
+fn missing(name: &str) -> Option<String> {
     let check = assay_sandbox::doctor()
         .into_iter()
-        .find(|check| check.name == "network")?;
+        .find(|check| check.name == name)?;
     (check.state != CheckState::Good).then_some(check.detail)
 }
 
@@ -273,6 +298,7 @@ pub(crate) fn spec(script: &str) -> RunSpec {
         require: vec![],
         terminal: (80, 24),
         keep: vec![],
+        scratch: None,
     }
 }
 

@@ -183,6 +183,31 @@ mod tests {
         }
     }
 
+    /// Attack row A25: less than a MiB, which unpacks to a hundred GiB.
+    #[test]
+    fn a_bomb_is_refused_before_it_goes_off() {
+        let piece = zstd::encode_all([0; 16 << 20].as_slice(), 1).unwrap();
+        let all = 100 << 30;
+        for (says, most) in [(all, 10 << 20), (5 << 20, 10 << 20)] {
+            let head = raw(FILE, b"/f", says);
+            let mut bomb = zstd::encode_all(head.as_slice(), 1).unwrap();
+            for _ in 0..all / (16 << 20) {
+                bomb.extend_from_slice(&piece);
+            }
+            assert!(bomb.len() < 10 << 20);
+            let mut taken = 0;
+            let mut input = io::BufReader::new(zstd::Decoder::new(bomb.as_slice()).unwrap());
+            let read = read_all(&mut input, most, &mut |entry| {
+                if let Entry::File { content, .. } = entry {
+                    taken += io::copy(content, &mut io::sink())?;
+                }
+                Ok(())
+            });
+            assert!(read.is_err());
+            assert!(taken <= most, "{taken}");
+        }
+    }
+
     #[test]
     fn what_is_too_much_cut_off_or_unknown_is_an_error() {
         let odd = [

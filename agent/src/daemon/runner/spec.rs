@@ -81,6 +81,7 @@ pub(in crate::daemon) fn spec(
         require: runner.require.clone(),
         terminal: (80, 24),
         keep: keeping.keep.clone(),
+        scratch: runner.scratch.clone(),
     }
 }
 

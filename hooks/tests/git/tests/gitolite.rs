@@ -1,6 +1,7 @@
 //! Folders of hooks that many repositories share by links.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -96,7 +97,7 @@ impl<'a> Gitolite<'a> {
     /// `None` where gitolite is not installed as Debian does it.
     fn set_up(world: &'a World) -> Option<Gitolite<'a>> {
         if !Path::new(Self::SHELL).exists() {
-            eprintln!("SKIP gitolite: not installed");
+            drop(std::io::stderr().write_all(b"\nSKIP gitolite: not installed\n"));
             return None;
         }
         let gitolite = Gitolite {

@@ -23,7 +23,7 @@ use super::log::{Log, sleep_until};
 use super::marks::Marks;
 use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
-use crate::config::{Config, Reach, Required};
+use crate::config::{Config, Reach, Required, Unsupported};
 
 mod outcome;
 mod source;
@@ -32,7 +32,7 @@ mod spec;
 pub(super) use outcome::no_sandbox;
 use source::Source;
 pub(super) use source::{feed, prepare};
-pub(super) use spec::{asked_dist, refuse_foreign, spec};
+pub(super) use spec::{asked_dist, foreign, spec};
 use spec::{limits_of, run_id, used};
 
 /// Home of the job's user inside.
@@ -49,6 +49,7 @@ pub(super) struct Runner {
     pub(super) uid_base: u32,
     pub(super) require: Vec<Resource>,
     pub(super) versions: Versions,
+    pub(super) unsupported: Unsupported,
     pub(super) caps: Caps,
     /// Address of the web pages, without a slash at the end.
     pub(super) web: String,
@@ -102,6 +103,7 @@ impl Runner {
             uid_base: config.sandbox.uids,
             require: config.sandbox.require.iter().map(resource).collect(),
             versions: config.versions,
+            unsupported: config.unsupported,
             caps: Caps::new(config),
             web,
             prefix,
@@ -213,9 +215,17 @@ impl Attempt {
             .repository(self.job.repo)
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
+        if let Some(line) = foreign(&self.job) {
+            return match self.runner.unsupported {
+                Unsupported::Error => Err(line),
+                Unsupported::Skip => {
+                    self.log.say(&format!("\x1b[33;1m{line}\x1b[0m"));
+                    Ok(Verdict::LeftOut(line))
+                }
+            };
+        }
         let chosen = self.choose(&repository)?;
         let plan = self.plan(&repository, chosen.as_ref());
-        refuse_foreign(&plan)?;
         if plan.packages.is_some() {
             self.log.say(&format!("\x1b[33;1m{FIRST}\x1b[0m"));
         }

@@ -235,7 +235,7 @@ impl Attempt {
         }
         let image = chosen
             .as_ref()
-            .map_or("wasm", |chosen| &chosen.name)
+            .map_or(kept::WASM, |chosen| &chosen.name)
             .to_owned();
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
         let mut keeping = self.keeping(&image, &plan).await;
@@ -314,6 +314,7 @@ impl Attempt {
                     limits: limits_of(runner, plan),
                     uid_base: runner.uid_base,
                     require: runner.require.clone(),
+                    keep: keeping.keep.clone(),
                 };
                 let lines = lines.clone().unwrap_or_default();
                 let spec = runner.wasm.spec(&self.build, &lines, &plan.build_dir, own);
@@ -338,10 +339,6 @@ impl Attempt {
 
     /// What the job begins with and leaves behind.
     async fn keeping(&mut self, image: &str, plan: &JobPlan) -> Keeping {
-        if plan.wasm.is_some() {
-            // Nothing is kept of WASI programs.
-            return Keeping::default();
-        }
         let (runner, job) = (Arc::clone(&self.runner), self.job.clone());
         let (image, plan) = (image.to_owned(), plan.clone());
         let looking = tokio::task::spawn_blocking(move || {

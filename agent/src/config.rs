@@ -64,6 +64,8 @@ pub(crate) struct Config {
     /// What to do about a language version that isn't there. Default `exact`.
     #[serde(serialize_with = "versions_name")]
     pub(crate) versions: Versions,
+    /// What becomes of a job whose `os` or `arch` isn't this host's. Default `error`.
+    pub(crate) unsupported: Unsupported,
     /// Repositories that are registered at start. Default none.
     pub(crate) repositories: Vec<RepositoryEntry>,
     /// The daemon's own log.
@@ -204,6 +206,17 @@ pub(crate) enum JobProfile {
     Strict,
     /// They are root of their own namespace: `sudo` and `apt-get` work.
     Root,
+}
+
+/// What becomes of a job whose `os` or `arch` isn't this host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unsupported {
+    /// It ends as errored.
+    #[default]
+    Error,
+    /// It is canceled, and its build's verdict is made without it.
+    Skip,
 }
 
 /// A limit that only a cgroup keeps fully.

@@ -485,6 +485,7 @@ impl Engine {
             };
             let job = &mut active.jobs[place];
             job.substitutes.clear();
+            job.left_out = false;
             job.state = State::Received;
             job.attempt += 1;
             let held = Held {
@@ -570,6 +571,7 @@ impl Engine {
                     Verdict::Lost(reason) => cut_off(now, job, reason, out),
                     _ => {
                         end(now, job, verdict.state(), reason_of(verdict));
+                        job.left_out = matches!(verdict, Verdict::LeftOut(_));
                         out.save(Record::Job(job.clone()));
                     }
                 }
@@ -665,7 +667,10 @@ fn cut_off(now: Time, job: &mut Job, why: &str, out: &mut Out) {
 fn reason_of(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Exit(_) | Verdict::Canceled => None,
-        Verdict::Limit(text) | Verdict::Broken(text) | Verdict::Lost(text) => Some(text.clone()),
+        Verdict::Limit(text)
+        | Verdict::Broken(text)
+        | Verdict::LeftOut(text)
+        | Verdict::Lost(text) => Some(text.clone()),
     }
 }
 

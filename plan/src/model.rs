@@ -585,6 +585,8 @@ pub struct Job {
     pub finished_at: Option<Time>,
     /// When a person last asked for it to run again, and who.
     pub restarted: Option<(Time, String)>,
+    /// Whether its build's verdict is made without it: nothing here runs its `os` or `arch` (`unsupported: skip`).
+    pub left_out: bool,
     /// Why it ended as it did, where the log alone doesn't say.
     pub reason: Option<String>,
     /// What its last run was made of and used.
@@ -611,6 +613,7 @@ impl Job {
             started_at: None,
             finished_at: None,
             restarted: None,
+            left_out: false,
             reason: None,
             used: None,
             substitutes: Vec::new(),
@@ -664,6 +667,8 @@ pub enum Verdict {
     Broken(String),
     /// It was told to stop.
     Canceled,
+    /// Nothing here can run it, and its build's verdict is made without it; the text says why.
+    LeftOut(String),
     /// The run was cut off by something that is not the job's fault (shutdown, crash): it may be tried again.
     Lost(String),
 }
@@ -674,7 +679,7 @@ impl Verdict {
         match self {
             Verdict::Exit(0) => State::Passed,
             Verdict::Exit(1) => State::Failed,
-            Verdict::Canceled => State::Canceled,
+            Verdict::Canceled | Verdict::LeftOut(_) => State::Canceled,
             Verdict::Exit(_) | Verdict::Limit(_) | Verdict::Broken(_) | Verdict::Lost(_) => {
                 State::Errored
             }

@@ -21,6 +21,13 @@ use crate::{scratch, sys, userns};
 /// How images are mounted.
 const IMAGE: u64 = sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV;
 
+/// Of a set, of all sets together, of one call; and sets: what kernels allowed before they allowed gigabytes.
+const SEMAPHORES: &str = "250 32000 100 128";
+/// Message queues of 16 KiB.
+const QUEUES: &str = "128";
+/// What `shmall` counts in, bytes; larger pages make the bound larger.
+const PAGE: u64 = 4096;
+
 /// What steps leave for later ones.
 #[derive(Default)]
 pub(crate) struct Builder {
@@ -97,7 +104,16 @@ impl Builder {
             Step::Device(name) => self.device(name),
             Step::Terminals => self.terminals(),
             Step::Processes => self.mount("proc", "proc", MountFlags::NODEV, ""),
-            Step::NoNamespaces => self.no_namespaces(),
+            Step::NoNamespaces => {
+                self.lower("user/max_user_namespaces", "0");
+                Ok(())
+            }
+            Step::Ipc(bytes) => {
+                self.lower("kernel/sem", SEMAPHORES);
+                self.lower("kernel/msgmni", QUEUES);
+                self.lower("kernel/shmall", &(bytes / PAGE).max(1).to_string());
+                Ok(())
+            }
             Step::Mask(path) => self.mask(path),
             Step::ReadOnly(path) => self.read_only(path),
             Step::Pivot => self.pivot(),
@@ -391,19 +407,18 @@ impl Builder {
         )
     }
 
-    /// A second lock beside the system call filter; hosts that refuse the write are none the worse.
-    fn no_namespaces(&self) -> io::Result<()> {
+    /// A second lock, beside the system call filter and the control group; hosts that refuse the write are none the
+    /// worse.
+    fn lower(&self, name: &str, value: &str) {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        match rustix::fs::openat(
-            self.root()?,
-            "proc/sys/user/max_user_namespaces",
-            flags,
-            Mode::empty(),
-        ) {
-            Ok(fd) => drop(rustix::io::write(&fd, b"0\n")),
-            Err(error) => tracing::debug!(%error, "namespace limit can't be lowered"),
+        let path = format!("proc/sys/{name}");
+        let opened = self
+            .root()
+            .and_then(|root| Ok(rustix::fs::openat(root, path, flags, Mode::empty())?));
+        match opened {
+            Ok(fd) => drop(rustix::io::write(&fd, value.as_bytes())),
+            Err(error) => tracing::debug!(%error, name, "can't be lowered"),
         }
-        Ok(())
     }
 
     fn mask(&self, path: &str) -> io::Result<()> {

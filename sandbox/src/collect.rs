@@ -66,12 +66,23 @@ impl From<io::Error> for Stop {
 pub(crate) fn collect(pipe: OwnedFd, root: &Path, groups: &[Keep]) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
+    collect_in(pipe, &root, "", groups)
+}
+
+/// The same for a folder that paths call by this name.
+pub(crate) fn collect_in(
+    pipe: OwnedFd,
+    root: &OwnedFd,
+    name: &str,
+    groups: &[Keep],
+) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(BUFFER, std::fs::File::from(pipe));
     for (number, group) in groups.iter().enumerate() {
         head(&mut out, FRAME_GROUP, b"", number as u64)?;
         let mut collector = Collector {
             out: &mut out,
-            root: &root,
+            root,
+            name: name.as_bytes(),
             bytes: group.bytes,
             files: group.files,
             until: Instant::now() + group.time,
@@ -98,6 +109,8 @@ fn head(out: &mut impl Write, kind: u8, path: &[u8], length: u64) -> io::Result<
 struct Collector<'a, W: Write> {
     out: &'a mut W,
     root: &'a OwnedFd,
+    /// What paths call the root, without a slash at its end.
+    name: &'a [u8],
     bytes: u64,
     files: u64,
     until: Instant,
@@ -134,7 +147,8 @@ impl<W: Write> Collector<'_, W> {
 
     /// Opens a folder by its absolute path.
     fn open(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let below = path.strip_prefix(b"/").unwrap_or(path);
+        let below = path.strip_prefix(self.name).ok_or(Errno::NOENT)?;
+        let below = below.strip_prefix(b"/").unwrap_or(below);
         let below = if below.is_empty() {
             b".".as_slice()
         } else {

@@ -122,6 +122,8 @@ pub(crate) enum Step {
     Processes,
     /// Allow no further user namespaces below this one.
     NoNamespaces,
+    /// Bound what System V IPC may take: bytes of shared memory. Its semaphores and messages are the kernel's memory.
+    Ipc(u64),
     /// Cover a file with nothing.
     Mask(String),
     /// Make what is here read-only.
@@ -134,7 +136,7 @@ impl Step {
     /// The promise that can't be kept when this step fails.
     pub(crate) fn promise(&self) -> &'static str {
         match self {
-            Step::Join(_) | Step::Root { .. } => "isolation of resources",
+            Step::Join(_) | Step::Root { .. } | Step::Ipc(_) => "isolation of resources",
             Step::Become(_)
             | Step::Namespaces { .. }
             | Step::NoNamespaces
@@ -186,6 +188,7 @@ impl std::fmt::Display for Step {
             Step::Terminals => write!(f, "mount terminals"),
             Step::Processes => write!(f, "mount /proc"),
             Step::NoNamespaces => write!(f, "forbid further namespaces"),
+            Step::Ipc(_) => write!(f, "bound IPC"),
             Step::Mask(path) => write!(f, "cover {path}"),
             Step::ReadOnly(path) => write!(f, "make {path} read-only"),
             Step::Pivot => write!(f, "change root"),
@@ -446,6 +449,7 @@ make link /dev/stdout
 make link /dev/stderr
 mount /proc
 forbid further namespaces
+bound IPC
 cover /proc/kallsyms
 cover /proc/keys
 make /proc/sys read-only

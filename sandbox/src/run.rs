@@ -15,7 +15,7 @@ use crate::kept::Kept;
 use crate::net::{self, Egress};
 use crate::process::Process;
 use crate::scratch::{self, Disk};
-use crate::spec::{Image, Limits, Resource, RunSpec};
+use crate::spec::{Image, Keep, Limits, Resource, RunSpec};
 use crate::supervise::{Caller, Supervisor};
 use crate::terminal::Keyboard;
 use crate::tree::TreeWriter;
@@ -355,15 +355,20 @@ fn instruct(process: &Process, spec: &RunSpec) -> Result<Instructed, RunError> {
         })
         .collect::<Result<_, _>>()?;
     let packed = wire::pack(&plan, seccomp::filter()).map_err(RunError::io("writing the plan"))?;
-    let mut kept = None;
-    if !spec.keep.is_empty() {
-        let (reader, writer) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
-        let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE);
-        opened.insert(0, writer.into());
-        kept = Some(reader.into());
-    }
+    let (kept, writer) = kept_pipe(&spec.keep)?.unzip();
+    opened.splice(0..0, writer);
     let tree = send_plan(process, wire::ORDER_PLAN, &packed, &opened)?;
     Ok((tree, kept, disk))
+}
+
+/// The pipe for what is kept, if anything is: its reading end, its writing end.
+pub(crate) fn kept_pipe(keep: &[Keep]) -> Result<Option<(OwnedFd, OwnedFd)>, RunError> {
+    if keep.is_empty() {
+        return Ok(None);
+    }
+    let (reader, writer) = std::io::pipe().map_err(RunError::io("making a pipe"))?;
+    let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE);
+    Ok(Some((reader.into(), writer.into())))
 }
 
 /// Sends the plan, the reading end of a new tree pipe, and what was opened for it; returns the pipe's other end.

@@ -1,51 +1,22 @@
 //! Runs of WASI programs: what a caller asks for, and what a build without the back-end answers.
 //!
-//! Works without user namespaces. From the daemon's side: `launch` starts a process that keeps the run's folder in
-//! memory (`cell`), which starts the one that runs the job's command lines (`phases`, `shell`) and their programs
-//! (`engine`). Neither compiles: the daemon has that done by a third process (`compile`) and keeps the native images
-//! (`modules`).
+//! Works without user namespaces.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::RunError;
-use crate::spec::{Image, Limits, Network, Profile, Resource, RunSpec};
+use crate::spec::{Image, Keep, Limits, Network, Profile, Resource, RunSpec};
 
+#[cfg(not(feature = "wasm"))]
+mod absent;
 #[cfg(feature = "wasm")]
-mod builtins;
-#[cfg(feature = "wasm")]
-mod cell;
-#[cfg(feature = "wasm")]
-mod compile;
-#[cfg(feature = "wasm")]
-mod engine;
-#[cfg(feature = "wasm")]
-mod files;
-#[cfg(feature = "wasm")]
-mod inside;
-#[cfg(feature = "wasm")]
-mod limits;
-#[cfg(feature = "wasm")]
-mod modules;
-#[cfg(feature = "wasm")]
-mod phases;
-#[cfg(feature = "wasm")]
-mod place;
-#[cfg(feature = "wasm")]
-mod shell;
-#[cfg(feature = "wasm")]
-mod start;
-#[cfg(feature = "wasm")]
-mod words;
+mod backend;
 
+#[cfg(not(feature = "wasm"))]
+pub(crate) use absent::{Modules, clean_up, launch};
 #[cfg(feature = "wasm")]
-pub(crate) use cell::cell;
-#[cfg(feature = "wasm")]
-pub(crate) use compile::compile;
-#[cfg(feature = "wasm")]
-pub(crate) use modules::Modules;
-#[cfg(feature = "wasm")]
-pub(crate) use start::{clean_up, launch, memory_folder};
+pub(crate) use backend::{Modules, cell, clean_up, compile, launch, memory_folder};
 
 /// One run of WASI programs: what to execute and in which bounds. There is no image, no network and no user to choose.
 #[derive(Debug, Clone)]
@@ -75,6 +46,8 @@ pub struct WasmSpec {
     pub uid_base: u32,
     /// As [`RunSpec::require`].
     pub require: Vec<Resource>,
+    /// As [`RunSpec::keep`]; all paths are below `home`.
+    pub keep: Vec<Keep>,
 }
 
 /// Clock and randomness of a run that is to be repeated exactly.
@@ -143,6 +116,16 @@ impl WasmSpec {
                 value: self.cwd.clone(),
             });
         }
+        let kept = self.keep.iter().flat_map(|keep| &keep.paths);
+        if let Some(path) = kept
+            .into_iter()
+            .find(|path| !crate::spec::lies_in(path, &self.home))
+        {
+            return Err(RunError::Spec {
+                field: "path to keep",
+                value: path.clone(),
+            });
+        }
         if let Some(line) = self
             .lines
             .iter()
@@ -171,41 +154,9 @@ impl WasmSpec {
             uid_base: self.uid_base,
             require: self.require.clone(),
             terminal: (80, 24),
-            keep: Vec::new(),
+            keep: self.keep.clone(),
             scratch: None,
         };
         like.check()
-    }
-}
-
-/// A build without the back-end has no such run.
-#[cfg(not(feature = "wasm"))]
-pub(crate) fn launch(
-    _launcher: &crate::run::Launcher,
-    _spec: WasmSpec,
-) -> Result<crate::run::Launched, RunError> {
-    Err(RunError::NoWasm)
-}
-
-/// Nothing is ever left behind.
-#[cfg(not(feature = "wasm"))]
-pub(crate) fn clean_up(_prefix: &str) {}
-
-/// Nobody asks for native images.
-#[cfg(not(feature = "wasm"))]
-pub(crate) enum Modules {}
-
-#[cfg(not(feature = "wasm"))]
-impl Modules {
-    pub(crate) fn answer(
-        &mut self,
-        _program: std::os::fd::OwnedFd,
-        _control: &std::os::fd::OwnedFd,
-    ) {
-        match *self {}
-    }
-
-    pub(crate) async fn end(&mut self) {
-        match *self {}
     }
 }

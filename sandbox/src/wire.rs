@@ -188,6 +188,14 @@ pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     flags: RecvFlags,
 ) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    match receive_one(socket, flags) {
+        // Said once, of a side that is gone and has left a message of ours unread. What it said before is still there.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => receive_one(socket, flags),
+        received => received,
+    }
+}
+
+fn receive_one(socket: BorrowedFd<'_>, flags: RecvFlags) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut bytes = vec![0; LARGEST];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -284,4 +292,21 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
         SocketFlags::CLOEXEC,
         None,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_of_one_that_did_not_listen() {
+        let (here, there) = pair().unwrap();
+        send(there.as_fd(), b"why", &[]).unwrap();
+        send(here.as_fd(), b"unread", &[]).unwrap();
+        drop(there);
+        let read = || receive(here.as_fd(), RecvFlags::empty()).unwrap().0;
+        assert_eq!((read(), read()), (b"why".to_vec(), Vec::new()));
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::images::{PROGRAMS, add_libraries, root};
-use crate::harness::{Repo, Server};
+use crate::harness::{Repo, Server, skip};
 
 /// What installing takes, apart from what jobs use.
 const TOOLS: &[&str] = &[
@@ -123,7 +123,7 @@ fn package(dir: &Path, to: &Path) {
 fn with_image(config: &str, yml: &str, case: impl FnOnce(&Server, &Repo)) {
     let dir = tempfile::tempdir().unwrap();
     let Some(image) = make(dir.path()) else {
-        eprintln!("SKIP addons.apt: this host has no apt-get and dpkg to make an image of");
+        skip("addons.apt: this host has no apt-get and dpkg to make an image of");
         return;
     };
     let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", yml)]);

@@ -116,3 +116,34 @@ fn a_dist_without_an_image_is_said_or_refused() {
     let state = &server.newest_build("team/app")["build"]["state"];
     assert_eq!(state, "errored");
 }
+
+#[test]
+fn a_job_for_another_system_ends_at_once_or_is_left_out_of_the_verdict() {
+    let script = "language: shell\nscript: echo ran on $TRAVIS_OS_NAME\njobs: {include: [{os: linux}, {os: osx}, {arch: s390x}]}\n";
+    for (config, states, verdict) in [
+        ("", ["passed", "errored", "errored"], "errored"),
+        (
+            "unsupported: skip\n",
+            ["passed", "canceled", "canceled"],
+            "passed",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", script)]);
+        let server = Server::start(dir.path(), &[&repo], config);
+        let seen = repo.push_and_wait();
+        assert!(
+            seen.contains("This job asks for os osx; the only one here is linux.")
+                && seen.contains("This job asks for arch s390x"),
+            "{seen}"
+        );
+        let build = server.newest_build("team/app");
+        assert_eq!(build["build"]["state"], verdict, "{seen}");
+        let jobs = build["jobs"].as_array().unwrap();
+        let seen: Vec<&str> = jobs
+            .iter()
+            .map(|job| job["state"].as_str().unwrap())
+            .collect();
+        assert_eq!(seen, states);
+    }
+}

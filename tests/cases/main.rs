@@ -10,6 +10,7 @@ mod caches;
 mod commands;
 mod crash;
 mod debug;
+mod hosts;
 mod images;
 mod imports;
 mod live;

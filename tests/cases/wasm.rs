@@ -74,3 +74,38 @@ fn a_failure_before_the_script_ends_the_job_and_programs_of_the_host_are_none() 
     );
     assert!(!text.contains("never\n"), "{text}");
 }
+
+#[test]
+#[cfg(feature = "wasm")]
+fn a_cache_is_found_again_and_artifacts_are_kept() {
+    use crate::harness::{Server, git};
+    let yml = "virt: wasm\ncache: {directories: [$HOME/kept]}\naddons: {artifacts: {paths: [out.txt]}}\n\
+               script:\n  - test -f ~/kept/a && echo again || echo first\n  - mkdir -p ~/kept && echo x > ~/kept/a && echo made > out.txt\n";
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", yml)]);
+    let server = Server::start(dir.path(), &[&repo], "");
+    let first = repo.push_and_wait();
+    for part in [
+        "no cache found",
+        "\u{1b}[0m",
+        "first",
+        "cache stored: 2 files",
+        "artifacts stored: 1 files",
+    ] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+    git(
+        &repo.clone,
+        &["commit", "-q", "--allow-empty", "-m", "more"],
+    );
+    let second = repo.push_and_wait();
+    for part in [
+        "found cache: 2 files",
+        "-wasm-",
+        "again",
+        "nothing changed, not updating cache",
+    ] {
+        assert!(second.contains(part), "{part}: {second}");
+    }
+    assert_eq!(server.newest_build("team/app")["build"]["state"], "passed");
+}

@@ -11,8 +11,8 @@ use super::reader::{Problems, Section, kind};
 use super::{
     Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, DebugSessions, HOST_IMAGE, Host,
     ImageChoice, Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile,
-    RepositoryEntry, Required, Sandbox, Shutdown, Size, Span, Tls, Versions, Wasm, nearest,
-    slug_of,
+    RepositoryEntry, Required, Sandbox, Shutdown, Size, Span, Tls, Unsupported, Versions, Wasm,
+    nearest, slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -62,6 +62,14 @@ pub(super) fn read(value: Value, problems: &Problems, host: Host) -> Config {
                 )
             })
             .unwrap_or(Versions::Exact),
+        unsupported: root
+            .get("unsupported", |value| {
+                choice(
+                    value,
+                    &[("error", Unsupported::Error), ("skip", Unsupported::Skip)],
+                )
+            })
+            .unwrap_or_default(),
         repositories: read_repositories(&mut root),
         log: read_log(&mut root),
     };

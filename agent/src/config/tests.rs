@@ -35,6 +35,7 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(config.sandbox.uids, 1_800_000_000);
     assert_eq!(config.shutdown.grace, Span::seconds(10));
     assert_eq!(config.versions, Versions::Exact);
+    assert_eq!(config.unsupported, Unsupported::Error);
     assert!(config.repositories.is_empty());
 }
 
@@ -62,6 +63,7 @@ sandbox:
 shutdown: {grace: 1m}
 reconcile: {interval: 0s, limit: 5}
 versions: nearest
+unsupported: skip
 repositories:
   - path: /srv/git/team/app.git
   - path: /srv/git/team/lib.git
@@ -94,6 +96,7 @@ fn every_key_is_read() {
     assert_eq!(config.shutdown.grace, Span::seconds(60));
     assert_eq!(config.reconcile.limit, 5);
     assert_eq!(config.versions, Versions::Nearest);
+    assert_eq!(config.unsupported, Unsupported::Skip);
     let [app, library] = config.repositories.as_slice() else {
         panic!("two repositories");
     };
@@ -192,6 +195,7 @@ fn each_value_is_checked() {
             "choose one of memory, processes",
         ),
         ("versions: newest", "did you mean \"nearest\""),
+        ("unsupported: run", "choose one of error, skip"),
         ("log: {level: loud}", "choose one of error, warn"),
         ("reconcile: {limit: -1}", "from 1 to"),
         ("tls: {cert: /a}", "key is missing"),

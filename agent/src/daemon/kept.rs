@@ -20,6 +20,9 @@ const RAN: [i32; 2] = [0, 1];
 /// Longest versions that stand in a cache's name as they are.
 const LONGEST_VERSIONS: usize = 200;
 
+/// What stands for the image of a job with `virt: wasm`.
+pub(super) const WASM: &str = "wasm";
+
 /// How much is kept.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Caps {
@@ -177,6 +180,8 @@ fn slug(cache: &Cache, image: &str) -> String {
     let hash = |text: &str| hex(&Sha256::digest(text));
     let image = match image.split_once("sha256:") {
         Some((_, digest)) => format!("-{}", digest.get(..12).unwrap_or(digest)),
+        // What programs of the host have left is no use to it, nor the other way round.
+        None if image == WASM => format!("-{WASM}"),
         None => String::new(),
     };
     let versions = match cache.versions.len() > LONGEST_VERSIONS {
@@ -443,6 +448,7 @@ mod tests {
             imaged.starts_with("cache-linux-jammy-0123456789ab-"),
             "{imaged}"
         );
+        assert!(slug(&cache, WASM).starts_with("cache-linux-jammy-wasm-"));
         let other = Cache {
             env: vec!["A=1".to_owned()],
             ..cache.clone()

@@ -23,7 +23,7 @@ use super::log::{Log, sleep_until};
 use super::marks::Marks;
 use super::wasm::{Particulars, Wasm};
 use super::worktree::WorkTree;
-use crate::config::{Config, Reach, Required};
+use crate::config::{Config, Reach, Required, Unsupported};
 
 mod outcome;
 mod source;
@@ -32,7 +32,7 @@ mod spec;
 pub(super) use outcome::no_sandbox;
 use source::Source;
 pub(super) use source::{feed, prepare};
-pub(super) use spec::{asked_dist, refuse_foreign, spec};
+pub(super) use spec::{asked_dist, foreign, spec};
 use spec::{limits_of, run_id, used};
 
 /// Home of the job's user inside.
@@ -51,6 +51,7 @@ pub(super) struct Runner {
     /// Room on a disk for each job.
     pub(super) scratch: Option<Scratch>,
     pub(super) versions: Versions,
+    pub(super) unsupported: Unsupported,
     pub(super) caps: Caps,
     /// Address of the web pages, without a slash at the end.
     pub(super) web: String,
@@ -105,6 +106,7 @@ impl Runner {
             require: config.sandbox.require.iter().map(resource).collect(),
             scratch: None,
             versions: config.versions,
+            unsupported: config.unsupported,
             caps: Caps::new(config),
             web,
             prefix,
@@ -217,9 +219,17 @@ impl Attempt {
             .repository(self.job.repo)
             .map_err(|error| format!("The repository's record cannot be read: {error}"))?
             .ok_or("The repository is no longer registered.")?;
+        if let Some(line) = foreign(&self.job) {
+            return match self.runner.unsupported {
+                Unsupported::Error => Err(line),
+                Unsupported::Skip => {
+                    self.log.say(&format!("\x1b[33;1m{line}\x1b[0m"));
+                    Ok(Verdict::LeftOut(line))
+                }
+            };
+        }
         let chosen = self.choose(&repository)?;
         let plan = self.plan(&repository, chosen.as_ref());
-        refuse_foreign(&plan)?;
         if plan.packages.is_some() {
             self.log.say(&format!("\x1b[33;1m{FIRST}\x1b[0m"));
         }
@@ -229,7 +239,7 @@ impl Attempt {
         }
         let image = chosen
             .as_ref()
-            .map_or("wasm", |chosen| &chosen.name)
+            .map_or(kept::WASM, |chosen| &chosen.name)
             .to_owned();
         let source = prepare(&self.runner, &self.build, repository, &plan).await?;
         let mut keeping = self.keeping(&image, &plan).await;
@@ -308,6 +318,7 @@ impl Attempt {
                     limits: limits_of(runner, plan),
                     uid_base: runner.uid_base,
                     require: runner.require.clone(),
+                    keep: keeping.keep.clone(),
                 };
                 let lines = lines.clone().unwrap_or_default();
                 let spec = runner.wasm.spec(&self.build, &lines, &plan.build_dir, own);
@@ -332,10 +343,6 @@ impl Attempt {
 
     /// What the job begins with and leaves behind.
     async fn keeping(&mut self, image: &str, plan: &JobPlan) -> Keeping {
-        if plan.wasm.is_some() {
-            // Nothing is kept of WASI programs.
-            return Keeping::default();
-        }
         let (runner, job) = (Arc::clone(&self.runner), self.job.clone());
         let (image, plan) = (image.to_owned(), plan.clone());
         let looking = tokio::task::spawn_blocking(move || {

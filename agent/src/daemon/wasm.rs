@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use assay_plan::{Build, CommandLine, CommandLines, CommitId, OnFailure, When};
-use assay_sandbox::{Fixed, Limits, Line, WasmSpec};
+use assay_sandbox::{Fixed, Keep, Limits, Line, WasmSpec};
 
 use crate::config::Config;
 
@@ -27,6 +27,7 @@ pub(super) struct Particulars {
     pub(super) limits: Limits,
     pub(super) uid_base: u32,
     pub(super) require: Vec<assay_sandbox::Resource>,
+    pub(super) keep: Vec<Keep>,
 }
 
 impl Wasm {
@@ -64,6 +65,7 @@ impl Wasm {
             limits: own.limits,
             uid_base: own.uid_base,
             require: own.require,
+            keep: own.keep,
         }
     }
 }

@@ -404,6 +404,31 @@ fn a_stage_that_fails_cancels_what_follows_and_gives_the_build_its_state() {
 }
 
 #[test]
+fn a_job_that_nothing_here_runs_is_left_out_of_the_verdict() {
+    let mut world = World::new(4);
+    world.observe(&[("main", 1)], vec![]);
+    world.decide(
+        RequestId(1),
+        blueprint(2, &[(0, false), (0, false), (1, false)], false),
+    );
+    world.exit(1, 0);
+    world.finish(JobId(2), Verdict::LeftOut("os osx".to_owned()));
+    assert_eq!(world.states(), ["passed", "canceled", "received"]);
+    assert_eq!(world.jobs[&JobId(2)].reason.as_deref(), Some("os osx"));
+    world.exit(3, 0);
+    assert_eq!(world.build_state(1), State::Passed);
+    // It counts again as soon as something runs it, and a build of nothing else has not passed.
+    world.restart(Target::Job(JobId(2))).unwrap();
+    world.exit(2, 1);
+    assert_eq!(world.build_state(1), State::Failed);
+    world.observe(&[("main", 2)], vec![]);
+    world.decide(RequestId(2), blueprint(0, &[(0, false)], false));
+    world.finish(JobId(4), Verdict::LeftOut("os osx".to_owned()));
+    assert_eq!(world.build_state(2), State::Canceled);
+    world.run_out();
+}
+
+#[test]
 fn fast_finish_ends_the_build_while_allowed_failures_run_on() {
     let mut world = World::new(4);
     world.observe(&[("main", 1)], vec![]);
@@ -694,6 +719,7 @@ fn verdict(choice: u8) -> Verdict {
         2 => Verdict::Exit(1),
         3 => Verdict::Limit("time".into()),
         4 => Verdict::Lost("gone".into()),
+        5 => Verdict::LeftOut("os".into()),
         _ => Verdict::Broken("set-up".into()),
     }
 }

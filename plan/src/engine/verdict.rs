@@ -92,11 +92,12 @@ fn is_finished(build: &Build, jobs: &[Job]) -> bool {
     finished(jobs.iter(), build.fast_finish)
 }
 
-/// The state that some jobs add up to, allowed failures left aside (travis-hub, `build/matrix.rb`).
+/// The state that some jobs add up to, allowed failures left aside (travis-hub, `build/matrix.rb`), and those that
+/// nothing here runs.
 fn matrix_state<'a>(jobs: impl Iterator<Item = &'a Job> + Clone) -> State {
     let any = |state| {
         jobs.clone()
-            .any(|job| !job.allow_failure && job.state == state)
+            .any(|job| !job.allow_failure && !job.left_out && job.state == state)
     };
     [State::Canceled, State::Errored, State::Failed]
         .into_iter()
@@ -104,8 +105,12 @@ fn matrix_state<'a>(jobs: impl Iterator<Item = &'a Job> + Clone) -> State {
         .unwrap_or(State::Passed)
 }
 
-/// A build ends as its first stage that did not pass did, else as its jobs add up to (travis-hub, `build.rb`).
+/// A build ends as its first stage that did not pass did, else as its jobs add up to (travis-hub, `build.rb`). One of
+/// which nothing was run has not passed.
 fn result(build: &Build, jobs: &[Job]) -> State {
+    if !jobs.is_empty() && jobs.iter().all(|job| job.left_out) {
+        return State::Canceled;
+    }
     (0..build.stages.len())
         .map(|stage| matrix_state(jobs.iter().filter(move |job| stage_of(job) == stage)))
         .find(|state| *state != State::Passed)

@@ -40,7 +40,7 @@ pub(super) fn steps(spec: &RunSpec, host: &Host, names: &Names) -> Vec<Step> {
             steps.extend(etc_of_image(spec, image, names));
         }
     }
-    steps.extend(system());
+    steps.extend(system(spec));
     steps.extend(sudo::steps(spec));
     steps.push(Step::Folder(spec.home.clone(), 0o755));
     steps
@@ -75,7 +75,7 @@ fn folders_of_ram() -> Vec<Step> {
 }
 
 /// Devices, terminals, `/proc`.
-fn system() -> Vec<Step> {
+fn system(spec: &RunSpec) -> Vec<Step> {
     let mut steps: Vec<Step> = DEVICES
         .iter()
         .map(|name| Step::Device((*name).to_owned()))
@@ -88,6 +88,7 @@ fn system() -> Vec<Step> {
     );
     steps.push(Step::Processes);
     steps.push(Step::NoNamespaces);
+    steps.push(Step::Ipc(spec.limits.memory));
     steps.extend(MASKED.iter().map(|path| Step::Mask((*path).to_owned())));
     steps.push(Step::ReadOnly("/proc/sys".into()));
     steps

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod keep;
 mod programs;
 mod rows;
 mod second;
@@ -48,6 +49,7 @@ fn tests(chosen: &[String]) -> ExitCode {
     for (name, case) in rows::CASES
         .iter()
         .chain(shell::CASES)
+        .chain(keep::CASES)
         .filter(|(name, _)| wanted(name))
     {
         let began = std::time::Instant::now();

@@ -126,6 +126,7 @@ impl World {
             },
             uid_base: 1_800_000_000,
             require: vec![],
+            keep: vec![],
         }
     }
 }

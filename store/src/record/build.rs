@@ -60,6 +60,8 @@ pub(super) struct JobForm {
     restarted: Option<(i64, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    left_out: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     used: Option<UsedForm>,
     /// Name, version asked for, version used.
@@ -184,6 +186,7 @@ impl From<&Job> for JobForm {
                 .as_ref()
                 .map(|(time, who)| (time.0, who.clone())),
             reason: live.reason.clone(),
+            left_out: live.left_out,
             used: live.used.as_ref().map(Into::into),
             substitutes: live
                 .substitutes
@@ -217,6 +220,7 @@ impl TryFrom<JobForm> for Job {
             finished_at: form.finished_at.map(Time),
             restarted: form.restarted.map(|(time, who)| (Time(time), who)),
             reason: form.reason,
+            left_out: form.left_out,
             used: form.used.map(Into::into),
             substitutes: form
                 .substitutes

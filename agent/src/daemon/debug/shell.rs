@@ -207,6 +207,9 @@ async fn start(
 ) -> Result<Sandbox, String> {
     let runner = &debugger.runner;
     let (job, build, repository) = (&session.job, &session.build, &session.repository);
+    if let Some(line) = runner::foreign(job) {
+        return Err(line);
+    }
     let dist = runner::asked_dist(job, build);
     let chosen = runner.choices.choose(dist, &repository.slug, build.event)?;
     let plan = plan_debug(&JobContext {
@@ -220,7 +223,6 @@ async fn start(
         versions: runner.versions,
         packages: chosen.profile == Profile::Root,
     });
-    runner::refuse_foreign(&plan)?;
     let mut notes: String = chosen
         .notes
         .iter()

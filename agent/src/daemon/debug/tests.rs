@@ -1,8 +1,8 @@
 //! Consents, and what the other tests of debug sessions work with.
 
 use assay_plan::{
-    BuildId, Commit, CommitId, EventKind, JobNumber, Map, Person, Slug, Source, State, Time, Value,
-    Visibility,
+    Commit, CommitId, EventKind, JobNumber, Map, Person, RequestId, Slug, Source, State, Time,
+    Value, Visibility,
 };
 use russh::keys::ssh_key::public::KeyData;
 
@@ -40,7 +40,7 @@ pub(super) fn session(name: &str, by: &str, job: u64, key: KeyData) -> Session {
             created_at: Time(0),
         },
         build: Build {
-            id: BuildId { 0: 1 },
+            id: RequestId(1),
             repo: RepoId(1),
             number: 1,
             event: EventKind::Push,
@@ -66,23 +66,15 @@ pub(super) fn session(name: &str, by: &str, job: u64, key: KeyData) -> Session {
             finished_at: None,
         },
         job: Job {
-            id: JobId(job),
-            build: BuildId { 0: 1 },
-            repo: RepoId(1),
-            number: JobNumber { build: 1, job: 1 },
-            allow_failure: false,
-            config: Map::new(),
-            stage: None,
             state: State::Failed,
             attempt: 1,
-            interrupted: false,
-            queued_at: None,
-            started_at: None,
-            finished_at: None,
-            restarted: None,
-            reason: None,
-            used: None,
-            substitutes: Vec::new(),
+            ..Job::new(
+                JobId(job),
+                RequestId(1),
+                RepoId(1),
+                JobNumber { build: 1, job: 1 },
+                Map::new(),
+            )
         },
     }
 }

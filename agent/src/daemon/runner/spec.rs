@@ -26,21 +26,15 @@ pub(in crate::daemon) fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&
     (!filled_in).then_some(dist)
 }
 
-/// A job whose `os` or `arch` this host hasn't ends at once.
-pub(in crate::daemon) fn refuse_foreign(plan: &JobPlan) -> Result<(), String> {
-    if plan.os != "linux" {
-        return Err(format!(
-            "This job asks for os {}; the only one here is linux.",
-            plan.os
-        ));
-    }
-    match &plan.arch {
-        Some(arch) if arch != host::arch() => Err(format!(
-            "This job asks for arch {arch}; the only one here is {}.",
-            host::arch()
-        )),
-        _ => Ok(()),
-    }
+/// What is said of a job whose `os` or `arch` this host hasn't.
+pub(in crate::daemon) fn foreign(job: &Job) -> Option<String> {
+    let other = |key: &str, here: &'static str| {
+        let asked = job.config.text(key).filter(|asked| *asked != here)?;
+        Some(format!(
+            "This job asks for {key} {asked}; the only one here is {here}."
+        ))
+    };
+    other("os", "linux").or_else(|| other("arch", host::arch()))
 }
 
 pub(in crate::daemon) fn spec(

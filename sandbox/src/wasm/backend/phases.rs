@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::shell::{Shell, State, Streams};
+use super::shell::Shell;
+use super::state::{State, Streams};
 use super::{Line, OnFailure, When};
 
 const RED: &str = "\x1b[31;1m";

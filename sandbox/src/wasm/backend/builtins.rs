@@ -6,7 +6,8 @@ use std::time::Duration;
 use deno_task_shell::parser::{Word, WordPart};
 
 use super::files;
-use super::shell::{Shell, State, Streams, Trouble};
+use super::shell::Shell;
+use super::state::{State, Streams, Trouble};
 
 type Tried = Result<i32, Trouble>;
 

@@ -2,15 +2,15 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::fs::Access;
 
 use super::cell::CellPlan;
 use super::{Modules, WasmSpec};
 use crate::error::RunError;
+use crate::kept::Kept;
 use crate::process::Process;
-use crate::run::{Launched, Launcher, notices, required, send_plan};
+use crate::run::{Launched, Launcher, kept_pipe, notices, required, send_plan};
 use crate::spec::Image;
 use crate::wire;
 
@@ -55,7 +55,7 @@ pub(crate) fn launch(launcher: &Launcher, spec: WasmSpec) -> Result<Launched, Ru
     process.groups.limit(&spec.limits);
     let user = user(&spec, process.slot.number());
     match instruct(&process, &spec, &folder, user) {
-        Ok(tree) => Ok(Launched {
+        Ok((tree, kept)) => Ok(Launched {
             notices: notices(&process.groups),
             modules: Some(Modules::new(&spec, launcher, user, process.groups.paths())?),
             folder: Some(folder),
@@ -66,8 +66,8 @@ pub(crate) fn launch(launcher: &Launcher, spec: WasmSpec) -> Result<Launched, Ru
             },
             process,
             tree,
-            kept: None,
-            keeping: Duration::ZERO,
+            keeping: spec.keep.iter().map(|keep| keep.time).sum(),
+            kept: kept.map(|pipe| Kept::new(pipe, spec.keep)),
         }),
         Err(error) => {
             process.dismiss();
@@ -81,7 +81,7 @@ fn instruct(
     spec: &WasmSpec,
     folder: &Path,
     user: Option<u32>,
-) -> Result<OwnedFd, RunError> {
+) -> Result<(OwnedFd, Option<OwnedFd>), RunError> {
     required(&spec.require, &process.groups)?;
     let plan = CellPlan {
         folder: folder.to_owned(),
@@ -98,12 +98,16 @@ fn instruct(
         disk: spec.limits.disk,
         inodes: spec.limits.inodes,
         processes: spec.limits.processes,
+        keep: spec.keep.clone(),
     };
     let packed = serde_json::to_vec(&plan)
         .map_err(std::io::Error::from)
         .and_then(|json| wire::memory_file("plan", &json))
         .map_err(RunError::io("writing the plan"))?;
-    send_plan(process, wire::ORDER_CELL, &packed, &[])
+    let (kept, opened) = kept_pipe(&spec.keep)?.unzip();
+    let opened: Vec<OwnedFd> = opened.into_iter().collect();
+    let tree = send_plan(process, wire::ORDER_CELL, &packed, &opened)?;
+    Ok((tree, kept))
 }
 
 /// The uid that a root caller's job has.

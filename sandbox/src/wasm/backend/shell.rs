@@ -1,7 +1,6 @@
 //! Runs command lines: the grammar is `deno_task_shell`'s, what is done is ours, because nothing here may start a
 //! program of the host or open a file outside of the run's folder. Commands are built in or WASI programs.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,15 +15,13 @@ use super::builtins;
 use super::engine::{Call, Programs};
 use super::limits::Stop;
 use super::place::Place;
+use super::state::{State, Streams, Trouble, WRONG};
 
 /// Stack of a thread that runs part of a pipeline, programs included, bytes.
 const STACK: usize = 8 << 20;
 /// Most bytes of output that become words of a command line.
 const SUBSTITUTED: u64 = 1 << 20;
-/// How deep substitutions and groups of commands may lie in each other.
-const DEEPEST: u32 = 40;
-/// Exit codes as shells have them: a wrong command line, no such command.
-const WRONG: i32 = 2;
+/// Exit code as shells have it: no such command.
 const NOT_FOUND: i32 = 127;
 
 /// What all command lines of a run share.
@@ -37,102 +34,6 @@ pub(super) struct Shell {
     /// Programs and parts of pipelines that may go on at once, and that do.
     pub(super) most: u64,
     pub(super) running: AtomicU64,
-}
-
-/// What a command line changes for the next one.
-#[derive(Clone)]
-pub(super) struct State {
-    /// Variables, and whether programs see them.
-    pub(super) variables: BTreeMap<String, (String, bool)>,
-    /// Absolute, inside.
-    pub(super) cwd: String,
-    /// Exit code of the last command.
-    pub(super) last: i32,
-    /// `exit` was called.
-    pub(super) exit: Option<i32>,
-    /// `set -e`.
-    pub(super) strict: bool,
-    depth: u32,
-}
-
-impl State {
-    pub(super) fn new(env: &[(String, String)], cwd: &str) -> State {
-        let exported = |(name, value): &(String, String)| (name.clone(), (value.clone(), true));
-        let mut state = State {
-            variables: env.iter().map(exported).collect(),
-            cwd: String::new(),
-            last: 0,
-            exit: None,
-            strict: false,
-            depth: 0,
-        };
-        state.enter(cwd.to_owned());
-        state
-    }
-
-    pub(super) fn enter(&mut self, cwd: String) {
-        self.export("PWD", &cwd);
-        self.cwd = cwd;
-    }
-
-    pub(super) fn export(&mut self, name: &str, value: &str) {
-        self.variables
-            .insert(name.to_owned(), (value.to_owned(), true));
-    }
-
-    /// Sets a variable; programs see it if they saw it before.
-    pub(super) fn set(&mut self, name: &str, value: String) {
-        let exported = self
-            .variables
-            .get(name)
-            .is_some_and(|(_, exported)| *exported);
-        self.variables.insert(name.to_owned(), (value, exported));
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<String> {
-        match name {
-            "?" => Some(self.last.to_string()),
-            name => self.variables.get(name).map(|(value, _)| value.clone()),
-        }
-    }
-
-    fn environment(&self) -> Vec<(String, String)> {
-        let exported = self.variables.iter().filter(|(_, (_, exported))| *exported);
-        exported
-            .map(|(name, (value, _))| (name.clone(), value.clone()))
-            .collect()
-    }
-}
-
-/// The three streams of a command.
-pub(super) struct Streams {
-    pub(super) stdin: File,
-    pub(super) stdout: File,
-    pub(super) stderr: File,
-}
-
-impl Streams {
-    pub(super) fn copy(&self) -> io::Result<Streams> {
-        Ok(Streams {
-            stdin: self.stdin.try_clone()?,
-            stdout: self.stdout.try_clone()?,
-            stderr: self.stderr.try_clone()?,
-        })
-    }
-
-    /// A message to the command's error stream; one that nobody reads any more is lost.
-    pub(super) fn complain(&self, text: &str) {
-        drop((&self.stderr).write_all(format!("{text}\n").as_bytes()));
-    }
-}
-
-/// Why a command can't be run: shown, with its exit code.
-pub(super) struct Trouble(pub(super) i32, pub(super) String);
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        Trouble(1, error.to_string())
-    }
 }
 
 impl Shell {
@@ -183,7 +84,7 @@ impl Shell {
                     state.set(&variable.name, value);
                     0
                 }
-                Err(trouble) => told(trouble, streams),
+                Err(trouble) => trouble.told(streams),
             },
             Sequence::Pipeline(pipeline) => self.pipeline(pipeline, state, streams),
             Sequence::BooleanList(list) => self.boolean(list, state, streams),
@@ -218,7 +119,7 @@ impl Shell {
             PipelineInner::Command(command) => self.command(command, state, streams),
             inner => match self.pipes(inner, state, streams) {
                 Ok(code) => code,
-                Err(trouble) => told(trouble, streams),
+                Err(trouble) => trouble.told(streams),
             },
         };
         if pipeline.negated && state.exit.is_none() {
@@ -295,7 +196,7 @@ impl Shell {
                 .redirected(redirect, state, streams)
                 .and_then(|streams| self.inner(&command.inner, state, &streams)),
         };
-        tried.unwrap_or_else(|trouble| told(trouble, streams))
+        tried.unwrap_or_else(|trouble| trouble.told(streams))
     }
 
     fn inner(
@@ -307,7 +208,7 @@ impl Shell {
         match inner {
             CommandInner::Simple(simple) => self.simple(simple, state, streams),
             CommandInner::Subshell(list) => {
-                let mut own = deeper(state)?;
+                let mut own = state.deeper()?;
                 Ok(self.list(list, &mut own, streams))
             }
         }
@@ -457,7 +358,7 @@ impl Shell {
         state: &State,
         streams: &Streams,
     ) -> Result<String, Trouble> {
-        let mut own = deeper(state)?;
+        let mut own = state.deeper()?;
         let (reader, writer) = io::pipe()?;
         let mut inner = streams.copy()?;
         inner.stdout = File::from(std::os::fd::OwnedFd::from(writer));
@@ -482,24 +383,6 @@ impl Shell {
         let text = String::from_utf8_lossy(&read).replace('\0', "");
         Ok(text.trim_end_matches('\n').to_owned())
     }
-}
-
-fn told(trouble: Trouble, streams: &Streams) -> i32 {
-    streams.complain(&trouble.1);
-    trouble.0
-}
-
-/// A state of its own, one level down.
-fn deeper(state: &State) -> Result<State, Trouble> {
-    if state.depth >= DEEPEST {
-        return Err(Trouble(
-            WRONG,
-            "commands lie too deep in each other".to_owned(),
-        ));
-    }
-    let mut own = state.clone();
-    own.depth += 1;
-    Ok(own)
 }
 
 /// Counted until it is dropped.

@@ -7,7 +7,8 @@ use cap_std::fs::Dir;
 
 use super::builtins::wrong;
 use super::place::name_of;
-use super::shell::{Shell, State, Streams, Trouble};
+use super::shell::Shell;
+use super::state::{State, Streams, Trouble};
 
 type Tried = Result<i32, Trouble>;
 

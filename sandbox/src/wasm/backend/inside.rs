@@ -12,12 +12,13 @@ use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
 
-use super::cell::{Cell, CellPlan, failed};
+use super::cell::{Cell, CellPlan, KEEPS, failed};
 use super::engine::{self, Compiler, Programs};
 use super::limits::{Room, Stop};
 use super::phases;
 use super::place::Place;
-use super::shell::{Shell, State, Streams};
+use super::shell::Shell;
+use super::state::{State, Streams};
 use crate::wire::{Failure, ORDER_KILL, ORDER_MODULE, ORDER_TERMINATE, Part, Report};
 use crate::{confine, init, launcher, layout, seccomp, sys, wire};
 
@@ -39,7 +40,8 @@ pub(super) fn run(cell: Cell) -> ExitCode {
     let prepared = prepare(&control, tree, &folder, &toolbox, &plan)
         .and_then(|streams| start(&control, folder, toolbox, plan, streams));
     match prepared {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::from(KEEPS),
+        Ok(false) => ExitCode::SUCCESS,
         Err(failure) => launcher::fail(&control, failure),
     }
 }
@@ -88,14 +90,14 @@ fn prepare(
     Ok((streams, null))
 }
 
-/// Runs the lines, and reports how that ended.
+/// Runs the lines, and reports how that ended. Whether something is kept of it.
 fn start(
     control: &Arc<OwnedFd>,
     folder: OwnedFd,
     toolbox: Vec<OwnedFd>,
     plan: CellPlan,
     (streams, null): (Streams, File),
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let engine = engine::make().map_err(|error| unusable(&error))?;
     let stop = Arc::new(Stop::new(engine.clone()));
     let (answers, waiting) = mpsc::channel();
@@ -128,6 +130,11 @@ fn start(
     wire::report(control.as_fd(), &Report::Started, &[])
         .map_err(step("processes", "report the start"))?;
     spawn_watchers(control, answers, &stop, &room)?;
+    let codes: Vec<i32> = plan
+        .keep
+        .iter()
+        .flat_map(|keep| keep.codes.clone())
+        .collect();
     let lines = std::thread::Builder::new()
         .stack_size(STACK)
         .spawn(move || {
@@ -141,7 +148,7 @@ fn start(
         full: room.place_is_full(),
     };
     drop(wire::report(control.as_fd(), &report, &[]));
-    Ok(())
+    Ok(codes.contains(&status))
 }
 
 fn unusable(error: &wasmtime::Error) -> Failure {

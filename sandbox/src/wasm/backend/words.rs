@@ -6,7 +6,8 @@ use cap_std::fs::Dir;
 use deno_task_shell::parser::{Word, WordPart};
 use glob::{MatchOptions, Pattern};
 
-use super::shell::{Shell, State, Streams, Trouble};
+use super::shell::Shell;
+use super::state::{State, Streams, Trouble};
 
 /// Most arguments that one word can become.
 const MOST: usize = 10_000;

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::{Fixed, Line, inside};
 use crate::apply::Builder;
 use crate::jail::Step;
+use crate::spec::Keep;
 use crate::wire::{Failure, Part, Report};
-use crate::{confine, launcher, sys, wire};
+use crate::{collect, confine, init, launcher, seccomp, sys, wire};
 
 /// Everything this process must know.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,7 +40,12 @@ pub(crate) struct CellPlan {
     pub(crate) inodes: u64,
     /// Programs at once.
     pub(crate) processes: u64,
+    /// What is kept of the run; if anything is, the writing end of a pipe comes for it.
+    pub(crate) keep: Vec<Keep>,
 }
+
+/// Exit code of the inner process after which something is kept.
+pub(super) const KEEPS: u8 = 3;
 
 /// What the inner process takes over.
 pub(super) struct Cell {
@@ -52,15 +58,20 @@ pub(super) struct Cell {
 
 /// The whole life of this process, from the plan on.
 pub(crate) fn cell(control: OwnedFd, fds: Vec<OwnedFd>) -> io::Result<ExitCode> {
-    let [plan, tree] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| io::Error::other("no plan"))?;
+    let mut fds = fds.into_iter();
+    let (Some(plan), Some(tree), keep) = (fds.next(), fds.next(), fds.next()) else {
+        return Err(io::Error::other("no plan"));
+    };
     let plan: CellPlan = serde_json::from_reader(io::BufReader::new(std::fs::File::from(plan)))?;
     // The modes of what is made inside are given in full.
     rustix::process::umask(Mode::empty());
-    let path = plan.folder.clone();
+    let (path, home) = (plan.folder.clone(), plan.home.clone());
+    let groups = plan.keep.clone();
     let (folder, toolbox) = match prepare(&plan) {
         Ok(made) => made,
         Err(failure) => return Ok(launcher::fail(&control, failure)),
     };
+    let root = folder.try_clone()?;
     let cell = Cell {
         control: control.try_clone()?,
         tree,
@@ -69,10 +80,17 @@ pub(crate) fn cell(control: OwnedFd, fds: Vec<OwnedFd>) -> io::Result<ExitCode> 
         plan,
     };
     let code = match sys::fork() {
-        Ok(None) => return Ok(inside::run(cell)),
+        Ok(None) => {
+            drop(keep);
+            return Ok(inside::run(cell));
+        }
         Ok(Some(child)) => {
             drop(cell);
-            watch(&control, child)
+            let ended = watch(&control, child).unwrap_or_default();
+            if let Some(pipe) = keep.filter(|_| ended == Some(KEEPS.into())) {
+                send_kept(pipe, &root, &home, &groups);
+            }
+            finish(&control, child)
         }
         Err(error) => launcher::fail(&control, failed("processes", "start a process", &error)),
     };
@@ -130,8 +148,8 @@ fn make(plan: &CellPlan) -> io::Result<OwnedFd> {
     Ok(folder)
 }
 
-/// Waits for the inner process, which reports its end itself unless it dies before.
-fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
+/// Waits for the inner process, which reports its end itself unless it dies before, and leaves it unreaped. Its exit code.
+fn watch(control: &OwnedFd, child: Pid) -> io::Result<Option<i32>> {
     let guarded =
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
             .map_err(io::Error::from);
@@ -142,10 +160,10 @@ fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
         drop(wire::report(control.as_fd(), &Report::Failed(failure), &[]));
     }
     let flags = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    let status = rustix::process::waitid(WaitId::Pid(child), flags)
-        .ok()
-        .flatten();
-    let signal = status.and_then(|status| status.terminating_signal());
+    let status = rustix::process::waitid(WaitId::Pid(child), flags)?;
+    let signal = status
+        .as_ref()
+        .and_then(|status| status.terminating_signal());
     if let Some(signal) = signal {
         let report = Report::Ended {
             status: -signal,
@@ -153,6 +171,29 @@ fn watch(control: &OwnedFd, child: Pid) -> ExitCode {
         };
         drop(wire::report(control.as_fd(), &report, &[]));
     }
+    Ok(status.and_then(|status| status.exit_status()))
+}
+
+/// With nobody left to change anything, what is to be kept is sent, by a process that can read the folder and nothing
+/// else: hostile hands have made it.
+fn send_kept(pipe: OwnedFd, folder: &OwnedFd, home: &str, groups: &[Keep]) {
+    let sender = sys::spawn(|| {
+        let sent = init::guard()
+            .and_then(|()| confine::landlock_beneath(None, std::slice::from_ref(folder)))
+            .and_then(|()| {
+                let filter = seccomp::filter_without_programs(std::process::id());
+                confine::filter_calls(&filter)
+            })
+            .and_then(|()| collect::collect_in(pipe, folder, home, groups));
+        // The daemon sees a stream that is cut off; there is nobody else to tell.
+        i32::from(sent.is_err())
+    });
+    if let Ok(sender) = sender {
+        drop(sys::wait_for(sender));
+    }
+}
+
+fn finish(control: &OwnedFd, child: Pid) -> ExitCode {
     let Ok(spent) = sys::wait_for(child) else {
         return ExitCode::FAILURE;
     };

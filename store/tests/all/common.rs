@@ -129,6 +129,7 @@ pub(crate) fn build(
         state,
         attempt: 2,
         interrupted: true,
+        left_out: true,
         queued_at: Some(Time(1)),
         started_at: None,
         finished_at: None,

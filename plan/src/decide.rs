@@ -7,9 +7,7 @@ use crate::condition;
 use crate::message::Message;
 use crate::model::{Commit, EventKind, Repository, Request};
 use crate::value::{Map, Value};
-use crate::yml::{
-    self, ConfigRef, Expansion, ImportError, Imports, Linted, ReadError, Reading, Resolved,
-};
+use crate::yml::{self, ConfigRef, Expansion, ImportError, Imports, Linted, ReadError, Reading};
 
 /// Path of the configuration in a repository.
 const CONFIG: &str = ".travis.yml";
@@ -139,15 +137,16 @@ fn check(
     }
     let bytes = bytes_of(commit, file)?;
     let resolved = yml::resolve(bytes, origin, data, imports);
-    let Resolved { linted, sources } = match resolved.map_err(|error| unusable(commit, &error))? {
+    let resolved = match resolved.map_err(|error| unusable(commit, &error))? {
         Reading::Needs(wanted) => return Ok(Reading::Needs(wanted)),
         Reading::Done(resolved) => resolved,
     };
-    let messages = linted.messages.clone();
-    let sources = sources.iter().map(ToString::to_string).collect();
-    let mut blueprint =
-        build(request, linted, sources, data).map_err(|reason| Refusal { reason, messages })?;
-    yml::locate(bytes, &mut blueprint.messages);
+    let messages = resolved.linted.messages.clone();
+    let sources = resolved.sources().map(ToString::to_string).collect();
+    let files: Vec<(String, &[u8])> = resolved.files().collect();
+    let mut blueprint = build(request, resolved.linted, sources, data)
+        .map_err(|reason| Refusal { reason, messages })?;
+    yml::locate(bytes, files, &mut blueprint.messages);
     Ok(Reading::Done(blueprint))
 }
 

@@ -133,6 +133,8 @@ pub struct GitOptions {
     pub submodules_depth: Option<u32>,
     /// `git.clone: false`: no source at all.
     pub clone: bool,
+    /// `git.quiet`: the log doesn't say what was checked out.
+    pub quiet: bool,
     /// `git.lfs_skip_smudge`: leave LFS pointers as they are.
     pub lfs_skip_smudge: bool,
 }
@@ -212,6 +214,7 @@ fn git_options(config: &Map) -> GitOptions {
             _ => None,
         },
         clone: flag("clone").unwrap_or(true),
+        quiet: flag("quiet").unwrap_or(false),
         lfs_skip_smudge: flag("lfs_skip_smudge").unwrap_or(false),
     }
 }

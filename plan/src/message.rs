@@ -75,6 +75,8 @@ pub struct Message {
     pub args: Vec<(String, Value)>,
     /// Where in the file, if it is about something written there.
     pub place: Option<Place>,
+    /// The imported file that the place is in, as [`Resolved`](crate::Resolved) names it; none for the file itself.
+    pub file: Option<String>,
 }
 
 impl Message {
@@ -94,6 +96,7 @@ impl Message {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
             place: None,
+            file: None,
         }
     }
 

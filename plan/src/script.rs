@@ -99,7 +99,7 @@ fn write_setup(
     Setup { packages, notes }
 }
 
-/// Shows what the sandbox has laid out and goes there.
+/// Shows what the sandbox has laid out, if that is wanted, and goes there.
 fn write_checkout(shell: &mut Shell, context: &JobContext<'_>, git: &GitOptions) {
     let build = context.build;
     let what = if git.clone {
@@ -116,13 +116,15 @@ fn write_checkout(shell: &mut Shell, context: &JobContext<'_>, git: &GitOptions)
         "nothing (git.clone: false)".to_owned()
     };
     shell.raw("travis_fold start git.checkout\ntravis_time_start");
-    let _ = writeln!(
-        shell.text,
-        "printf '%s\\n' {}",
-        quote(&format!("Checked out: {what}"))
-    );
+    if !git.quiet {
+        let _ = writeln!(
+            shell.text,
+            "printf '%s\\n' {}",
+            quote(&format!("Checked out: {what}"))
+        );
+    }
     shell.raw("cd \"$TRAVIS_BUILD_DIR\" || travis_terminate 2\ntravis_time_finish checkout\ntravis_fold end git.checkout");
-    if git.clone && git.submodules {
+    if git.clone && git.submodules && !git.quiet {
         shell.raw(
             "if [[ -f .gitmodules ]]; then\ntravis_fold start git.submodule\necho 'Submodules are checked out too:'\n\
              grep -E '^[[:space:]]*path[[:space:]]*=' .gitmodules\ntravis_fold end git.submodule\nfi",

@@ -14,12 +14,14 @@ mod similar;
 mod spelling;
 mod suggest;
 mod text;
+mod texts;
 mod validate;
 
 use std::cell::{Cell, RefCell};
 
 use self::node::{Fields, Node};
 use self::report::{At, Report};
+use self::texts::Texts;
 use crate::message::{Level, Message, Place};
 use crate::value::{Map, Value};
 
@@ -101,9 +103,9 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
 }
 
 fn lint_file(file: File<'_>) -> Linted {
-    let (tidied, config, mut messages) = check(file);
-    report::place(&tidied, &mut messages);
-    finished(&tidied, config, messages)
+    let (texts, config, mut messages) = check(file);
+    texts.place(&mut messages);
+    finished(&texts, config, messages)
 }
 
 /// The same for those who only want the configuration: the messages have no places.
@@ -111,8 +113,8 @@ fn lint_file(file: File<'_>) -> Linted {
 /// # Errors
 /// As [`lint`].
 pub fn normalise(bytes: &[u8]) -> Result<Linted, ReadError> {
-    let (tidied, config, messages) = check(read_file(bytes)?);
-    Ok(finished(&tidied, config, messages))
+    let (texts, config, messages) = check(read_file(bytes)?);
+    Ok(finished(&texts, config, messages))
 }
 
 /// The language as a JSON Schema (draft 7), for editors.
@@ -125,24 +127,26 @@ pub fn key_reference() -> Vec<KeyGroup> {
     schema::reference()
 }
 
-/// Gives messages of the expansion, and those about root, their places in the file, where they have one.
-pub fn locate(bytes: &[u8], messages: &mut [Message]) {
-    let lost = |message: &&mut Message| {
+/// Gives messages of the expansion, and those about root, their places in the file, or in what it imports (with the names of [`Resolved`]), where
+/// they have one.
+pub fn locate<'b>(
+    bytes: &'b [u8],
+    imported: impl IntoIterator<Item = (String, &'b [u8])>,
+    messages: &mut [Message],
+) {
+    let is_lost = |message: &&mut Message| {
         message.place.is_none()
             && (message.code.starts_with("skip_") || message.code == "needs_root")
     };
-    let mut lost: Vec<&mut Message> = messages.iter_mut().filter(lost).collect();
+    let lost: Vec<&mut Message> = messages.iter_mut().filter(is_lost).collect();
     if lost.is_empty() {
         return;
     }
-    let mut marked: Vec<(Message, u32)> = lost
-        .iter()
-        .map(|message| ((**message).clone(), 0))
-        .collect();
-    report::place(&text::tidy(bytes), &mut marked);
-    for (message, (found, _)) in lost.iter_mut().zip(marked) {
-        message.place = found.place;
+    let mut texts = Texts::of(text::tidy(bytes));
+    for (name, bytes) in imported {
+        texts.add(Some(name), text::tidy(bytes));
     }
+    texts.place_skips(lost);
 }
 
 /// A file as it was read.
@@ -150,7 +154,7 @@ struct File<'t> {
     fields: Fields,
     /// Keys that hold an anchor.
     anchors: Vec<String>,
-    tidied: text::Tidied<'t>,
+    texts: Texts<'t>,
 }
 
 fn read_file(bytes: &[u8]) -> Result<File<'_>, ReadError> {
@@ -164,17 +168,17 @@ fn read_file(bytes: &[u8]) -> Result<File<'_>, ReadError> {
     Ok(File {
         fields,
         anchors: document.anchors,
-        tidied,
+        texts: Texts::of(tidied),
     })
 }
 
-type Checked<'t> = (text::Tidied<'t>, Map, Vec<(Message, u32)>);
+type Checked<'t> = (Texts<'t>, Map, Vec<(Message, u32)>);
 
 fn check(file: File<'_>) -> Checked<'_> {
     let File {
         fields,
         anchors,
-        tidied,
+        texts,
     } = file;
     let report = Report::default();
     let at = At::root(&report);
@@ -194,17 +198,13 @@ fn check(file: File<'_>) -> Checked<'_> {
     };
     config.remove("import");
     config.remove("merge_mode");
-    let messages = report.into_messages(&tidied.text);
-    (tidied, config, messages)
+    let messages = report.into_messages(&texts);
+    (texts, config, messages)
 }
 
-fn finished(tidied: &text::Tidied<'_>, config: Map, messages: Vec<(Message, u32)>) -> Linted {
+fn finished(texts: &Texts<'_>, config: Map, messages: Vec<(Message, u32)>) -> Linted {
     let mut messages: Vec<Message> = messages.into_iter().map(|(message, _)| message).collect();
-    messages.extend(
-        tidied
-            .dropped
-            .map(|(count, place)| say_dropped(count, place)),
-    );
+    messages.extend(texts.dropped());
     Linted { config, messages }
 }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use self::event::{event_data, made_up, made_up_job};
 use self::sources::{Sourced, sourced};
-use self::words::{MessageJson, messages_json};
+use self::words::{Files, MessageJson, messages_json};
 use super::args;
 use super::client::job_details;
 use super::output::{Cell, Color, Screen, Table};
@@ -32,26 +32,30 @@ const TOO_MANY: &str =
 pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
     let bytes = read(&args.file)?;
     let data = event_data(&args.event)?;
-    let (messages, truncated) = match assay_plan::lint(&bytes) {
+    let (messages, truncated, files) = match assay_plan::lint(&bytes) {
         Ok(linted) => {
-            let linted = match args.sources {
-                true => sources::followed(&args.file, &bytes, &data)?.linted,
-                false => linted,
+            let (linted, files) = if args.sources {
+                let sourced = sources::followed(&args.file, bytes, &data)?;
+                (sourced.linted, sourced.files)
+            } else {
+                (linted, Files::of(shown(&args.file), bytes))
             };
             let expansion = assay_plan::expand(&linted.config, &data);
             let needs = assay_plan::needs_root(&linted.config);
             let mut messages = linted.messages;
-            messages.extend(located(expansion.messages, &bytes));
-            messages.extend(located(needs, &bytes));
-            (messages, expansion.truncated)
+            messages.extend(located(expansion.messages, &files));
+            messages.extend(located(needs, &files));
+            (messages, expansion.truncated, files)
         }
-        Err(error) => (vec![error.to_message()], false),
+        Err(error) => {
+            let files = Files::of(shown(&args.file), bytes);
+            (vec![error.to_message()], false, files)
+        }
     };
     if screen.json {
-        screen.json(&json!({ "messages": messages_json(&messages, &bytes) }))?;
+        screen.json(&json!({ "messages": messages_json(&messages, &files) }))?;
     } else {
-        let name = shown(&args.file);
-        screen.data(&words::report(&messages, &name, &bytes, &screen.style))?;
+        screen.data(&words::report(&messages, &files, &screen.style))?;
         screen
             .say(&words::tally(&messages).unwrap_or_else(|| "nothing to say about it".to_owned()));
     }
@@ -63,8 +67,10 @@ pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
 }
 
 /// Messages of the expansion, with their places.
-fn located(mut messages: Vec<Message>, file: &[u8]) -> Vec<Message> {
-    assay_plan::locate(file, &mut messages);
+fn located(mut messages: Vec<Message>, files: &Files) -> Vec<Message> {
+    let imported = files.imported.iter();
+    let imported = imported.map(|(name, _, bytes)| (name.clone(), bytes.as_slice()));
+    assay_plan::locate(&files.bytes, imported, &mut messages);
     messages
 }
 
@@ -85,12 +91,12 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
     let data = event_data(&args.event)?;
     let Sourced {
         linted,
-        bytes,
+        files,
         sources,
     } = sourced(&args.file, args.sources, &data, screen)?;
     let expansion = assay_plan::expand(&linted.config, &data);
     let mut messages = linted.messages;
-    messages.extend(located(expansion.messages, &bytes));
+    messages.extend(located(expansion.messages, &files));
     if expansion.truncated {
         screen.say(TOO_MANY);
     }
@@ -99,7 +105,7 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
             config: &linted.config,
             stages: &expansion.stages,
             jobs: &expansion.jobs,
-            messages: &messages_json(&messages, &bytes),
+            messages: &messages_json(&messages, &files),
             sources: args.sources.then_some(&sources),
         })?;
         return Ok(Exit::Ok);
@@ -233,7 +239,8 @@ fn arch() -> &'static str {
 fn linted(file: &Path, screen: &Screen) -> Result<(assay_plan::Linted, Vec<u8>), Failure> {
     let bytes = read(file)?;
     let linted = assay_plan::lint(&bytes).map_err(|error| {
-        let report = words::report(&[error.to_message()], &shown(file), &bytes, &screen.style);
+        let files = Files::of(shown(file), bytes.clone());
+        let report = words::report(&[error.to_message()], &files, &screen.style);
         screen.say(report.trim_end());
         Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(&error)
     })?;

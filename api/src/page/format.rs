@@ -87,7 +87,7 @@ pub(super) fn message(commit: &Commit) -> (String, String) {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Remark {
     pub(super) level: &'static str,
-    /// Line and column in the file.
+    /// Line and column in the file, and which file, if it is an imported one.
     pub(super) place: Option<String>,
     /// Dotted path of the key, where it says more than the cause.
     pub(super) key: String,
@@ -100,9 +100,11 @@ pub(super) fn remarks(messages: &[Message]) -> Vec<Remark> {
         .iter()
         .map(|message| Remark {
             level: message.level.name(),
-            place: message
-                .place
-                .map(|place| format!("line {}, column {}", place.line, place.column)),
+            place: message.place.map(|place| {
+                let file = message.file.as_deref();
+                let file = file.map_or_else(String::new, |file| format!(" of {file}"));
+                format!("line {}, column {}{file}", place.line, place.column)
+            }),
             key: message.key.clone(),
             cause: message.cause(),
             suggestion: message.suggestion(),

@@ -151,7 +151,7 @@ pub(super) fn lint(cx: &Cx<'_>) -> Result<Reply, Fail> {
     let messages = match assay_plan::lint(&content) {
         Ok(linted) => {
             let mut needs = assay_plan::needs_root(&linted.config);
-            assay_plan::locate(&content, &mut needs);
+            assay_plan::locate(&content, [], &mut needs);
             linted.messages.into_iter().chain(needs).collect()
         }
         Err(error) => vec![error.to_message()],

@@ -9,7 +9,7 @@ mod source;
 use std::collections::BTreeMap;
 
 use super::node::{Fields, Node};
-use super::{Linted, ReadError, lint_file, read_file};
+use super::{Linted, ReadError, lint_file, read_file, text};
 use crate::condition;
 use crate::decide::MAX_CONFIG_BYTES;
 use crate::message::{Level, Message};
@@ -75,28 +75,45 @@ pub enum ImportError {
 
 /// A configuration with its imports, normalised.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// The configuration.
+pub struct Resolved<'i> {
+    /// The configuration. Messages name imported files as `imported` does.
     pub linted: Linted,
-    /// The files it was read from, its own first, each with the commit that was used.
-    pub sources: Vec<ConfigRef>,
+    /// Where the file itself stands.
+    pub origin: ConfigRef,
+    /// The files it imports, each with the commit that was used, and their bytes.
+    pub imported: Vec<(ConfigRef, &'i [u8])>,
+}
+
+impl<'i> Resolved<'i> {
+    /// The files it was read from, its own first.
+    pub fn sources(&self) -> impl Iterator<Item = &ConfigRef> {
+        let imported = self.imported.iter().map(|(source, _)| source);
+        std::iter::once(&self.origin).chain(imported)
+    }
+
+    /// The imported files under the names that messages give them.
+    pub fn files(&self) -> impl Iterator<Item = (String, &'i [u8])> {
+        let named = |(source, bytes): &(ConfigRef, &'i [u8])| (source.to_string(), *bytes);
+        self.imported.iter().map(named)
+    }
 }
 
 /// Reads and normalises a file with everything that it imports. `origin` is where the file stands, `data` the event.
 ///
 /// # Errors
 /// If a file cannot be used, or there are too many of them.
-pub fn resolve(
-    bytes: &[u8],
+pub fn resolve<'i>(
+    bytes: &'i [u8],
     origin: &ConfigRef,
     data: &Map,
-    imports: &Imports,
-) -> Result<Reading<Resolved>, ImportError> {
+    imports: &'i Imports,
+) -> Result<Reading<Resolved<'i>>, ImportError> {
     let mut root = read_file(bytes)?;
     let mut walk = Walk {
         data,
         imports,
-        taken: vec![origin.clone()],
+        origin,
+        taken: Vec::new(),
         parts: Vec::new(),
         anchors: Vec::new(),
         messages: Vec::new(),
@@ -107,6 +124,10 @@ pub fn resolve(
         Err(Stop::Needs(wanted)) => return Ok(Reading::Needs(wanted)),
         Err(Stop::Error(error)) => return Err(error),
     }
+    for (part, (source, bytes)) in walk.parts.iter_mut().zip(&walk.taken) {
+        let base = root.texts.add(Some(source.to_string()), text::tidy(bytes));
+        part.1.shift(base);
+    }
     for (mode, part) in walk.parts {
         root.fields = merge::merge(mode, root.fields, part);
     }
@@ -115,7 +136,8 @@ pub fn resolve(
     linted.messages.extend(walk.messages);
     Ok(Reading::Done(Resolved {
         linted,
-        sources: walk.taken,
+        origin: origin.clone(),
+        imported: walk.taken,
     }))
 }
 
@@ -131,17 +153,18 @@ impl From<ImportError> for Stop {
 }
 
 /// The walk through the files, depth first.
-struct Walk<'a> {
+struct Walk<'a, 'i> {
     data: &'a Map,
-    imports: &'a Imports,
-    taken: Vec<ConfigRef>,
+    imports: &'i Imports,
+    origin: &'a ConfigRef,
+    taken: Vec<(ConfigRef, &'i [u8])>,
     parts: Vec<(Mode, Fields)>,
     anchors: Vec<String>,
     messages: Vec<Message>,
     nodes: usize,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// Takes what a file imports; every file is taken once.
     fn follow(&mut self, file: &Fields, origin: &ConfigRef) -> Result<(), Stop> {
         for (number, entry) in (1..).zip(entries(file)) {
@@ -157,11 +180,15 @@ impl Walk<'_> {
         Ok(())
     }
 
+    fn is_taken(&self, wanted: &ConfigRef) -> bool {
+        self.origin == wanted || self.taken.iter().any(|(taken, _)| taken == wanted)
+    }
+
     fn take(&mut self, wanted: ConfigRef, mode: Mode) -> Result<(), Stop> {
-        if self.taken.contains(&wanted) {
+        if self.is_taken(&wanted) {
             return Ok(());
         }
-        if self.taken.len() > MAX_IMPORTS {
+        if self.taken.len() >= MAX_IMPORTS {
             return Err(ImportError::TooMany(wanted).into());
         }
         let (bytes, at) = match self.imports.get(&wanted) {
@@ -180,7 +207,7 @@ impl Walk<'_> {
                 },
             ),
         };
-        if at != wanted && self.taken.contains(&at) {
+        if at != wanted && self.is_taken(&at) {
             return Ok(());
         }
         if u64::try_from(bytes.len()).is_ok_and(|size| size > MAX_CONFIG_BYTES) {
@@ -195,10 +222,9 @@ impl Walk<'_> {
         }
         let asked = Fields::from_iter(file.fields.take_entry("import"));
         file.fields.take("merge_mode");
-        file.fields.unmark();
         self.parts.push((mode, file.fields));
         self.anchors.extend(file.anchors);
-        self.taken.push(at.clone());
+        self.taken.push((at.clone(), bytes));
         self.follow(&asked, &at)
     }
 

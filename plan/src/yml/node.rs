@@ -163,11 +163,13 @@ impl Fields {
             .fold(1, |count, (_, node)| count + node.count())
     }
 
-    /// Forgets where keys stood: in a file that is not the one messages are about.
-    pub(super) fn unmark(&mut self) {
+    /// Adds to the marks of keys: they stand in a text behind others.
+    pub(super) fn shift(&mut self, base: u32) {
         for (key, node) in &mut self.entries {
-            key.mark = 0;
-            node.unmark();
+            if key.mark > 0 {
+                key.mark = key.mark.saturating_add(base);
+            }
+            node.shift(base);
         }
     }
 }
@@ -284,10 +286,10 @@ impl Node {
         }
     }
 
-    fn unmark(&mut self) {
+    fn shift(&mut self, base: u32) {
         match self {
-            Node::Seq(items) => items.iter_mut().for_each(Node::unmark),
-            Node::Map(fields) => fields.unmark(),
+            Node::Seq(items) => items.iter_mut().for_each(|item| item.shift(base)),
+            Node::Map(fields) => fields.shift(base),
             _ => {}
         }
     }

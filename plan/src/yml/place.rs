@@ -114,7 +114,7 @@ impl<'t> Places<'t> {
     }
 
     /// Gives each message its place. With each comes the place of its key: an offset plus one, 0 if there is none.
-    pub(super) fn fill(&self, tidied: &Tidied<'_>, messages: &mut [(Message, u32)]) {
+    pub(super) fn fill(&self, tidied: &Tidied<'_>, messages: &mut [(&mut Message, u32)]) {
         let mut entries = HashMap::new();
         if let Some(root) = &self.root {
             index(root, &mut entries);

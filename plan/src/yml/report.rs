@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 
 use super::node::Key;
-use super::place::Places;
-use super::text::{Lines, Tidied};
+use super::texts::Texts;
 use crate::message::{Level, Message};
 use crate::value::{Text, Value};
 
@@ -45,21 +44,13 @@ impl Report {
         }
     }
 
-    /// The messages in order, each with the place of its key in the tidied text: an offset plus one, 0 if there is none.
-    pub(super) fn into_messages(self, text: &str) -> Vec<(Message, u32)> {
+    /// The messages in order, each with the mark of its key, 0 if there is none.
+    pub(super) fn into_messages(self, texts: &Texts<'_>) -> Vec<(Message, u32)> {
         let remarks = self.remarks.into_inner();
-        let lines = remarks
-            .iter()
-            .any(|placed| placed.remark.mark > 0)
-            .then(|| Lines::of(text.as_bytes()));
-        let line = |mark: u32| match (&lines, usize::try_from(mark)) {
-            (Some(lines), Ok(mark)) if mark > 0 => lines.number(mark - 1),
-            _ => 0,
-        };
         let mut kept: Vec<Placed> = Vec::with_capacity(remarks.len());
         for mut placed in remarks {
             // Equal messages about one line are one message.
-            placed.remark.mark = line(placed.remark.mark);
+            placed.remark.mark = texts.line(placed.remark.mark);
             if !kept.iter().any(|other| other.remark == placed.remark) {
                 kept.push(placed);
             }
@@ -70,18 +61,6 @@ impl Report {
                 (message, near)
             })
             .collect()
-    }
-}
-
-/// Gives messages their places, if there is anything to place.
-pub(super) fn place(tidied: &Tidied<'_>, messages: &mut [(Message, u32)]) {
-    let has_place = |(message, mark): &(Message, u32)| {
-        *mark > 0
-            || message.code.starts_with("skip_")
-            || matches!(message.code.as_str(), "duplicate_key" | "needs_root")
-    };
-    if messages.iter().any(has_place) {
-        Places::of(&tidied.text).fill(tidied, messages);
     }
 }
 

@@ -2,7 +2,7 @@
 //! below `imports`, as `OWNER/NAME/PATH` or `OWNER/NAME@REF/PATH`.
 //!
 //! What is expected is either `rejected` (the reason) or `jobs`, `stages` and `messages` (`level:key:code`, with `:line:column+width`
-//! where it stands). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
+//! where it stands, and ` of FILE` for an imported one). With `ASSAY_WRITE_CASES` set, the expectations are written anew, to be read in the diff.
 
 use std::path::{Path, PathBuf};
 
@@ -45,8 +45,12 @@ fn shown(message: &Message) -> String {
         .place
         .map(|place| format!(":{}:{}+{}", place.line, place.column, place.width))
         .unwrap_or_default();
+    let file = message
+        .file
+        .as_ref()
+        .map_or_else(String::new, |file| format!(" of {file}"));
     format!(
-        "{}:{}:{}{line}",
+        "{}:{}:{}{line}{file}",
         message.level.name(),
         message.key,
         message.code

@@ -22,6 +22,16 @@ fn a_passing_script_ends_with_0() {
 }
 
 #[test]
+fn a_quiet_checkout_says_nothing() {
+    let loud = run("language: generic\nscript: pwd");
+    let quiet = run("language: generic\ngit: {quiet: true}\nscript: pwd");
+    assert_eq!((loud.code, quiet.code), (Some(0), Some(0)));
+    assert!(loud.log.contains("Checked out: "), "{}", loud.log);
+    assert!(!quiet.log.contains("Checked out: "), "{}", quiet.log);
+    assert!(quiet.log.contains("travis_fold:start:git.checkout"));
+}
+
+#[test]
 fn a_failing_script_runs_on_and_ends_with_1() {
     let ran = run(
         "language: generic\nscript: [false, echo second]\nafter_success: echo good\nafter_failure: echo bad\nafter_script: echo last",

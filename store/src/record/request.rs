@@ -64,6 +64,8 @@ pub(super) struct MessageForm {
     column: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     width: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 pub(super) fn id_text(id: Option<&CommitId>) -> Option<String> {
@@ -184,6 +186,7 @@ impl From<&Message> for MessageForm {
             line: live.place.map(|place| place.line),
             column: live.place.map(|place| place.column),
             width: live.place.map(|place| place.width),
+            file: live.file.clone(),
         }
     }
 }
@@ -204,6 +207,7 @@ impl TryFrom<MessageForm> for Message {
             code: form.code,
             args: form.args,
             place,
+            file: form.file,
         })
     }
 }

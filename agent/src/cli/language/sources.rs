@@ -7,15 +7,16 @@ use assay_plan::{
     ConfigRef, Imported, Imports, Linted, MAX_CONFIG_BYTES, Map, Reading, Resolved, Slug, resolve,
 };
 
+use super::words::Files;
 use super::{linted, shown};
 use crate::cli::output::Screen;
 use crate::exit::{Exit, Failure};
 
-/// A file, normalised, and the files it was read from, its own first.
+/// A file, normalised, and the files it was read from.
 pub(super) struct Sourced {
     pub(super) linted: Linted,
-    /// Its bytes.
-    pub(super) bytes: Vec<u8>,
+    pub(super) files: Files,
+    /// Where those files stand, its own first.
     pub(super) sources: Vec<String>,
 }
 
@@ -27,38 +28,60 @@ pub(super) fn sourced(
     screen: &Screen,
 ) -> Result<Sourced, Failure> {
     let (linted, bytes) = linted(file, screen)?;
-    if !follow {
-        let sources = vec![shown(file)];
-        return Ok(Sourced {
-            linted,
-            bytes,
-            sources,
-        });
+    if follow {
+        return followed(file, bytes, data);
     }
-    let resolved = followed(file, &bytes, data)?;
     Ok(Sourced {
-        linted: resolved.linted,
-        bytes,
-        sources: resolved.sources.iter().map(ToString::to_string).collect(),
+        linted,
+        sources: vec![shown(file)],
+        files: Files::of(shown(file), bytes),
     })
 }
 
 /// A file's bytes, with what they import.
-pub(super) fn followed(file: &Path, bytes: &[u8], data: &Map) -> Result<Resolved, Failure> {
+pub(super) fn followed(file: &Path, bytes: Vec<u8>, data: &Map) -> Result<Sourced, Failure> {
     let origin = origin(file, data)?;
     let mut imports = Imports::new();
     loop {
-        let step = resolve(bytes, &origin, data, &imports).map_err(|error| {
+        let step = resolve(&bytes, &origin, data, &imports).map_err(|error| {
             Failure::new(Exit::BuildFailed, format!("cannot use {}", shown(file))).because(&error)
         })?;
-        match step {
-            Reading::Done(resolved) => return Ok(resolved),
-            Reading::Needs(wanted) => {
-                let found = find(file, &origin, &wanted);
-                imports.insert(wanted, found);
+        let wanted = match step {
+            Reading::Needs(wanted) => wanted,
+            Reading::Done(resolved) => {
+                let files = files(file, &resolved);
+                let sources = resolved.sources().map(ToString::to_string).collect();
+                let linted = resolved.linted;
+                return Ok(Sourced {
+                    linted,
+                    files: Files {
+                        imported: files,
+                        ..Files::of(shown(file), bytes)
+                    },
+                    sources,
+                });
             }
-        }
+        };
+        let found = find(file, &origin, &wanted);
+        imports.insert(wanted, found);
     }
+}
+
+/// The imported files, those of the work tree shown by their path.
+fn files(file: &Path, resolved: &Resolved<'_>) -> Vec<(String, String, Vec<u8>)> {
+    let folder = file.parent().filter(|_| file != Path::new("-"));
+    let imported = resolved.imported.iter();
+    imported
+        .map(|(source, bytes)| {
+            let name = source.to_string();
+            let is_here = source.slug == resolved.origin.slug && source.at.is_none();
+            let shown = match folder {
+                Some(folder) if is_here => folder.join(&source.path).display().to_string(),
+                _ => name.clone(),
+            };
+            (name, shown, bytes.to_vec())
+        })
+        .collect()
 }
 
 /// Where the file stands: at the root of a repository whose name the event may tell.

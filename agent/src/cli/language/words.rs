@@ -12,6 +12,46 @@ const SHOWN: usize = 120;
 /// Columns before the marked place that are kept of a long line.
 const KEPT: usize = 40;
 
+/// The bytes that messages are about, under the names that are shown.
+pub(super) struct Files {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+    /// The imported ones: as messages name them, as they are shown, and what is in them.
+    pub(super) imported: Vec<(String, String, Vec<u8>)>,
+}
+
+impl Files {
+    pub(super) fn of(name: String, bytes: Vec<u8>) -> Self {
+        Files {
+            name,
+            bytes,
+            imported: Vec::new(),
+        }
+    }
+
+    fn order(&self, message: &Message) -> Option<usize> {
+        let name = message.file.as_deref()?;
+        self.imported.iter().position(|(known, ..)| known == name)
+    }
+
+    fn name<'f>(&'f self, message: &'f Message) -> &'f str {
+        match (self.order(message), &message.file) {
+            (Some(place), _) => &self.imported[place].1,
+            (None, Some(name)) => name,
+            (None, None) => &self.name,
+        }
+    }
+
+    fn source_line(&self, message: &Message) -> Option<String> {
+        let bytes = match (self.order(message), &message.file) {
+            (Some(place), _) => &self.imported[place].2,
+            (None, Some(_)) => return None,
+            (None, None) => &self.bytes,
+        };
+        message.place?.source_line(bytes)
+    }
+}
+
 /// A message as machines read it.
 #[derive(Debug, Serialize)]
 pub(super) struct MessageJson<'m> {
@@ -19,6 +59,8 @@ pub(super) struct MessageJson<'m> {
     key: &'m str,
     code: &'m str,
     args: Map,
+    /// The imported file that the place is in; none for the file itself.
+    file: Option<&'m str>,
     line: Option<u32>,
     column: Option<u32>,
     width: Option<u32>,
@@ -27,16 +69,17 @@ pub(super) struct MessageJson<'m> {
     suggestion: Option<String>,
 }
 
-pub(super) fn messages_json<'m>(messages: &'m [Message], file: &[u8]) -> Vec<MessageJson<'m>> {
+pub(super) fn messages_json<'m>(messages: &'m [Message], files: &Files) -> Vec<MessageJson<'m>> {
     let json = |message: &'m Message| MessageJson {
         level: message.level.name(),
         key: &message.key,
         code: &message.code,
         args: message.args.iter().cloned().collect(),
+        file: message.file.as_deref(),
         line: message.place.map(|place| place.line),
         column: message.place.map(|place| place.column),
         width: message.place.map(|place| place.width),
-        source: message.place.and_then(|place| place.source_line(file)),
+        source: files.source_line(message),
         cause: message.cause(),
         suggestion: message.suggestion(),
     };
@@ -44,16 +87,17 @@ pub(super) fn messages_json<'m>(messages: &'m [Message], file: &[u8]) -> Vec<Mes
 }
 
 /// Messages for people, in the order of the file: place, level and cause, the line with the place marked, what to do.
-pub(super) fn report(messages: &[Message], name: &str, file: &[u8], style: &Style) -> String {
+pub(super) fn report(messages: &[Message], files: &Files, style: &Style) -> String {
     let mut ordered: Vec<&Message> = messages.iter().collect();
-    ordered.sort_by_key(|message| (message.place.is_none(), message.place));
+    ordered.sort_by_key(|message| (message.place.is_none(), files.order(message), message.place));
     ordered
         .into_iter()
-        .map(|message| paragraph(message, name, file, style))
+        .map(|message| paragraph(message, files, style))
         .collect()
 }
 
-fn paragraph(message: &Message, name: &str, file: &[u8], style: &Style) -> String {
+fn paragraph(message: &Message, files: &Files, style: &Style) -> String {
+    let name = files.name(message);
     let color = Some(color(message.level));
     let at = message.place.map_or_else(String::new, |place| {
         format!(":{}:{}", place.line, place.column)
@@ -66,7 +110,7 @@ fn paragraph(message: &Message, name: &str, file: &[u8], style: &Style) -> Strin
     );
     let mut margin = 4;
     if let Some(place) = message.place
-        && let Some(line) = place.source_line(file)
+        && let Some(line) = files.source_line(message)
     {
         let number = place.line.to_string();
         margin = margin.max(number.len() + 1);
@@ -158,7 +202,10 @@ fn color(level: Level) -> Color {
 pub(crate) fn describe(message: &Message) -> String {
     let at = message
         .place
-        .map_or_else(String::new, |place| format!("line {}: ", place.line));
+        .map_or_else(String::new, |place| match &message.file {
+            Some(file) => format!("{file}, line {}: ", place.line),
+            None => format!("line {}: ", place.line),
+        });
     let advice = message
         .suggestion()
         .map_or_else(String::new, |advice| format!(" ({advice})"));
@@ -189,6 +236,29 @@ mod tests {
     };
     const FILE: &[u8] = b"language: c\nsuod: 1\n";
 
+    fn files() -> Files {
+        Files::of("x.yml".to_owned(), FILE.to_vec())
+    }
+
+    #[test]
+    fn messages_about_imported_files_show_those() {
+        let mut files = files();
+        let lines = b"# one\nsuod: 2\n".to_vec();
+        files
+            .imported
+            .push(("a/b:ci.yml".to_owned(), "ci.yml".to_owned(), lines));
+        let message = Message {
+            file: Some("a/b:ci.yml".to_owned()),
+            ..unknown()
+        };
+        let report = report(std::slice::from_ref(&message), &files, &PLAIN);
+        assert!(report.starts_with("ci.yml:2:1: warn: "), "{report}");
+        assert!(report.contains("   2 | suod: 2\n"), "{report}");
+        let json = json!(messages_json(&[message], &files));
+        assert_eq!(json[0]["file"], json!("a/b:ci.yml"));
+        assert_eq!(json[0]["source"], json!("suod: 2"));
+    }
+
     fn unknown() -> Message {
         let args = vec![("key", Value::from("suod"))];
         Message {
@@ -208,7 +278,7 @@ mod tests {
             .suggestion()
             .map_or_else(String::new, |advice| format!("     = {advice}\n"));
         assert_eq!(
-            report(&[unknown()], "x.yml", FILE, &PLAIN),
+            report(&[unknown()], &files(), &PLAIN),
             format!(
                 "x.yml:2:1: warn: {cause} [unknown_key]\n   2 | suod: 1\n     | ^^^^\n{advice}"
             )
@@ -217,14 +287,14 @@ mod tests {
             color: true,
             ..PLAIN
         };
-        assert!(report(&[unknown()], "x.yml", FILE, &colored).contains("\u{1b}[33m^^^^\u{1b}[0m"));
+        assert!(report(&[unknown()], &files(), &colored).contains("\u{1b}[33m^^^^\u{1b}[0m"));
         assert_eq!(tally(&[unknown()]).as_deref(), Some("1 warning"));
         assert_eq!(tally(&[]), None);
     }
 
     #[test]
     fn machines_get_all_fields() {
-        let json = json!(messages_json(&[unknown()], FILE));
+        let json = json!(messages_json(&[unknown()], &files()));
         for (field, value) in [
             ("level", json!("warn")),
             ("key", json!("root")),

@@ -233,7 +233,8 @@ impl Supervisor {
         let deadline = self.next_deadline();
         let reading = progress.started || progress.exit.is_some();
         let running = progress.stage == Stage::Running;
-        let typing = progress.started && progress.exit.is_none() && self.terminal.is_some();
+        let takes_keys = self.terminal.as_ref().is_some_and(Terminal::has_keys);
+        let typing = progress.started && progress.exit.is_none() && takes_keys;
         let waiting = !self.unwritten.is_empty();
         let events = (!progress.muted).then_some(&self.events);
         tokio::select! {

@@ -409,14 +409,12 @@ pub(crate) fn seccomp_works() -> bool {
 
 /// Watches a descriptor from async code, for reading.
 pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an `OwnedFd` returns the same open descriptor for as long as it lives, and the `AsyncFd` owns it.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+    watch_for(fd, Interest::READABLE)
 }
 
-/// The same, for reading and writing.
-pub(crate) fn watch_both(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    let interest = Interest::READABLE.add(Interest::WRITABLE);
-    // SAFETY: as for `watch`.
+/// Watches a descriptor from async code.
+pub(crate) fn watch_for(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` returns the same open descriptor for as long as it lives, and the `AsyncFd` owns it.
     Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 

@@ -2,8 +2,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::termios::Winsize;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{self, OwnedPermit};
 
@@ -15,6 +18,9 @@ const LARGEST: usize = 64 * 1024;
 
 /// Keystrokes on their way; when it is full, the keyboard waits.
 const TYPED: usize = 16;
+
+/// From one try to write into a full terminal to the next.
+const FULL: Duration = Duration::from_millis(10);
 
 /// Something from the terminal.
 pub(crate) enum Chunk {
@@ -56,22 +62,47 @@ impl Keyboard {
 
 /// Reads what the job prints, and writes what is typed.
 #[derive(Debug)]
-pub(crate) struct Terminal(AsyncFd<OwnedFd>);
+pub(crate) struct Terminal {
+    fd: AsyncFd<OwnedFd>,
+    /// It can be typed into: a pipe, which root of the jail has before the job, can't.
+    has_keys: bool,
+    /// The same once more, for writing, once somebody types. Apart, because a terminal that nobody reads calls itself
+    /// writable time and again, and whoever waits for both is kept busy by that.
+    keys: OnceLock<AsyncFd<OwnedFd>>,
+}
 
 impl Terminal {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Terminal> {
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(Terminal(sys::watch_both(fd)?))
+        let has_keys = rustix::termios::isatty(&fd);
+        Ok(Terminal {
+            fd: sys::watch(fd)?,
+            has_keys,
+            keys: OnceLock::new(),
+        })
     }
 
-    /// Writes the beginning of `bytes`, as much as fits; waits until anything does.
+    /// Whether it takes what is typed.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.has_keys
+    }
+
+    /// Writes the beginning of `bytes`, as much as fits, which may be nothing.
     pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            let mut ready = self.0.writable().await?;
-            if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
-                return written;
+        let keys = match self.keys.get() {
+            Some(keys) => keys,
+            None => {
+                let keys = sys::watch_for(self.fd.get_ref().try_clone()?, Interest::WRITABLE)?;
+                self.keys.get_or_init(|| keys)
             }
+        };
+        let mut ready = keys.writable().await?;
+        let tried = ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?));
+        if let Ok(written) = tried {
+            return written;
         }
+        tokio::time::sleep(FULL).await;
+        Ok(0)
     }
 
     /// Gives the terminal another size. Only a terminal that is gone refuses it.
@@ -82,7 +113,7 @@ impl Terminal {
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
-        let _ = rustix::termios::tcsetwinsize(self.0.get_ref(), size);
+        let _ = rustix::termios::tcsetwinsize(self.fd.get_ref(), size);
     }
 
     /// All that is there, up to the largest event; `None` at the end, which this kind of file reports as an error.
@@ -91,16 +122,17 @@ impl Terminal {
         let mut length = 0;
         loop {
             let ready = if length == 0 {
-                Some(self.0.readable().await.ok()?)
+                Some(self.fd.readable().await.ok()?)
             } else {
-                now(&self.0).await
+                now(&self.fd).await
             };
             let Some(mut ready) = ready else { break };
             match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut bytes[length..])?)) {
                 Ok(Ok(0) | Err(_)) if length == 0 => return None,
                 Ok(Ok(0) | Err(_)) => break,
                 Ok(Ok(read)) => length += read,
-                Err(_would_block) if length == 0 => continue,
+                // Not at once: others must get their turn however often it says so.
+                Err(_would_block) if length == 0 => tokio::task::yield_now().await,
                 Err(_would_block) => break,
             }
             if length == LARGEST {

@@ -333,7 +333,7 @@ fn rights(world: &World) -> Tried {
     expect(meta.permissions().mode() & 0o077 == 0, &meta)
 }
 
-fn first_with(script: &str, then: &str) -> RunSpec {
+pub(crate) fn first_with(script: &str, then: &str) -> RunSpec {
     let mut job = spec(then);
     job.first = Some(First {
         argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
@@ -343,7 +343,7 @@ fn first_with(script: &str, then: &str) -> RunSpec {
 }
 
 /// The pass in which a strict job can have something done by root first; the others refuse that.
-fn has_first(world: &World) -> Result<bool, String> {
+pub(crate) fn has_first(world: &World) -> Result<bool, String> {
     if flavour() == Flavour::Image && world.ranged {
         return Ok(true);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use assay_sandbox::{Keyboard, Outcome, Run, RunEvent, RunSpec};
 
+use crate::images;
 use crate::world::{Case, Needs, Tried, World, expect, spec};
 
 const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
@@ -17,6 +18,7 @@ const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
 pub(crate) const CASES: &[Case] = &[
     case("typed lines and another size arrive", lines),
     case("typing that nobody reads holds nothing up", unread),
+    case("what is typed while root is busy is for the job", early),
     case("typing into a run that is over is lost", late),
 ];
 
@@ -68,7 +70,7 @@ fn lines(world: &World) -> Tried {
 fn unread(world: &World) -> Tried {
     let mut spec = spec("stty raw -echo; echo ready; sleep 60");
     spec.limits.wall = Duration::from_secs(2);
-    let mut typing = None;
+    let (began, mut typing) = (std::time::Instant::now(), None);
     let said = attend(world, spec, async |keyboard, output| {
         if output.contains("ready") && typing.is_none() {
             let keyboard = keyboard.clone();
@@ -79,7 +81,34 @@ fn unread(world: &World) -> Tried {
             }));
         }
     })?;
-    expect(said.0 == Outcome::Time && typing.is_some(), &said)
+    // Long before the job would have ended by itself.
+    let in_time = began.elapsed() < Duration::from_secs(20);
+    expect(
+        said.0 == Outcome::Time && typing.is_some() && in_time,
+        &(said, began.elapsed()),
+    )
+}
+
+fn early(world: &World) -> Tried {
+    if !images::has_first(world)? {
+        return Ok(());
+    }
+    let first = "echo busy; sleep 0.3; read -r line && echo \"BAD $line\"; echo made";
+    let job = "read -r name; echo \"hello $name\"; stty size";
+    let mut typed = false;
+    let said = attend(
+        world,
+        images::first_with(first, job),
+        async |keyboard, output| {
+            if output.contains("busy") && !typed {
+                typed = true;
+                keyboard.write(b"ann\n".to_vec()).await;
+                keyboard.resize(132, 40).await;
+            }
+        },
+    )?;
+    let as_it_should = said.1.contains("hello ann") && said.1.contains("40 132");
+    expect(as_it_should && !said.1.contains("BAD"), &said)
 }
 
 fn late(world: &World) -> Tried {

@@ -62,16 +62,32 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Sends every group through `pipe`; `root` is what absolute paths begin at.
-pub(crate) fn collect(pipe: OwnedFd, root: &Path, groups: &[Keep]) -> io::Result<()> {
+/// Sends every group through `pipe`; `root` is what absolute paths begin at. Nothing is taken across mounts, but for these
+/// folders, which are on mounts of their own.
+pub(crate) fn collect(
+    pipe: OwnedFd,
+    root: &Path,
+    mounted: &[&str],
+    groups: &[Keep],
+) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let mounted: Vec<(&[u8], OwnedFd)> = mounted
+        .iter()
+        .filter_map(|path| {
+            let inside = path.trim_start_matches('/');
+            let opened = rustix::fs::openat2(&root, inside, flags, Mode::empty(), resolve);
+            Some((path.as_bytes(), opened.ok()?))
+        })
+        .collect();
     let mut out = BufWriter::with_capacity(BUFFER, std::fs::File::from(pipe));
     for (number, group) in groups.iter().enumerate() {
         head(&mut out, FRAME_GROUP, b"", number as u64)?;
         let mut collector = Collector {
             out: &mut out,
             root: &root,
+            mounted: &mounted,
             bytes: group.bytes,
             files: group.files,
             until: Instant::now() + group.time,
@@ -98,6 +114,7 @@ fn head(out: &mut impl Write, kind: u8, path: &[u8], length: u64) -> io::Result<
 struct Collector<'a, W: Write> {
     out: &'a mut W,
     root: &'a OwnedFd,
+    mounted: &'a [(&'a [u8], OwnedFd)],
     bytes: u64,
     files: u64,
     until: Instant,
@@ -134,7 +151,15 @@ impl<W: Write> Collector<'_, W> {
 
     /// Opens a folder by its absolute path.
     fn open(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let below = path.strip_prefix(b"/").unwrap_or(path);
+        let (root, below) = self
+            .mounted
+            .iter()
+            .find_map(|(place, root)| {
+                let below = path.strip_prefix(*place)?;
+                (below.is_empty() || below.starts_with(b"/")).then_some((root, below))
+            })
+            .unwrap_or((self.root, path));
+        let below = below.strip_prefix(b"/").unwrap_or(below);
         let below = if below.is_empty() {
             b".".as_slice()
         } else {
@@ -146,7 +171,7 @@ impl<W: Write> Collector<'_, W> {
             | ResolveFlags::NO_XDEV;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat2(
-            self.root,
+            root,
             OsStr::from_bytes(below),
             flags,
             Mode::empty(),
@@ -300,7 +325,7 @@ pub(crate) fn pipe_of(
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     let (root, groups) = (root.to_owned(), groups.to_vec());
     (
-        std::thread::spawn(move || collect(writer, &root, &groups)),
+        std::thread::spawn(move || collect(writer, &root, &[], &groups)),
         reader,
     )
 }

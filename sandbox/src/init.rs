@@ -22,7 +22,7 @@ use crate::apply::Builder;
 use crate::jail::Step;
 use crate::spec::Keep;
 use crate::wire::{Failure, Job, ORDER_KILL, ORDER_PLAN, ORDER_TERMINATE, Part, Plan, Report};
-use crate::{apply, collect, confine, launcher, layout, sys, wire};
+use crate::{apply, collect, confine, launcher, layout, scratch, sys, wire};
 
 /// Whom the kernel should take first when memory runs out: the command, then this process.
 const OOM_SCORE: &str = "500";
@@ -166,6 +166,7 @@ fn start(
             }
             Ok(Some(Running {
                 home: job.home.clone(),
+                scratch: job.scratch,
                 terminal,
                 children,
                 main,
@@ -236,6 +237,8 @@ fn settle(terminal: &OwnedFd) -> io::Result<()> {
 /// The command is going on.
 struct Running {
     home: String,
+    /// The home, and others, are on the scratch.
+    scratch: bool,
     terminal: OwnedFd,
     children: OwnedFd,
     main: Pid,
@@ -291,8 +294,12 @@ impl Running {
             && groups.iter().any(|group| group.codes.contains(&status))
         {
             outlive_everyone();
+            let mounted = match self.scratch {
+                true => scratch::folders(&self.home).to_vec(),
+                false => Vec::new(),
+            };
             // The daemon sees a stream that is cut off; there is nobody else to tell.
-            drop(collect::collect(pipe, Path::new("/"), groups));
+            drop(collect::collect(pipe, Path::new("/"), &mounted, groups));
         }
         ExitCode::SUCCESS
     }

@@ -242,6 +242,7 @@ pub(crate) fn plan(spec: &RunSpec, facts: &Facts) -> Plan {
             env: spec.env.clone(),
             cwd: spec.cwd.clone(),
             home: spec.home.clone(),
+            scratch: spec.scratch.is_some(),
             terminal: spec.terminal,
             user: (ranged && spec.profile == Profile::Strict).then_some(INSIDE),
             rights: spec.profile == Profile::Root,

@@ -143,19 +143,8 @@ impl Daemon {
         let prefix = run_prefix(&state);
         assay_sandbox::clean_up(&prefix);
         assay_sandbox::clean_up_dead(LOCAL_PREFIX);
-        let scratch = scratch(&config, &state)?;
         let (mailbox, inbox) = Mailbox::new();
-        let choices = Choices::new(&config, images(&state));
-        let wasm = Wasm::new(&config, &state);
-        let mut runner = Runner::new(
-            store.clone(),
-            &config,
-            address.clone(),
-            prefix,
-            choices,
-            wasm,
-        );
-        runner.scratch = scratch;
+        let runner = runner(&store, &config, &state, address.clone(), prefix)?;
         let warm = keep_warm(&runner, config.jobs);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
         let sessions = config.debug.clone();
@@ -422,6 +411,21 @@ fn keep_warm(runner: &Runner, jobs: usize) -> JoinHandle<Option<assay_sandbox::W
     tokio::task::spawn_blocking(move || {
         Some(assay_sandbox::keep_warm(&launcher(), &prefix, jobs, usual?))
     })
+}
+
+fn runner(
+    store: &Store,
+    config: &Config,
+    state: &Path,
+    address: String,
+    prefix: String,
+) -> Result<Runner, DaemonError> {
+    let scratch = scratch(config, state)?;
+    let choices = Choices::new(config, images(state));
+    let wasm = Wasm::new(config, state);
+    let mut runner = Runner::new(store.clone(), config, address, prefix, choices, wasm);
+    runner.scratch = scratch;
+    Ok(runner)
 }
 
 /// What ids of the sandboxes of `assay run` begin with, before the number of its process.

@@ -353,10 +353,8 @@ impl Builder {
         let place = "/run/assay/scratch";
         self.folder(place, 0o755)?;
         self.attach(&disk, place)?;
-        for (name, _, target) in scratch::FOLDERS {
-            let folder = format!("{}/{}/{name}", &place[1..], scratch::INNER);
-            let tree = clone_tree(self.root()?, Path::new(&folder))?;
-            let target = if target.is_empty() { home } else { target };
+        for (folder, target) in scratch::shown(home) {
+            let tree = clone_tree(self.root()?, &Path::new(&place[1..]).join(folder))?;
             self.attach(&tree, target)?;
         }
         // What is below a mount is another folder than before. The root is the working folder.

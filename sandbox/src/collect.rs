@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
@@ -62,18 +62,37 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Sends every group through `pipe`; `root` is what absolute paths begin at.
-pub(crate) fn collect(pipe: OwnedFd, root: &Path, groups: &[Keep]) -> io::Result<()> {
+/// Sends every group through `pipe`; `root` is what absolute paths begin at. Nothing is taken across mounts, but for these
+/// folders, which are on mounts of their own.
+pub(crate) fn collect(
+    pipe: OwnedFd,
+    root: &Path,
+    mounted: &[&str],
+    groups: &[Keep],
+) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
-    collect_in(pipe, &root, "", groups)
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let mounted: Vec<(&str, OwnedFd)> = mounted
+        .iter()
+        .filter_map(|path| {
+            let inside = path.trim_start_matches('/');
+            let opened = rustix::fs::openat2(&root, inside, flags, Mode::empty(), resolve);
+            Some((*path, opened.ok()?))
+        })
+        .collect();
+    let mut roots: Vec<(&str, BorrowedFd<'_>)> = mounted
+        .iter()
+        .map(|(name, folder)| (*name, folder.as_fd()))
+        .collect();
+    roots.push(("", root.as_fd()));
+    collect_in(pipe, &roots, groups)
 }
 
-/// The same for a folder that paths call by this name.
+/// The same for folders, each with what paths call it (without a slash at its end); the first whose name fits is taken.
 pub(crate) fn collect_in(
     pipe: OwnedFd,
-    root: &OwnedFd,
-    name: &str,
+    roots: &[(&str, BorrowedFd<'_>)],
     groups: &[Keep],
 ) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(BUFFER, std::fs::File::from(pipe));
@@ -81,8 +100,7 @@ pub(crate) fn collect_in(
         head(&mut out, FRAME_GROUP, b"", number as u64)?;
         let mut collector = Collector {
             out: &mut out,
-            root,
-            name: name.as_bytes(),
+            roots,
             bytes: group.bytes,
             files: group.files,
             until: Instant::now() + group.time,
@@ -108,9 +126,8 @@ fn head(out: &mut impl Write, kind: u8, path: &[u8], length: u64) -> io::Result<
 
 struct Collector<'a, W: Write> {
     out: &'a mut W,
-    root: &'a OwnedFd,
-    /// What paths call the root, without a slash at its end.
-    name: &'a [u8],
+    /// Folders, and what paths call them.
+    roots: &'a [(&'a str, BorrowedFd<'a>)],
     bytes: u64,
     files: u64,
     until: Instant,
@@ -147,7 +164,14 @@ impl<W: Write> Collector<'_, W> {
 
     /// Opens a folder by its absolute path.
     fn open(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let below = path.strip_prefix(self.name).ok_or(Errno::NOENT)?;
+        let (root, below) = self
+            .roots
+            .iter()
+            .find_map(|(name, root)| {
+                let below = path.strip_prefix(name.as_bytes())?;
+                (below.is_empty() || below.starts_with(b"/")).then_some((root, below))
+            })
+            .ok_or(Errno::NOENT)?;
         let below = below.strip_prefix(b"/").unwrap_or(below);
         let below = if below.is_empty() {
             b".".as_slice()
@@ -160,7 +184,7 @@ impl<W: Write> Collector<'_, W> {
             | ResolveFlags::NO_XDEV;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat2(
-            self.root,
+            root,
             OsStr::from_bytes(below),
             flags,
             Mode::empty(),
@@ -314,7 +338,7 @@ pub(crate) fn pipe_of(
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     let (root, groups) = (root.to_owned(), groups.to_vec());
     (
-        std::thread::spawn(move || collect(writer, &root, &groups)),
+        std::thread::spawn(move || collect(writer, &root, &[], &groups)),
         reader,
     )
 }

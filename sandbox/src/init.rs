@@ -22,7 +22,7 @@ use crate::apply::Builder;
 use crate::jail::Step;
 use crate::spec::Keep;
 use crate::wire::{Failure, Job, ORDER_KILL, ORDER_PLAN, ORDER_TERMINATE, Part, Plan, Report};
-use crate::{apply, collect, confine, launcher, layout, sys, wire};
+use crate::{apply, collect, confine, launcher, layout, scratch, sys, wire};
 
 mod first;
 
@@ -120,7 +120,7 @@ fn carry_out(control: &OwnedFd, mut builder: Builder, task: Task) -> Result<bool
         Some(main) => {
             let status = watch.until_end(main);
             let keep = keep.map(|pipe| (pipe, plan.keep.as_slice()));
-            end(&watch, terminal, &plan.job.home, status, keep);
+            end(&watch, terminal, &plan.job, status, keep);
             Ok(true)
         }
         None => Ok(false),
@@ -314,11 +314,11 @@ fn reap(main: Pid) -> Option<i32> {
 fn end(
     watch: &Watch<'_>,
     terminal: OwnedFd,
-    home: &str,
+    job: &Job,
     status: i32,
     keep: Option<(OwnedFd, &[Keep])>,
 ) {
-    let full = apply::nearly_full(home);
+    let full = apply::nearly_full(&job.home);
     sys::signal_everyone(libc::SIGKILL);
     drop(sys::leave_terminal(terminal.as_fd()));
     drop(terminal);
@@ -327,8 +327,12 @@ fn end(
         && groups.iter().any(|group| group.codes.contains(&status))
     {
         outlive_everyone();
+        let mounted = match job.scratch {
+            true => scratch::folders(&job.home).to_vec(),
+            false => Vec::new(),
+        };
         // The daemon sees a stream that is cut off; there is nobody else to tell.
-        drop(collect::collect(pipe, Path::new("/"), groups));
+        drop(collect::collect(pipe, Path::new("/"), &mounted, groups));
     }
 }
 

@@ -264,6 +264,7 @@ fn job(spec: &RunSpec, facts: &Facts) -> Job {
         env: spec.env.clone(),
         cwd: spec.cwd.clone(),
         home: spec.home.clone(),
+        scratch: spec.scratch.is_some(),
         terminal: spec.terminal,
         user: None,
         rights: false,

@@ -26,13 +26,9 @@ const FEATURE: &str = "/sys/fs/ext4/features/encryption";
 /// Where loop devices come from.
 const LOOPS: &str = "/dev/loop-control";
 /// The encrypted folder of the file system; its root can't be one.
-pub(crate) const INNER: &str = "inner";
-/// Folders in it: name, mode, and where they are shown; the first is the job's home.
-pub(crate) const FOLDERS: [(&str, u32, &str); 3] = [
-    ("home", 0o755, ""),
-    ("tmp", 0o1777, "/tmp"),
-    ("var-tmp", 0o1777, "/var/tmp"),
-];
+const INNER: &str = "inner";
+/// Folders in it: name and mode.
+const FOLDERS: [(&str, u32); 3] = [("home", 0o755), ("tmp", 0o1777), ("var-tmp", 0o1777)];
 /// Another process may take the loop device that was free a moment ago.
 const TRIES: usize = 20;
 
@@ -70,6 +66,17 @@ impl Scratch {
     pub fn missing() -> Option<&'static str> {
         missing()
     }
+}
+
+/// Where its folders are shown.
+pub(crate) fn folders(home: &str) -> [&str; 3] {
+    [home, "/tmp", "/var/tmp"]
+}
+
+/// What is shown where.
+pub(crate) fn shown(home: &str) -> impl Iterator<Item = (String, &str)> {
+    let names = FOLDERS.iter().map(|(name, _)| format!("{INNER}/{name}"));
+    names.zip(folders(home))
 }
 
 /// What is missing on this host, in words with advice.
@@ -217,7 +224,7 @@ fn encrypt(root: &OwnedFd, owner: u32) -> io::Result<()> {
     rustix::fs::mkdirat(&top, INNER, Mode::from_raw_mode(0o755))?;
     let inner = folder(&top, INNER)?;
     sys::set_encryption_policy(inner.as_fd(), &name)?;
-    for (name, mode, _) in FOLDERS {
+    for (name, mode) in FOLDERS {
         rustix::fs::mkdirat(&inner, name, Mode::from_raw_mode(0o700))?;
         let made = folder(&inner, name)?;
         rustix::fs::fchown(

@@ -80,6 +80,8 @@ pub(crate) struct Job {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: String,
     pub(crate) home: String,
+    /// There is a scratch.
+    pub(crate) scratch: bool,
     pub(crate) terminal: (u16, u16),
     /// The uid and gid inside that the job has, where the jail is built by another.
     pub(crate) user: Option<u32>,

@@ -63,11 +63,11 @@ int main(int count, char **words) {
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	}
 	need(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private");
+	// Before the RAM root covers it.
+	int folder = open(words[1], O_PATH);
+	need(folder, words[1]);
 	need(mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64m"), "tmpfs");
 	need(chdir("/tmp"), "chdir");
-	// Seen before the view of the host covers it.
-	int folder = open(words[1], O_PATH);
-	(void)folder;
 	show("/usr", "usr");
 	need(symlink("usr/lib", "lib"), "lib");
 	need(symlink("usr/lib64", "lib64"), "lib64");

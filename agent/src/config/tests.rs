@@ -143,6 +143,12 @@ fn images_and_networks_are_checked() {
         (Reach::None, 2)
     );
     assert_eq!(parse("").unwrap().sandbox.network, Reach::Egress);
+    assert!(
+        problem("sandbox: {scratch: 1MiB}").contains("sandbox.scratch: must be at least 64MiB")
+    );
+    let config = parse("sandbox: {scratch: 20GiB}").unwrap();
+    assert_eq!(config.sandbox.scratch, Some(Size::of(20 << 30)));
+    assert_eq!(parse("").unwrap().sandbox.scratch, None);
 }
 
 #[test]

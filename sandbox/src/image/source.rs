@@ -22,7 +22,7 @@ const MOST_PADDING: u64 = 64 << 20;
 /// An archive may unpack to so many times its own size; programs and texts shrink to a fifth or a tenth.
 const MOST_GROWTH: u64 = 100;
 /// And to so many bytes in any case.
-const LEAST_ROOM: u64 = 256 << 20;
+const LEAST_ROOM: u64 = 64 << 20;
 
 /// What a path holds.
 #[derive(Debug)]

@@ -184,7 +184,7 @@ fn send_kept(pipe: OwnedFd, folder: &OwnedFd, home: &str, groups: &[Keep]) {
                 let filter = seccomp::filter_without_programs(std::process::id());
                 confine::filter_calls(&filter)
             })
-            .and_then(|()| collect::collect_in(pipe, folder, home, groups));
+            .and_then(|()| collect::collect_in(pipe, &[(home, folder.as_fd())], groups));
         // The daemon sees a stream that is cut off; there is nobody else to tell.
         i32::from(sent.is_err())
     });

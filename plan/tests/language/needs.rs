@@ -4,7 +4,7 @@ use assay_plan::{lint, locate, needs_root};
 
 /// Key, line and marked text of each message.
 fn needs(yaml: &str) -> Vec<(String, Option<String>)> {
-    let mut messages = needs_root(&lint(yaml.as_bytes()).unwrap().config);
+    let mut messages = needs_root(&lint(yaml.as_bytes()).expect("the file can be read").config);
     locate(yaml.as_bytes(), [], &mut messages);
     let marked = |message: &assay_plan::Message| {
         let place = message.place?;

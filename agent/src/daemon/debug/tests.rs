@@ -66,23 +66,15 @@ pub(super) fn session(name: &str, by: &str, job: u64, key: KeyData) -> Session {
             finished_at: None,
         },
         job: Job {
-            id: JobId(job),
-            build: BuildId { 0: 1 },
-            repo: RepoId(1),
-            number: JobNumber { build: 1, job: 1 },
-            allow_failure: false,
-            config: Map::new(),
-            stage: None,
             state: State::Failed,
             attempt: 1,
-            interrupted: false,
-            queued_at: None,
-            started_at: None,
-            finished_at: None,
-            restarted: None,
-            reason: None,
-            used: None,
-            substitutes: Vec::new(),
+            ..Job::new(
+                JobId(job),
+                BuildId { 0: 1 },
+                RepoId(1),
+                JobNumber { build: 1, job: 1 },
+                Map::new(),
+            )
         },
     }
 }

@@ -1,7 +1,7 @@
 //! `addons: apt` from outside: installed by root where the operator allows it, before a job without any right; said in one
 //! line where not. The image is made of this host's apt and dpkg; its packages come from a folder in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::images::{PROGRAMS, add_libraries, root};
@@ -26,17 +26,17 @@ const TOOLS: &[&str] = &[
 const METHODS: &str = "usr/lib/apt/methods";
 
 /// The image's folder and the package `assay-touch`, which leaves a daemon behind and a set-uid program.
-fn make(dir: &Path) -> Option<std::path::PathBuf> {
-    let has = |name: &&str| {
+fn make(dir: &Path) -> std::io::Result<Option<PathBuf>> {
+    let has = |name: &str| {
         ["/usr/bin", "/usr/sbin", "/sbin"]
             .iter()
             .any(|folder| Path::new(folder).join(name).exists())
     };
-    if !TOOLS.iter().all(|name| has(&name)) {
-        return None;
+    if !TOOLS.iter().all(|name| has(name)) {
+        return Ok(None);
     }
     let programs: Vec<&str> = PROGRAMS.iter().chain(TOOLS).copied().collect();
-    let image = root(dir, &programs).unwrap();
+    let image = root(dir, &programs)?;
     for folder in [
         METHODS,
         "usr/share/dpkg",
@@ -54,81 +54,77 @@ fn make(dir: &Path) -> Option<std::path::PathBuf> {
         "opt",
         "root",
     ] {
-        std::fs::create_dir_all(image.join(folder)).unwrap();
+        std::fs::create_dir_all(image.join(folder))?;
     }
     let methods = ["file", "copy", "store"].map(|name| format!("{METHODS}/{name}"));
     let tables = ["cputable", "ostable", "tupletable"].map(|name| format!("usr/share/dpkg/{name}"));
     for name in methods.iter().chain(&tables) {
-        std::fs::copy(Path::new("/").join(name), image.join(name)).unwrap();
+        std::fs::copy(Path::new("/").join(name), image.join(name))?;
     }
     for name in &methods {
-        add_libraries(&Path::new("/").join(name), &image).unwrap();
+        add_libraries(&Path::new("/").join(name), &image)?;
     }
-    std::fs::write(image.join("var/lib/dpkg/status"), "").unwrap();
+    std::fs::write(image.join("var/lib/dpkg/status"), "")?;
     std::fs::write(
         image.join("etc/passwd"),
         "root:x:0:0:root:/root:/bin/bash\n",
-    )
-    .unwrap();
-    std::fs::write(image.join("etc/group"), "root:x:0:\n").unwrap();
+    )?;
+    std::fs::write(image.join("etc/group"), "root:x:0:\n")?;
     // Nobody else to become: this image knows no other user.
     std::fs::write(
         image.join("etc/apt/apt.conf.d/here"),
         "APT::Sandbox::User \"root\";\n",
-    )
-    .unwrap();
+    )?;
     std::fs::write(
         image.join("etc/apt/sources.list"),
         "deb [trusted=yes] file:/srv/packages ./\n",
-    )
-    .unwrap();
-    package(dir, &image.join("srv/packages"));
-    Some(image)
+    )?;
+    package(dir, &image.join("srv/packages"))?;
+    Ok(Some(image))
 }
 
-fn package(dir: &Path, to: &Path) {
+fn package(dir: &Path, to: &Path) -> std::io::Result<()> {
     let tree = dir.join("package");
-    std::fs::create_dir_all(tree.join("DEBIAN")).unwrap();
-    std::fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    std::fs::create_dir_all(tree.join("DEBIAN"))?;
+    std::fs::create_dir_all(tree.join("usr/bin"))?;
     let control = "Package: assay-touch\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n";
-    std::fs::write(tree.join("DEBIAN/control"), control).unwrap();
+    std::fs::write(tree.join("DEBIAN/control"), control)?;
     let after = "#!/bin/sh\nid -u >/opt/by\n(setsid sleep 98765 >/dev/null 2>&1 &)\necho touched\n";
-    std::fs::write(tree.join("DEBIAN/postinst"), after).unwrap();
-    std::fs::copy("/usr/bin/id", tree.join("usr/bin/assay-id")).unwrap();
-    let run = |program: &str, arguments: &[&str]| {
+    std::fs::write(tree.join("DEBIAN/postinst"), after)?;
+    std::fs::copy("/usr/bin/id", tree.join("usr/bin/assay-id"))?;
+    let run = |program: &str, arguments: &[&str]| -> std::io::Result<String> {
         let output = Command::new(program)
             .args(arguments)
             .current_dir(dir)
-            .output()
-            .unwrap();
+            .output()?;
         assert!(output.status.success(), "{program}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    run("chmod", &["755", "package/DEBIAN/postinst"]);
-    run("chmod", &["6755", "package/usr/bin/assay-id"]);
+    run("chmod", &["755", "package/DEBIAN/postinst"])?;
+    run("chmod", &["6755", "package/usr/bin/assay-id"])?;
     let file = to.join("assay-touch.deb");
-    let path = file.to_str().unwrap();
+    let path = file.to_str().unwrap_or_default();
     run(
         "dpkg-deb",
         &["--root-owner-group", "--build", "package", path],
-    );
-    let sum = run("sha256sum", &[path]);
-    let size = std::fs::metadata(&file).unwrap().len();
-    let sum = sum.split_whitespace().next().unwrap();
+    )?;
+    let sum = run("sha256sum", &[path])?;
+    let size = std::fs::metadata(&file)?.len();
+    let sum = sum.split_whitespace().next().unwrap_or_default();
     let index = format!("{control}Filename: ./assay-touch.deb\nSize: {size}\nSHA256: {sum}\n");
-    std::fs::write(to.join("Packages"), index).unwrap();
+    std::fs::write(to.join("Packages"), index)
 }
 
 /// The daemon reads the image once for all pushes of a case; a host without apt has no such case.
 fn with_image(config: &str, yml: &str, case: impl FnOnce(&Server, &Repo)) {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(image) = make(dir.path()) else {
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    let Some(image) = make(dir.path()).expect("an image") else {
         skip("addons.apt: this host has no apt-get and dpkg to make an image of");
         return;
     };
     let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", yml)]);
     let server = Server::start(dir.path(), &[&repo], config);
-    server.cli(&["image", "import", "small", image.to_str().unwrap()]);
+    server.cli(&["image", "import", "small", &image.to_string_lossy()]);
     case(&server, &repo);
 }
 

@@ -134,7 +134,6 @@ pub(crate) fn build(
         started_at: None,
         finished_at: None,
         restarted: Some((Time(9), "eve".to_owned())),
-        left_out: true,
         reason: Some("why".to_owned()),
         used: Some(Used {
             image: "host".to_owned(),

@@ -305,7 +305,7 @@ fn only_the_key_opens_it_and_only_a_shell_is_to_be_had() {
 }
 
 #[test]
-fn time_hanging_up_and_the_end_of_the_consent_end_a_session() {
+fn time_ends_a_session() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), ", time: 5s, wait: 3s");
     consent(&server, "on");
@@ -319,6 +319,13 @@ fn time_hanging_up_and_the_end_of_the_consent_end_a_session() {
     person.until("busy");
     wait_for_entry(&server, "debug.ended", "its time is up");
     assert_eq!(person.end(), Some(255));
+}
+
+#[test]
+fn hanging_up_and_the_end_of_the_consent_end_a_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), "");
+    consent(&server, "on");
 
     let mut person = Person::connect(&ask(&server));
     person.until("build/team/app$");

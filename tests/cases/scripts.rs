@@ -119,8 +119,8 @@ const ROWS: &[Row] = &[
         .says(&["Deploying with the pages provider needs the program dpl", "failed to deploy"]),
     row("language: python\npython: '1.4'\nscript: echo ran", "errored", "", "")
         .says(&["Python 1.4 is not installed on this machine."]).hides(&["ran"]),
-    row("services: docker\ncache: bundler\naddons: {apt: {packages: [no-such-package]}}\nscript: 'true'", "passed", "cache.1 services addons cache.2",
-        "services script").says(&["The service docker is not started", "any: no-such-package."]),
+    row("services: docker\ncache: bundler\naddons: {apt: {packages: [no-such-package]}}\nscript: 'true'", "passed", "cache.1 services cache.2",
+        "services script").says(&["The service docker is not started", "Not on this machine: no-such-package."]),
 ];
 
 /// All rows as the jobs of one file.

@@ -141,7 +141,14 @@ pub(crate) const ROWS: &[(&str, At, &str)] = &[
     ("E15", Later("secrets at rest"), ""),
     ("E16", Later("tokens of jobs"), ""),
     ("E17", Later("secrets"), ""),
-    ("E18", Later("debug sessions"), ""),
+    (
+        "E18",
+        There(
+            "agent/src/daemon/debug/tests.rs",
+            "a_repository_consents_or_there_is_no_session",
+        ),
+        "with the repository's consent a pusher gets one",
+    ),
     ("E19", Later("secrets"), ""),
     ("E20", Later("webhooks"), ""),
     (

@@ -31,7 +31,7 @@ mod spec;
 
 pub(super) use outcome::no_sandbox;
 use source::Source;
-pub(super) use source::{feed, prepare};
+pub(super) use source::{Unfed, feed, prepare};
 pub(super) use spec::{asked_dist, foreign, spec};
 use spec::{limits_of, run_id, used};
 
@@ -270,9 +270,10 @@ impl Attempt {
             self.job.attempt,
             used(image, result),
         ));
-        let fed = feeding
-            .await
-            .unwrap_or_else(|_| Err("Laying out the source failed inside assay.".to_owned()));
+        let fed = feeding.await.unwrap_or_else(|_| {
+            let words = "Laying out the source failed inside assay.";
+            Err(Unfed::Source(words.to_owned()))
+        });
         let stop = *self.stopped.borrow();
         match (stop, fed, outcome) {
             (Stop::Shutdown, _, _) => Ok(Verdict::Lost("the daemon was told to end".to_owned())),
@@ -281,9 +282,10 @@ impl Attempt {
                 Ok(Verdict::Canceled)
             }
             // A source that can't be laid out ends the sandbox too; it is the cause, not the outcome.
-            (Stop::No, Err(broken), _) => Err(broken),
-            (Stop::No, Ok(()), Err(error)) => Err(no_sandbox(&error)),
-            (Stop::No, Ok(()), Ok(outcome)) => Ok(self.conclude(&outcome, result)),
+            (Stop::No, Err(Unfed::Source(broken)), _)
+            | (Stop::No, Err(Unfed::Sandbox(broken)), Ok(Outcome::Exited(_))) => Err(broken),
+            (Stop::No, _, Err(error)) => Err(no_sandbox(&error)),
+            (Stop::No, _, Ok(outcome)) => Ok(self.conclude(&outcome, result)),
         }
     }
 

@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use super::Debugger;
 use super::table::{Session, Stop};
 use crate::config::Span;
+use crate::daemon::host;
 use crate::daemon::kept::{self, Keeping};
-use crate::daemon::{host, runner};
+use crate::daemon::runner::{self, Unfed};
 
 /// The person is told so long before the end.
 const WARNING: Duration = Duration::from_secs(60);
@@ -173,7 +174,8 @@ async fn go(
     let fed = sandbox.feeding.await;
     match (early, fed, outcome) {
         (Some(reason), ..) => End::of(reason),
-        (None, Ok(Err(broken)), _) => End::of(broken),
+        (None, Ok(Err(Unfed::Source(broken))), _)
+        | (None, Ok(Err(Unfed::Sandbox(broken))), Ok(_)) => End::of(broken),
         (None, _, Ok((outcome, _))) => over(&outcome),
         (None, _, Err(error)) => End::of(runner::no_sandbox(&error)),
     }
@@ -193,7 +195,7 @@ async fn stopped(stop: &mut Stop) -> &'static str {
 struct Sandbox {
     run: Run,
     canceler: assay_sandbox::Canceler,
-    feeding: JoinHandle<Result<(), String>>,
+    feeding: JoinHandle<Result<(), Unfed>>,
     /// What there is to say before the shell speaks.
     notes: String,
 }

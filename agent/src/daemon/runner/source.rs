@@ -81,6 +81,15 @@ fn origin(repository: &Repository) -> String {
     path.clone()
 }
 
+/// Why a sandbox did not get all of its files, in words for the log.
+#[derive(Debug)]
+pub(in crate::daemon) enum Unfed {
+    /// There is something about the files.
+    Source(String),
+    /// The sandbox took no more; its own end says why, if there is more to say.
+    Sandbox(String),
+}
+
 /// Blocking: writes the script and the work tree into the sandbox; the job starts when this is done.
 pub(in crate::daemon) fn feed(
     mut tree: TreeWriter,
@@ -88,9 +97,12 @@ pub(in crate::daemon) fn feed(
     plan: &JobPlan,
     cache: Option<&Archive>,
     over: Option<&WorkTree>,
-) -> Result<(), String> {
-    let broke =
-        |error: std::io::Error| format!("The sandbox ended while its files were written: {error}");
+) -> Result<(), Unfed> {
+    let broke = |error: std::io::Error| {
+        Unfed::Sandbox(format!(
+            "The sandbox ended while its files were written: {error}"
+        ))
+    };
     let mtime = source
         .checkout
         .as_ref()
@@ -103,15 +115,23 @@ pub(in crate::daemon) fn feed(
     }
     if let Some(checkout) = &source.checkout {
         let hidden = |path: &[u8]| over.is_some_and(|over| over.hides(path));
+        let mut ended = None;
         let mut sink = |item: TreeItem<'_>| match item {
             TreeItem::File { path, .. } | TreeItem::Link { path, .. } if hidden(path) => Ok(()),
-            item => write(&mut tree, item),
+            item => write(&mut tree, item).inspect_err(|error| ended = Some(error.kind())),
         };
-        source
+        let laid = source
             .store
             .git()
-            .lay_out(&source.repository, checkout, &mut sink)
-            .map_err(|error| format!("The source cannot be laid out: {error}"))?;
+            .lay_out(&source.repository, checkout, &mut sink);
+        match (laid, ended) {
+            (Ok(_), _) => {}
+            (Err(_), Some(kind)) => return Err(broke(kind.into())),
+            (Err(error), None) => {
+                let words = format!("The source cannot be laid out: {error}");
+                return Err(Unfed::Source(words));
+            }
+        }
         if let Some(over) = over {
             over.lay_over(&mut |item| write(&mut tree, item))
                 .map_err(broke)?;
@@ -120,9 +140,9 @@ pub(in crate::daemon) fn feed(
     match cache.map_or(Ok(()), |cache| kept::restore(&mut tree, cache)) {
         Ok(()) => tree.finish().map_err(broke),
         Err(Broken::Sandbox(error)) => Err(broke(error)),
-        Err(Broken::Archive(error)) => Err(format!(
+        Err(Broken::Archive(error)) => Err(Unfed::Source(format!(
             "The job's cache is damaged ({error}) and has been removed: restart the job."
-        )),
+        ))),
     }
 }
 

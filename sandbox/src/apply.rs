@@ -485,10 +485,15 @@ fn tmpfs(size: u64, inodes: u64, huge: bool) -> io::Result<OwnedFd> {
         // Ten times the speed for big files; small ones still take one page each.
         rustix::mount::fsconfig_set_string(&context, "huge", "within_size")?;
     }
-    rustix::mount::fsconfig_create(&context)?;
+    mount_nowhere(&context)
+}
+
+/// Mounts a new file system without set-uid bits and devices; only the descriptor leads to it.
+pub(crate) fn mount_nowhere(context: &OwnedFd) -> io::Result<OwnedFd> {
+    rustix::mount::fsconfig_create(context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(rustix::mount::fsmount(
-        &context,
+        context,
         FsMountFlags::FSMOUNT_CLOEXEC,
         attributes,
     )?)

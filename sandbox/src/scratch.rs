@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{FallocateFlags, Gid, Mode, OFlags, Uid};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use rustix::mount::FsOpenFlags;
 use zeroize::Zeroizing;
 
 use crate::error::RunError;
-use crate::sys;
+use crate::{apply, sys};
 
 /// What makes the file system.
 const MAKER: &str = "mkfs.ext4";
@@ -198,13 +198,7 @@ fn mount(device: &str) -> io::Result<OwnedFd> {
     rustix::mount::fsconfig_set_string(&context, "source", device)?;
     // The space reads as zeros already.
     rustix::mount::fsconfig_set_flag(&context, "noinit_itable")?;
-    rustix::mount::fsconfig_create(&context)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    Ok(rustix::mount::fsmount(
-        &context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        attributes,
-    )?)
+    apply::mount_nowhere(&context)
 }
 
 /// Everything below the inner folder is encrypted from here on.

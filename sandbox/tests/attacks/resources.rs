@@ -8,7 +8,9 @@ use assay_sandbox::{Outcome, Resource, Run, RunError, RunEvent, clean_up};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 
-use crate::world::{Case, Done, Needs, Tried, World, expect, go, launcher, processes_with, spec};
+use crate::world::{
+    Case, Done, Needs, Tried, World, be_daemon, expect, go, launcher, processes_with, spec,
+};
 
 const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
     Case {
@@ -352,25 +354,11 @@ fn sysv(world: &World) -> Tried {
 
 /// The part of C23 that is to be killed: a daemon with one job. Prints a line when the job runs.
 pub(crate) fn daemon(marker: &str) -> ExitCode {
-    let Ok(runtime) = tokio::runtime::Runtime::new() else {
-        return ExitCode::FAILURE;
-    };
-    let result = runtime.block_on(async {
-        let mut job = spec(&format!(
-            "(setsid sleep {marker} &) ; (trap '' TERM HUP; sleep {marker}) & echo up; wait"
-        ));
-        job.id = format!("dead-{marker}");
-        let (mut run, tree) = Run::start(&launcher(&["launch", marker]), job).await?;
-        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
-        while let Some(event) = run.event().await {
-            if matches!(event, RunEvent::Output(_)) {
-                println!("up");
-            }
-        }
-        run.finish().await
-    });
-    println!("{result:?}");
-    ExitCode::FAILURE
+    let mut job = spec(&format!(
+        "(setsid sleep {marker} &) ; (trap '' TERM HUP; sleep {marker}) & echo up; wait"
+    ));
+    job.id = format!("dead-{marker}");
+    be_daemon(&["launch", marker], job)
 }
 
 fn daemon_killed(world: &World) -> Tried {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use assay_sandbox::{Keep, KeptItem, Outcome, Run, RunError, RunEvent, RunSpec, Scratch};
 
-use crate::world::{Case, Needs, Tried, World, expect, launcher, spec};
+use crate::world::{Case, Needs, Tried, World, be_daemon, expect, spec};
 
 const fn case(name: &'static str, needs: Needs, run: fn(&World) -> Tried) -> Case {
     Case { name, needs, run }
@@ -243,25 +243,8 @@ fn files(mut kept: assay_sandbox::Kept) -> Vec<String> {
 
 /// The part that is killed: a daemon with one job.
 pub(crate) fn daemon(folder: &str) -> ExitCode {
-    let Ok(runtime) = tokio::runtime::Runtime::new() else {
-        return ExitCode::FAILURE;
-    };
-    let result = runtime.block_on(async {
-        let job = with(
-            Path::new(folder),
-            "head -c 20M /dev/zero >big; echo up; sleep 600",
-        );
-        let (mut run, tree) = Run::start(&launcher(&["launch"]), job).await?;
-        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
-        while let Some(event) = run.event().await {
-            if matches!(event, RunEvent::Output(_)) {
-                println!("up");
-            }
-        }
-        run.finish().await
-    });
-    println!("{result:?}");
-    ExitCode::FAILURE
+    let script = "head -c 20M /dev/zero >big; echo up; sleep 600";
+    be_daemon(&["launch"], with(Path::new(folder), script))
 }
 
 fn killed(_: &World) -> Tried {

@@ -1,6 +1,7 @@
 //! What the cases work with: jobs, their results, and things of the host to attack.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -340,4 +341,23 @@ pub(crate) fn processes_with(marker: &str) -> Vec<rustix::process::Pid> {
         })
         .filter_map(rustix::process::Pid::from_raw)
         .collect()
+}
+
+/// Runs a job as a daemon that is to be killed, and says "up" when its script has said something.
+pub(crate) fn be_daemon(launcher_args: &[&str], job: RunSpec) -> ExitCode {
+    let Ok(runtime) = tokio::runtime::Runtime::new() else {
+        return ExitCode::FAILURE;
+    };
+    let result = runtime.block_on(async {
+        let (mut run, tree) = Run::start(&launcher(launcher_args), job).await?;
+        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+        while let Some(event) = run.event().await {
+            if matches!(event, RunEvent::Output(_)) {
+                println!("up");
+            }
+        }
+        run.finish().await
+    });
+    println!("{result:?}");
+    ExitCode::FAILURE
 }

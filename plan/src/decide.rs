@@ -6,8 +6,10 @@ mod skip;
 use crate::condition;
 use crate::message::Message;
 use crate::model::{Commit, EventKind, Repository, Request};
-use crate::value::{Map, Value};
-use crate::yml::{self, ConfigRef, Expansion, ImportError, Imports, Linted, ReadError, Reading};
+use crate::value::{Map, Text, Value};
+use crate::yml::{
+    self, ConfigRef, Expansion, ImportError, Imports, Linted, ReadError, Reading, Row,
+};
 
 /// Path of the configuration in a repository.
 const CONFIG: &str = ".travis.yml";
@@ -51,6 +53,8 @@ pub struct Blueprint {
 pub struct JobBlueprint {
     /// Flat configuration, the root's phases filled in.
     pub config: Map,
+    /// Its keys that the author left to their defaults.
+    pub assumed: Vec<Text>,
     /// Index into the stages.
     pub stage: Option<u32>,
     /// Whether its failure is allowed.
@@ -196,12 +200,13 @@ fn build(
     sources: Vec<String>,
     data: &Map,
 ) -> Result<Blueprint, String> {
+    branches::check(&linted.config, request.branch())?;
+    let expansion = yml::expand(&linted, data);
     let Linted {
         config,
         mut messages,
+        ..
     } = linted;
-    branches::check(&config, request.branch())?;
-    let expansion = yml::expand(&config, data);
     check_condition(&config, data, &expansion)?;
     let count = expansion.jobs.len();
     if count > MAX_JOBS {
@@ -248,7 +253,7 @@ fn check_condition(config: &Map, data: &Map, expansion: &Expansion) -> Result<()
     let is_passed = expansion
         .jobs
         .iter()
-        .any(|job| job.text("if") == Some(text));
+        .any(|job| job.config.text("if") == Some(text));
     match result {
         Ok(true) => Ok(()),
         _ if is_passed => Ok(()),
@@ -274,13 +279,11 @@ fn stages_and_jobs(expansion: Expansion) -> (Vec<String>, Vec<JobBlueprint>) {
             .position(|stage| stage.to_lowercase() == name)?;
         u32::try_from(place).ok()
     };
-    let job = |config: Map| JobBlueprint {
-        stage: place(&config),
-        allow_failure: config
-            .get("allow_failure")
-            .and_then(Value::as_bool)
-            .unwrap_or(false),
-        config,
+    let job = |row: Row| JobBlueprint {
+        stage: place(&row.config),
+        allow_failure: row.may_fail(),
+        config: row.config,
+        assumed: row.assumed,
     };
     let jobs = expansion.jobs.into_iter().map(job).collect();
     (stages, jobs)

@@ -439,6 +439,7 @@ impl Engine {
             jobs.push(Job {
                 stage: row.stage,
                 allow_failure: row.allow_failure,
+                assumed: row.assumed,
                 ..Job::new(id, request.id, repo, place, row.config)
             });
         }

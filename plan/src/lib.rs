@@ -34,6 +34,6 @@ pub use needs::needs_root;
 pub use value::{Map, Text, Value};
 pub use yml::{
     ConfigRef, Expansion, ImportError, Imported, Imports, KeyDoc, KeyGroup, Linted, MATRIX_KEYS,
-    MAX_IMPORTS, ReadError, Reading, Resolved, expand, json_schema, key_reference, lint, locate,
-    normalise, resolve,
+    MAX_IMPORTS, ReadError, Reading, Resolved, Row, expand, json_schema, key_reference, lint,
+    locate, normalise, resolve,
 };

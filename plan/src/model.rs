@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::message::Message;
-use crate::value::Map;
+use crate::value::{Map, Text};
 
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -567,6 +567,8 @@ pub struct Job {
     pub number: JobNumber,
     /// The expanded configuration: a flat map, phases filled in.
     pub config: Map,
+    /// Its keys that the author left to their defaults.
+    pub assumed: Vec<Text>,
     /// Index into the build's stages.
     pub stage: Option<u32>,
     /// Whether a failure leaves the build's verdict alone.
@@ -604,6 +606,7 @@ impl Job {
             repo,
             number,
             config,
+            assumed: Vec::new(),
             stage: None,
             allow_failure: false,
             state: State::Created,
@@ -618,6 +621,12 @@ impl Job {
             used: None,
             substitutes: Vec::new(),
         }
+    }
+
+    /// The text of a key that the author gave.
+    pub fn given(&self, key: &str) -> Option<&str> {
+        let is_assumed = self.assumed.iter().any(|assumed| assumed == key);
+        self.config.text(key).filter(|_| !is_assumed)
     }
 }
 

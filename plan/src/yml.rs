@@ -23,7 +23,7 @@ use self::node::{Fields, Node};
 use self::report::{At, Report};
 use self::texts::Texts;
 use crate::message::{Level, Message, Place};
-use crate::value::{Map, Value};
+use crate::value::{Map, Text, Value};
 
 pub use self::import::{
     ConfigRef, ImportError, Imported, Imports, MAX_IMPORTS, Reading, Resolved, resolve,
@@ -75,15 +75,34 @@ impl ReadError {
 pub struct Linted {
     /// The normalised configuration.
     pub config: Map,
+    /// Keys of the root that the author left to their defaults.
+    pub assumed: Vec<Text>,
     /// What there is to say about it.
     pub messages: Vec<Message>,
+}
+
+/// A job of the matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Flat, with `stage` (name), `allow_failure: true` and the root's phases filled in.
+    pub config: Map,
+    /// Its keys that the author left to their defaults, at the root and in `jobs.include`.
+    pub assumed: Vec<Text>,
+}
+
+impl Row {
+    /// Whether its failure is allowed.
+    pub fn may_fail(&self) -> bool {
+        let mark = self.config.get("allow_failure");
+        mark.and_then(Value::as_bool).unwrap_or(false)
+    }
 }
 
 /// The matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expansion {
-    /// Jobs in final order: flat maps, with `stage` (name), `allow_failure: true` and the root's phases filled in.
-    pub jobs: Vec<Map>,
+    /// Jobs in final order.
+    pub jobs: Vec<Row>,
     /// Stages that remain, in order: `{name, if}`.
     pub stages: Vec<Map>,
     /// `notifications` without the entries whose condition is false for this event; null if none are left.
@@ -103,9 +122,9 @@ pub fn lint(bytes: &[u8]) -> Result<Linted, ReadError> {
 }
 
 fn lint_file(file: File<'_>) -> Linted {
-    let (texts, config, mut messages) = check(file);
-    texts.place(&mut messages);
-    finished(&texts, config, messages)
+    let mut checked = check(file);
+    checked.texts.place(&mut checked.messages);
+    finished(checked)
 }
 
 /// The same for those who only want the configuration: the messages have no places.
@@ -113,8 +132,7 @@ fn lint_file(file: File<'_>) -> Linted {
 /// # Errors
 /// As [`lint`].
 pub fn normalise(bytes: &[u8]) -> Result<Linted, ReadError> {
-    let (texts, config, messages) = check(read_file(bytes)?);
-    Ok(finished(&texts, config, messages))
+    Ok(finished(check(read_file(bytes)?)))
 }
 
 /// The language as a JSON Schema (draft 7), for editors.
@@ -172,7 +190,12 @@ fn read_file(bytes: &[u8]) -> Result<File<'_>, ReadError> {
     })
 }
 
-type Checked<'t> = (Texts<'t>, Map, Vec<(Message, u32)>);
+struct Checked<'t> {
+    texts: Texts<'t>,
+    config: Map,
+    assumed: Vec<Text>,
+    messages: Vec<(Message, u32)>,
+}
 
 fn check(file: File<'_>) -> Checked<'_> {
     let File {
@@ -189,6 +212,7 @@ fn check(file: File<'_>) -> Checked<'_> {
         anchors: &anchors,
         created: RefCell::default(),
         tried: Cell::new(0),
+        assumed: RefCell::default(),
     };
     let around = validate::Around::default();
     let root = validate::validate(&context, &schema::ROOT, &at, &around, root);
@@ -199,13 +223,23 @@ fn check(file: File<'_>) -> Checked<'_> {
     config.remove("import");
     config.remove("merge_mode");
     let messages = report.into_messages(&texts);
-    (texts, config, messages)
+    Checked {
+        texts,
+        config,
+        assumed: context.assumed.into_inner(),
+        messages,
+    }
 }
 
-fn finished(texts: &Texts<'_>, config: Map, messages: Vec<(Message, u32)>) -> Linted {
-    let mut messages: Vec<Message> = messages.into_iter().map(|(message, _)| message).collect();
-    messages.extend(texts.dropped());
-    Linted { config, messages }
+fn finished(checked: Checked<'_>) -> Linted {
+    let messages = checked.messages.into_iter();
+    let mut messages: Vec<Message> = messages.map(|(message, _)| message).collect();
+    messages.extend(checked.texts.dropped());
+    Linted {
+        config: checked.config,
+        assumed: checked.assumed,
+        messages,
+    }
 }
 
 fn say_dropped(count: usize, place: Place) -> Message {

@@ -40,7 +40,7 @@ pub(crate) fn lint(args: &args::Lint, screen: &Screen) -> Outcome {
             } else {
                 (linted, Files::of(shown(&args.file), bytes))
             };
-            let expansion = assay_plan::expand(&linted.config, &data);
+            let expansion = assay_plan::expand(&linted, &data);
             let needs = assay_plan::needs_root(&linted.config);
             let mut messages = linted.messages;
             messages.extend(located(expansion.messages, &files));
@@ -79,7 +79,7 @@ fn located(mut messages: Vec<Message>, files: &Files) -> Vec<Message> {
 struct Expanded<'a> {
     config: &'a Map,
     stages: &'a [Map],
-    jobs: &'a [Map],
+    jobs: Vec<&'a Map>,
     messages: &'a [MessageJson<'a>],
     /// With `--sources`: the files that were read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
         files,
         sources,
     } = sourced(&args.file, args.sources, &data, screen)?;
-    let expansion = assay_plan::expand(&linted.config, &data);
+    let expansion = assay_plan::expand(&linted, &data);
     let mut messages = linted.messages;
     messages.extend(located(expansion.messages, &files));
     if expansion.truncated {
@@ -104,18 +104,16 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
         screen.json(&Expanded {
             config: &linted.config,
             stages: &expansion.stages,
-            jobs: &expansion.jobs,
+            jobs: expansion.jobs.iter().map(|row| &row.config).collect(),
             messages: &messages_json(&messages, &files),
             sources: args.sources.then_some(&sources),
         })?;
         return Ok(Exit::Ok);
     }
     let mut table = Table::new(&["JOB", "STAGE", "LANGUAGE", "FAILURE", "DETAILS"]);
-    for (index, job) in expansion.jobs.iter().enumerate() {
-        let allowed = job
-            .get("allow_failure")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+    for (index, row) in expansion.jobs.iter().enumerate() {
+        let job = &row.config;
+        let allowed = row.may_fail();
         table.row(vec![
             (index + 1).to_string().into(),
             job.text("stage").unwrap_or("-").into(),
@@ -146,9 +144,9 @@ pub(crate) fn expand(args: &args::Expand, screen: &Screen) -> Outcome {
 pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
     let data = event_data(&args.event)?;
     let Sourced { linted, .. } = sourced(&args.file, args.sources, &data, screen)?;
-    let expansion = assay_plan::expand(&linted.config, &data);
+    let expansion = assay_plan::expand(&linted, &data);
     let place = usize::try_from(args.job).unwrap_or(usize::MAX);
-    let Some(config) = place
+    let Some(row) = place
         .checked_sub(1)
         .and_then(|place| expansion.jobs.get(place))
     else {
@@ -159,7 +157,7 @@ pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
         );
     };
     let (repository, build) = made_up(&data, linted.config)?;
-    let job = made_up_job(&build, args.job, config.clone());
+    let job = made_up_job(&build, args.job, row.clone());
     let plan = assay_plan::plan_job(&JobContext {
         repository: &repository,
         build: &build,

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::runner::{self, Runner};
+use super::runner::Runner;
 use crate::clock;
 use crate::config::DebugSessions;
 use table::{Session, Table};
@@ -199,7 +199,7 @@ impl Debugger {
             return Err(CommandError::Forbidden(words.to_owned()));
         };
         consent(session).map_err(CommandError::Forbidden)?;
-        let dist = runner::asked_dist(&session.job, &session.build);
+        let dist = session.job.given("dist");
         let chosen =
             self.runner
                 .choices

@@ -32,7 +32,7 @@ mod spec;
 pub(super) use outcome::no_sandbox;
 use source::Source;
 pub(super) use source::{Unfed, feed, prepare};
-pub(super) use spec::{asked_dist, foreign, spec};
+pub(super) use spec::{foreign, spec};
 use spec::{limits_of, run_id, used};
 
 /// Home of the job's user inside.
@@ -296,7 +296,7 @@ impl Attempt {
             return Ok(None);
         }
         let (slug, event) = (&repository.slug, self.build.event);
-        let dist = asked_dist(&self.job, &self.build);
+        let dist = self.job.given("dist");
         self.runner.choices.choose(dist, slug, event).map(Some)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use assay_plan::{MATRIX_KEYS, Map, Value, eval_condition, expand, lint};
+use assay_plan::{Linted, MATRIX_KEYS, Map, Row, Value, eval_condition, expand, lint};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
@@ -30,10 +30,10 @@ fn to_json(value: &impl serde::Serialize) -> Json {
     serde_json::to_value(value).expect("any value is JSON")
 }
 
-fn canonical(jobs: &[Map], with_phases: bool) -> String {
+fn canonical(jobs: &[Row], with_phases: bool) -> String {
     let jobs: Vec<Json> = jobs
         .iter()
-        .map(|job| canonical_job(job, with_phases))
+        .map(|row| canonical_job(&row.config, with_phases))
         .collect();
     let text = serde_json::to_string(&jobs).expect("JSON");
     Sha256::digest(text)
@@ -175,10 +175,10 @@ impl Count {
 }
 
 /// The configuration with the notifications that remain for an event.
-fn filtered_config(config: &Map, data: &Map) -> Json {
-    let mut config = config.clone();
+fn filtered_config(linted: &Linted, data: &Map) -> Json {
+    let mut config = linted.config.clone();
     if config.get("notifications").is_some() {
-        config.insert("notifications", expand(&config, data).notifications);
+        config.insert("notifications", expand(linted, data).notifications);
     }
     let mut json = to_json(&config);
     if let Some(entries) = json.as_object_mut() {
@@ -236,7 +236,7 @@ fn compare(path: &Path, [config, matrix, full, stages, messages]: &mut [Count; 5
         config.add(false, &name);
         return;
     };
-    let filtered = filtered_config(&linted.config, &to_map(&expected["runs"][0]["data"]));
+    let filtered = filtered_config(&linted, &to_map(&expected["runs"][0]["data"]));
     if !config.add(filtered == expected["config"], &name) {
         show_difference(&name, &filtered, &expected["config"]);
     }
@@ -255,7 +255,7 @@ fn compare(path: &Path, [config, matrix, full, stages, messages]: &mut [Count; 5
     let runs = expected["runs"].as_array().expect("runs");
     for (place, run) in runs.iter().enumerate() {
         let name = format!("{name}/{place}");
-        let expansion = expand(&linted.config, &to_map(&run["data"]));
+        let expansion = expand(&linted, &to_map(&run["data"]));
         let hash = |with_phases| canonical(&expansion.jobs, with_phases);
         matrix.add(run["matrix_sha256"] == hash(false), &name);
         full.add(run["full_sha256"] == hash(true), &name);

@@ -81,12 +81,12 @@ pub(crate) fn print(folder: &Path) {
         }),
         step("parse + normalise + expand", &files, |file| {
             if let Ok(linted) = normalise(file) {
-                black_box(expand(&linted.config, &data));
+                black_box(expand(&linted, &data));
             }
         }),
         step("the same with messages placed", &files, |file| {
             if let Ok(linted) = lint(file) {
-                black_box(expand(&linted.config, &data));
+                black_box(expand(&linted, &data));
             }
         }),
     ];

@@ -47,9 +47,9 @@ fn stands_in(bytes: &[u8], message: &Message) {
 pub(crate) fn expand(bytes: &[u8]) {
     let Ok(linted) = lint(bytes) else { return };
     for data in [Map::new(), event()] {
-        let expansion = expand_matrix(&linted.config, &data);
+        let expansion = expand_matrix(&linted, &data);
         assert!(expansion.jobs.len() <= 2_000);
-        assert_eq!(expansion, expand_matrix(&linted.config, &data));
+        assert_eq!(expansion, expand_matrix(&linted, &data));
     }
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn condition(bytes: &[u8]) {
 /// Job scripts: bash can read them, and nothing that the author wrote leaves its quotes.
 pub(crate) fn script(bytes: &[u8]) {
     let Ok(linted) = lint(bytes) else { return };
-    let expansion = expand_matrix(&linted.config, &event());
+    let expansion = expand_matrix(&linted, &event());
     for job in expansion.jobs.into_iter().take(MOST_JOBS) {
         let plan = nouns::plan(&nouns::build(), job, &[]);
         let script = plan.script;

@@ -39,6 +39,7 @@ fn commit(id: &CommitId) -> Commit {
 fn blueprint(stages: usize, rows: &[(u32, bool)], fast_finish: bool) -> Decision {
     let jobs = rows.iter().map(|&(stage, allow_failure)| JobBlueprint {
         config: Map::new(),
+        assumed: Vec::new(),
         stage: (stages > 0).then_some(stage),
         allow_failure,
     });

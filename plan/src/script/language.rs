@@ -139,14 +139,5 @@ fn write_keys(shell: &mut Shell, config: &Map, language: &Language) {
 
 /// Whether the author named no language, so that only a default makes it one.
 fn is_assumed(context: &JobContext<'_>) -> bool {
-    let about_language = |message: &crate::message::Message| {
-        message.code == "default"
-            && message.key == "root"
-            && message
-                .args
-                .iter()
-                .any(|(name, value)| name == "key" && value.as_str() == Some("language"))
-    };
-    context.job.config.text("language") == Some("ruby")
-        && context.build.messages.iter().any(about_language)
+    context.job.given("language").is_none()
 }

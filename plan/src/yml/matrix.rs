@@ -18,10 +18,10 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::{FxHashMap, FxHasher};
 
 pub use self::rows::MATRIX_KEYS;
-use super::Expansion;
+use super::{Expansion, Linted, Row};
 use crate::condition::Condition;
 use crate::message::{Level, Message};
-use crate::value::{Map, Value};
+use crate::value::{Map, Text, Value};
 
 /// Rows that are looked at; a matrix with more is cut off.
 const MAX_ROWS: usize = 2_000;
@@ -31,13 +31,15 @@ const MAX_VALUES: usize = 500_000;
 const MAX_CONDITIONS: usize = 3_000;
 
 /// Expands a normalised configuration for an event (`data`: branch, tag, type, … as conditions see them).
-pub fn expand(config: &Map, data: &Map) -> Expansion {
+pub fn expand(linted: &Linted, data: &Map) -> Expansion {
+    let config = &linted.config;
     let mut global = Distinct::default();
     global_env(config).iter().for_each(|group| {
         global.insert(group);
     });
     let expander = Expander {
         config,
+        assumed: &linted.assumed,
         data,
         global,
         messages: RefCell::default(),
@@ -67,6 +69,8 @@ pub fn expand(config: &Map, data: &Map) -> Expansion {
 
 struct Expander<'c> {
     config: &'c Map,
+    /// Keys of the root that were left to their defaults.
+    assumed: &'c [Text],
     data: &'c Map,
     /// Global groups of the root's `env`.
     global: Distinct<'c>,
@@ -139,6 +143,14 @@ impl Expander<'_> {
         items.iter().filter_map(Value::as_map).take(MAX_ROWS)
     }
 
+    /// A row that says nothing of what the root left to its defaults.
+    fn row(&self, config: Map) -> Row {
+        Row {
+            config,
+            assumed: self.assumed.to_vec(),
+        }
+    }
+
     fn global_env(&self) -> &[Value] {
         global_env(self.config)
     }
@@ -195,15 +207,16 @@ fn same_maps(left: &Map, right: &Map) -> bool {
 }
 
 /// Drops rows that are equal to one before.
-fn unique(rows: Vec<Map>) -> Vec<Map> {
+fn unique(rows: Vec<Row>) -> Vec<Row> {
     if rows.len() < 2 {
         return rows;
     }
     let mut known: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
-    let mut kept: Vec<Map> = Vec::with_capacity(rows.len());
+    let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
-        let places = known.entry(fingerprint_of_map(&row)).or_default();
-        if !places.iter().any(|place| same_maps(&kept[*place], &row)) {
+        let places = known.entry(fingerprint_of_map(&row.config)).or_default();
+        let is_row = |place: &usize| same_maps(&kept[*place].config, &row.config);
+        if !places.iter().any(is_row) {
             places.push(kept.len());
             kept.push(row);
         }

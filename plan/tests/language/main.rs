@@ -5,6 +5,8 @@
 )]
 
 #[cfg(test)]
+mod assumed;
+#[cfg(test)]
 mod caches;
 #[cfg(test)]
 mod cases;
@@ -17,6 +19,7 @@ mod corpus;
 mod debug;
 #[cfg(test)]
 mod languages;
+#[cfg(test)]
 mod needs;
 #[cfg(test)]
 mod nouns;

@@ -2,8 +2,8 @@
 
 use assay_plan::{
     Build, Commit, CommitId, Event, EventKind, Job, JobContext, JobId, JobNumber, JobPlan, Map,
-    Person, RefName, RepoId, Repository, Request, RequestId, RequestState, Slug, Source, State,
-    Time, Versions, Visibility, plan_job,
+    Person, RefName, RepoId, Repository, Request, RequestId, RequestState, Row, Slug, Source,
+    State, Time, Versions, Visibility, plan_job,
 };
 
 /// A private repository, acme/widget.
@@ -85,35 +85,36 @@ pub(crate) fn build() -> Build {
 }
 
 /// The build's only job.
-pub(crate) fn job(config: Map) -> Job {
+pub(crate) fn job(row: Row) -> Job {
     let number = JobNumber { build: 3, job: 1 };
     Job {
         stage: Some(0),
         attempt: 1,
-        ..Job::new(JobId(11), RequestId(7), RepoId(1), number, config)
+        assumed: row.assumed,
+        ..Job::new(JobId(11), RequestId(7), RepoId(1), number, row.config)
     }
 }
 
 /// The plan of a job.
-pub(crate) fn plan(build: &Build, config: Map, env: &[(String, String)]) -> JobPlan {
-    plan_with(build, config, env, Versions::Exact)
+pub(crate) fn plan(build: &Build, row: Row, env: &[(String, String)]) -> JobPlan {
+    plan_with(build, row, env, Versions::Exact)
 }
 
 /// The plan of a job, with a word on versions that are not there.
 pub(crate) fn plan_with(
     build: &Build,
-    config: Map,
+    row: Row,
     env: &[(String, String)],
     versions: Versions,
 ) -> JobPlan {
-    plan_job(&context(build, &repository(), &job(config), env, versions))
+    plan_job(&context(build, &repository(), &job(row), env, versions))
 }
 
 /// The plan of a job before which root of its sandbox may install packages.
-pub(crate) fn plan_with_packages(build: &Build, config: Map) -> JobPlan {
+pub(crate) fn plan_with_packages(build: &Build, row: Row) -> JobPlan {
     plan_job(&JobContext {
         packages: true,
-        ..context(build, &repository(), &job(config), &[], Versions::Exact)
+        ..context(build, &repository(), &job(row), &[], Versions::Exact)
     })
 }
 
@@ -138,7 +139,7 @@ fn context<'a>(
 }
 
 /// The plan of a debug session.
-pub(crate) fn plan_debug(build: &Build, config: Map) -> JobPlan {
-    let (repository, job) = (repository(), job(config));
+pub(crate) fn plan_debug(build: &Build, row: Row) -> JobPlan {
+    let (repository, job) = (repository(), job(row));
     assay_plan::plan_debug(&context(build, &repository, &job, &[], Versions::Exact))
 }

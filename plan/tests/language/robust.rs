@@ -44,7 +44,7 @@ fn try_out(bytes: &[u8]) {
         break;
     }
     if let Ok(linted) = lint(bytes) {
-        expand(&linted.config, &Map::new());
+        expand(&linted, &Map::new());
     }
     let start_of_input = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
     assert!(

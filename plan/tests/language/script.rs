@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use assay_plan::{EventKind, Map, lint};
+use assay_plan::{EventKind, Row, lint};
 use proptest::prelude::*;
 
 use crate::nouns;
@@ -326,10 +326,10 @@ fn deploy_by_script_runs_only_where_it_may() {
 
 #[test]
 fn secrets_are_left_out_and_said() {
-    let config = first_job(
+    let row = first_job(
         "language: generic\nenv:\n  global:\n  - secure: YWJj\n  - A: {secure: YWJj}\nscript: 'true'",
     );
-    let plan = nouns::plan(&nouns::build(), config, &[]);
+    let plan = nouns::plan(&nouns::build(), row, &[]);
     assert!(
         plan.notes
             .iter()
@@ -561,15 +561,15 @@ proptest! {
             "go_import_path": text, "gobuild_args": text, "android": {"components": [text]}, "xcode_scheme": text, "xcode_project": text,
             "otp_release": text, "elixir": text, "smalltalk_config": [text], "cabal": text, "neko": text, "mono": text, "dotnet": text,
         });
-        let config: Map = serde_json::from_value(value).unwrap();
+        let row = Row { config: serde_json::from_value(value).unwrap(), assumed: Vec::new() };
         let mut build = nouns::build();
         build.branch = text.clone();
         build.commit.message = text.clone();
-        let packages = nouns::plan_with_packages(&build, config.clone()).packages;
+        let packages = nouns::plan_with_packages(&build, row.clone()).packages;
         prop_assert!(packages.is_none_or(|script| is_bash(&script)));
-        let session = nouns::plan_debug(&build, config.clone());
+        let session = nouns::plan_debug(&build, row.clone());
         prop_assert!(is_bash(&session.script));
-        let plan = nouns::plan(&build, config, &[("X".to_owned(), text)]);
+        let plan = nouns::plan(&build, row, &[("X".to_owned(), text)]);
         prop_assert!(is_bash(&plan.script));
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use assay_plan::{Build, JobPlan, Map, Versions, expand, lint};
+use assay_plan::{Build, JobPlan, Map, Row, Versions, expand, lint};
 
 use crate::nouns;
 
@@ -36,13 +36,10 @@ pub(crate) struct World<'a> {
 }
 
 /// The first job of a configuration.
-pub(crate) fn first_job(yaml: &str) -> Map {
-    let config = lint(yaml.as_bytes()).unwrap().config;
-    expand(&config, &Map::new())
-        .jobs
-        .into_iter()
-        .next()
-        .unwrap()
+pub(crate) fn first_job(yaml: &str) -> Row {
+    let linted = lint(yaml.as_bytes()).unwrap();
+    let rows = expand(&linted, &Map::new()).jobs;
+    rows.into_iter().next().unwrap()
 }
 
 /// Runs the first job of a configuration.

@@ -5,15 +5,12 @@ use assay_plan::{CommandLine, CommandLines, Map, OnFailure, When, expand, lint};
 use crate::nouns;
 
 fn lines(yaml: &str) -> (Option<CommandLines>, Vec<String>) {
-    let read = lint(yaml.as_bytes()).expect("the file can be read").config;
-    let config = expand(&read, &Map::new())
-        .jobs
-        .into_iter()
-        .next()
-        .expect("there is a job");
+    let read = lint(yaml.as_bytes()).expect("the file can be read");
+    let rows = expand(&read, &Map::new()).jobs;
+    let row = rows.into_iter().next().expect("there is a job");
     let plan = nouns::plan(
         &nouns::build(),
-        config,
+        row,
         &[("GIVEN".to_owned(), "it's".to_owned())],
     );
     (plan.wasm, plan.notes)

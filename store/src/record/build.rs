@@ -1,7 +1,7 @@
 //! The stored forms of a build and of a job.
 
 use assay_plan::{
-    Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Substitute, Time, Used,
+    Build, Job, JobId, JobNumber, Map, RepoId, RequestId, State, Substitute, Text, Time, Used,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,8 @@ pub(super) struct JobForm {
     repo: u64,
     number: (u64, u32),
     config: Map,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    assumed: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<u32>,
     allow_failure: bool,
@@ -173,6 +175,7 @@ impl From<&Job> for JobForm {
             repo: live.repo.0,
             number: (live.number.build, live.number.job),
             config: live.config.clone(),
+            assumed: live.assumed.iter().map(ToString::to_string).collect(),
             stage: live.stage,
             allow_failure: live.allow_failure,
             state: live.state.name().to_owned(),
@@ -210,6 +213,7 @@ impl TryFrom<JobForm> for Job {
                 job: form.number.1,
             },
             config: form.config,
+            assumed: form.assumed.into_iter().map(Text::from).collect(),
             stage: form.stage,
             allow_failure: form.allow_failure,
             state: word("state", &form.state, State::from_name)?,

@@ -124,6 +124,7 @@ pub(crate) fn build(
             job: 1,
         },
         config: config(),
+        assumed: vec!["dist".into()],
         stage: Some(0),
         allow_failure: true,
         state,

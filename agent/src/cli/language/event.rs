@@ -2,7 +2,7 @@
 
 use assay_plan::{
     Build, BuildId, Commit, CommitId, EventKind, Job, JobId, JobNumber, Map, Person, RepoId,
-    Repository, Slug, Source, State, Time, Value, Visibility,
+    Repository, Row, Slug, Source, State, Time, Value, Visibility,
 };
 
 use crate::cli::args::EventArgs;
@@ -101,23 +101,21 @@ pub(super) fn made_up(data: &Map, config: Map) -> Result<(Repository, Build), Fa
     Ok((repository, build))
 }
 
-pub(super) fn made_up_job(build: &Build, place: u32, config: Map) -> Job {
+pub(super) fn made_up_job(build: &Build, place: u32, row: Row) -> Job {
     let number = JobNumber {
         build: build.number,
         job: place,
     };
     Job {
-        allow_failure: config
-            .get("allow_failure")
-            .and_then(Value::as_bool)
-            .unwrap_or(false),
+        allow_failure: row.may_fail(),
         attempt: 1,
+        assumed: row.assumed,
         ..Job::new(
             JobId(u64::from(place)),
             build.id,
             build.repo,
             number,
-            config,
+            row.config,
         )
     }
 }

@@ -212,7 +212,7 @@ async fn start(
     if let Some(line) = runner::foreign(job) {
         return Err(line);
     }
-    let dist = runner::asked_dist(job, build);
+    let dist = job.given("dist");
     let chosen = runner.choices.choose(dist, &repository.slug, build.event)?;
     let plan = plan_debug(&JobContext {
         repository,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assay_plan::{Build, Job, JobPlan, Used};
+use assay_plan::{Job, JobPlan, Used};
 use assay_sandbox::{Bind, First, Limits, Profile, RunSpec};
 
 use super::source::Source;
@@ -10,21 +10,6 @@ use super::{HOME, Runner};
 use crate::daemon::host;
 use crate::daemon::image::Chosen;
 use crate::daemon::kept::Keeping;
-
-/// The `dist` that the author asked for: not the one that Travis fills in for everybody else.
-pub(in crate::daemon) fn asked_dist<'j>(job: &'j Job, build: &Build) -> Option<&'j str> {
-    let dist = job.config.text("dist")?;
-    let filled_in = build.messages.iter().any(|message| {
-        let said = |text: &str| {
-            message
-                .args
-                .iter()
-                .any(|(_, value)| value.as_str() == Some(text))
-        };
-        message.code == "default" && said("dist") && said(dist)
-    });
-    (!filled_in).then_some(dist)
-}
 
 /// What is said of a job whose `os` or `arch` this host hasn't.
 pub(in crate::daemon) fn foreign(job: &Job) -> Option<String> {

@@ -1,9 +1,9 @@
 //! The `env` of each row: its own groups, or the first of the root's, after the global ones.
 
-use super::{Distinct, Expander, wrapped};
+use super::{Distinct, Expander, Row, wrapped};
 use crate::value::{Map, Value};
 
-pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Map]) {
+pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Row]) {
     let first = first_env(expander.config);
     let global: Vec<Value> = distinct(&Distinct::default(), expander.global_env());
     let has_global = expander
@@ -11,7 +11,7 @@ pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Map]) {
         .get("env")
         .and_then(Value::as_map)
         .is_some_and(|env| env.get("global").is_some());
-    for row in rows {
+    for Row { config: row, .. } in rows {
         let own = row
             .get("env")
             .filter(|env| **env != Value::Null)

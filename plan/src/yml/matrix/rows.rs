@@ -1,6 +1,6 @@
 //! Product, includes, shared keys, and what is taken out again.
 
-use super::{Expander, MAX_ROWS, MAX_VALUES, env, rules, support, unique, wrapped};
+use super::{Expander, MAX_ROWS, MAX_VALUES, Row, env, rules, support, unique, wrapped};
 use crate::value::{Map, Text, Value};
 
 /// Keys of the root whose values make the jobs of the matrix, the slowest first; `env` is the last.
@@ -58,7 +58,7 @@ const NOT_SHARED: [&str; 8] = [
 ];
 
 /// The rows before stages, and whether some had to be left off.
-pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
+pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Row>, bool) {
     let config = expander.config;
     let axes: Vec<&'static str> = MATRIX_KEYS
         .into_iter()
@@ -71,25 +71,33 @@ pub(super) fn rows(expander: &Expander<'_>) -> (Vec<Map>, bool) {
     let limit = MAX_ROWS
         .min(MAX_VALUES / (size(&shared) + value_size(&env)).max(1))
         .max(1);
-    let (mut rows, mut truncated) = product(config, &axes, limit);
+    let (rows, mut truncated) = product(config, &axes, limit);
+    let mut rows: Vec<Row> = rows.into_iter().map(|row| expander.row(row)).collect();
     let included = included(expander);
     if rows.len() == 1 && !included.is_empty() {
         rows.clear();
     }
     rows.extend(included);
     if rows.is_empty() {
-        rows.push(Map::new());
+        rows.push(expander.row(Map::new()));
     }
     truncated |= rows.len() > limit;
     rows.truncate(limit);
-    let mut rows: Vec<Map> = rows
-        .into_iter()
-        .map(|row| inherit(row, config, &shared, &axes))
-        .collect();
+    let complete = |row: Row| Row {
+        config: inherit(row.config, config, &shared, &axes),
+        ..row
+    };
+    let mut rows: Vec<Row> = rows.into_iter().map(complete).collect();
     env::complete(expander, &mut rows);
-    rows.retain(|row| !rules::is_excluded(expander, row));
-    let mut rows = unique(rows.into_iter().map(support::supported_part).collect());
-    rows.retain(|row| expander.accepts(row.get("if"), row, "jobs.include", "skip_job", 1));
+    rows.retain(|row| !rules::is_excluded(expander, &row.config));
+    let supported = |row: Row| Row {
+        config: support::supported_part(row.config),
+        ..row
+    };
+    let mut rows = unique(rows.into_iter().map(supported).collect());
+    rows.retain(|Row { config, .. }| {
+        expander.accepts(config.get("if"), config, "jobs.include", "skip_job", 1)
+    });
     (rows, truncated)
 }
 
@@ -134,7 +142,7 @@ fn product(config: &Map, axes: &[&'static str], limit: usize) -> (Vec<Map>, bool
 }
 
 /// `jobs.include`; an entry without a stage takes that of the entry before.
-fn included(expander: &Expander<'_>) -> Vec<Map> {
+fn included(expander: &Expander<'_>) -> Vec<Row> {
     let mut stage: Option<Value> = None;
     let inherit_stage = |job: &Map| {
         let mut job = job.clone();
@@ -147,7 +155,16 @@ fn included(expander: &Expander<'_>) -> Vec<Map> {
         }
         job
     };
-    expander.job_list("include").map(inherit_stage).collect()
+    let given = |job: Map| {
+        let is_left = |key: &Text| job.get(key).is_none_or(|value| *value == Value::Null);
+        let assumed = expander.assumed.iter().filter(|key| is_left(key));
+        Row {
+            assumed: assumed.cloned().collect(),
+            config: job,
+        }
+    };
+    let jobs = expander.job_list("include").map(inherit_stage);
+    jobs.map(given).collect()
 }
 
 fn shared(config: &Map) -> Map {

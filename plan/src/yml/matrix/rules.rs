@@ -1,7 +1,7 @@
 //! `jobs.exclude` and `jobs.allow_failures`.
 
 use super::env::own_groups;
-use super::{Expander, same, wrapped};
+use super::{Expander, Row, same, wrapped};
 use crate::value::{Map, Value};
 
 pub(super) fn is_excluded(expander: &Expander<'_>, row: &Map) -> bool {
@@ -44,9 +44,9 @@ fn all_equal<'v>(left: impl Iterator<Item = &'v Value>, right: &[Value]) -> bool
 }
 
 /// Marks the rows that may fail.
-pub(super) fn allow_failures(expander: &Expander<'_>, mut rows: Vec<Map>) -> Vec<Map> {
+pub(super) fn allow_failures(expander: &Expander<'_>, mut rows: Vec<Row>) -> Vec<Row> {
     for rule in expander.job_list("allow_failures") {
-        for (place, row) in rows.iter_mut().enumerate() {
+        for (place, Row { config: row, .. }) in rows.iter_mut().enumerate() {
             let allowed = allows(expander, rule, row)
                 && expander.accepts(
                     rule.get("if"),

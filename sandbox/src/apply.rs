@@ -14,7 +14,7 @@ use rustix::mount::{
 };
 
 use crate::jail::{SCRATCH, Step};
-use crate::net::{self, Keeper};
+use crate::net::{Connection, Keeper, Loading};
 use crate::wire::{Failure, Part};
 use crate::{scratch, sys, userns};
 
@@ -41,6 +41,8 @@ pub(crate) struct Builder {
     range: Option<OwnedFd>,
     /// The process that connects the network.
     pub(crate) keeper: Option<Keeper>,
+    /// What is not waited for yet.
+    way_out: Option<(Loading, Connection)>,
 }
 
 impl Builder {
@@ -80,11 +82,8 @@ impl Builder {
             }
             Step::Enter => self.enter(),
             Step::Inside(id) => userns::become_id(*id),
-            Step::Firewall(rules) => net::load(rules),
-            Step::Connect => match &self.keeper {
-                Some(keeper) => keeper.connect(),
-                None => Err(io::Error::other("no helper")),
-            },
+            Step::WayOut(rules) => self.open_way_out(rules),
+            Step::Connected => self.wait_for_way_out(),
             Step::Namespaces { inside } => namespaces(*inside),
             Step::Loopback => loopback(),
             Step::Hostname(name) => Ok(rustix::system::sethostname(name.as_bytes())?),
@@ -125,6 +124,22 @@ impl Builder {
             .as_ref()
             .map(AsFd::as_fd)
             .ok_or_else(|| io::Error::other("no root yet"))
+    }
+
+    /// Nothing but this process and the helper is in the namespace until both are done, so neither need wait for the other.
+    fn open_way_out(&mut self, rules: &str) -> io::Result<()> {
+        let keeper = self.keeper.as_ref();
+        let keeper = keeper.ok_or_else(|| io::Error::other("no helper"))?;
+        let connection = keeper.connect()?;
+        self.way_out = Some((Loading::start(rules)?, connection));
+        Ok(())
+    }
+
+    fn wait_for_way_out(&mut self) -> io::Result<()> {
+        let way_out = self.way_out.take();
+        let (rules, connection) = way_out.ok_or_else(|| io::Error::other("no way out"))?;
+        rules.finish()?;
+        connection.finish()
     }
 
     fn open(&mut self, source: &Path) -> io::Result<()> {

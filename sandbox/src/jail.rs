@@ -65,10 +65,10 @@ pub(crate) enum Step {
         /// Uid and gid inside.
         inside: u32,
     },
-    /// Load the rules for packets.
-    Firewall(String),
-    /// Have the helper connect the network, and wait for it.
-    Connect,
+    /// Have the rules for packets loaded and the helper connect the network, both beside the next steps.
+    WayOut(String),
+    /// Wait for both.
+    Connected,
     /// Bring up the loopback interface.
     Loopback,
     /// Set the host name.
@@ -147,8 +147,8 @@ impl Step {
             Step::Loopback
             | Step::Hostname(_)
             | Step::Helper { .. }
-            | Step::Firewall(_)
-            | Step::Connect => "isolation of the network",
+            | Step::WayOut(_)
+            | Step::Connected => "isolation of the network",
             Step::Processes | Step::Terminals => "isolation of processes",
             _ => "isolation of files",
         }
@@ -166,8 +166,8 @@ impl std::fmt::Display for Step {
             Step::Range { range, .. } => write!(f, "make a range of uids from {}", range.uid),
             Step::Enter => write!(f, "enter namespaces"),
             Step::Inside(uid) => write!(f, "become uid {uid} inside"),
-            Step::Firewall(_) => write!(f, "load packet rules"),
-            Step::Connect => write!(f, "connect the network"),
+            Step::WayOut(_) => write!(f, "open a way out"),
+            Step::Connected => write!(f, "load packet rules and connect the network"),
             Step::Namespaces { .. } => write!(f, "create namespaces"),
             Step::Loopback => write!(f, "bring up loopback"),
             Step::Hostname(_) => write!(f, "set host name"),
@@ -217,14 +217,14 @@ pub(crate) const SCRATCH: &str = "scratch";
 /// What of a run can be built before the job is known.
 pub(crate) fn jail(spec: &RunSpec, host: &Host, facts: &Facts, egress: Option<&Egress>) -> Jail {
     let names = egress.map_or_else(Names::default, |egress| egress.names.clone());
+    // Two programs of the host, which take longer than everything else.
+    let way_out = egress.map(|egress| Step::WayOut(egress.rules.clone()));
+    let connected = egress.map(|_| Step::Connected);
+    let steps = inside::steps(spec, host, &names);
     Jail {
         groups: facts.groups.clone(),
         outer: outer(spec, facts, egress),
-        inner: egress
-            .into_iter()
-            .flat_map(way_out)
-            .chain(inside::steps(spec, host, &names))
-            .collect(),
+        inner: way_out.into_iter().chain(steps).chain(connected).collect(),
     }
 }
 
@@ -315,11 +315,6 @@ fn outer(spec: &RunSpec, facts: &Facts, egress: Option<&Egress>) -> Vec<Step> {
         }
     }
     steps
-}
-
-/// The network is closed before it is connected.
-fn way_out(egress: &Egress) -> [Step; 2] {
-    [Step::Firewall(egress.rules.clone()), Step::Connect]
 }
 
 /// The first host uid of a root caller's job, to whom the jail's folders belong at first.

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use rustix::process::WaitOptions;
+use rustix::process::{Pid, WaitOptions};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ mod keeper;
 mod names;
 mod rules;
 
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Connection, Keeper};
 
 /// Name of the interface inside.
 const INTERFACE: &str = "net0";
@@ -161,37 +161,50 @@ pub(crate) fn prepare(network: &Network) -> Result<(Option<Egress>, Vec<String>)
     ))
 }
 
-/// Loads packet rules into the present network namespace, whose rights this process has.
-pub(crate) fn load(rules: &str) -> io::Result<()> {
-    let nft = tool::find("nft").ok_or_else(|| io::Error::other("nft is gone"))?;
-    let mut input = std::fs::File::from(rustix::fs::memfd_create(
-        "rules",
-        rustix::fs::MemfdFlags::CLOEXEC,
-    )?);
-    input.write_all(rules.as_bytes())?;
-    input.rewind()?;
-    let output = std::fs::File::from(rustix::fs::memfd_create(
-        "said",
-        rustix::fs::MemfdFlags::CLOEXEC,
-    )?);
-    let mut command = Command::new(nft);
-    command
-        .args(["-f", "-"])
-        .env_clear()
-        .stdin(input)
-        .stdout(Stdio::null())
-        .stderr(output.try_clone()?);
-    let child = sys::spawn(|| {
-        if let Err(error) = keep_over_exec() {
-            tracing::debug!(%error, "rights can't be handed on");
+/// Packet rules on their way into the present network namespace, whose rights this process has.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    program: Pid,
+    said: std::fs::File,
+}
+
+impl Loading {
+    pub(crate) fn start(rules: &str) -> io::Result<Loading> {
+        let nft = tool::find("nft").ok_or_else(|| io::Error::other("nft is gone"))?;
+        let mut input = std::fs::File::from(rustix::fs::memfd_create(
+            "rules",
+            rustix::fs::MemfdFlags::CLOEXEC,
+        )?);
+        input.write_all(rules.as_bytes())?;
+        input.rewind()?;
+        let said = std::fs::File::from(rustix::fs::memfd_create(
+            "said",
+            rustix::fs::MemfdFlags::CLOEXEC,
+        )?);
+        let mut command = Command::new(nft);
+        command
+            .args(["-f", "-"])
+            .env_clear()
+            .stdin(input)
+            .stdout(Stdio::null())
+            .stderr(said.try_clone()?);
+        let program = sys::spawn(|| {
+            if let Err(error) = keep_over_exec() {
+                tracing::debug!(%error, "rights can't be handed on");
+            }
+            drop(command.exec());
+            127
+        })?;
+        Ok(Loading { program, said })
+    }
+
+    /// Waits until they hold.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let status = rustix::process::waitpid(Some(self.program), WaitOptions::empty())?;
+        match status.and_then(|(_, status)| status.exit_status()) {
+            Some(0) => Ok(()),
+            _ => Err(io::Error::other(format!("nft: {}", first_line(self.said)))),
         }
-        drop(command.exec());
-        127
-    })?;
-    let status = rustix::process::waitpid(Some(child), WaitOptions::empty())?;
-    match status.and_then(|(_, status)| status.exit_status()) {
-        Some(0) => Ok(()),
-        _ => Err(io::Error::other(format!("nft: {}", first_line(output)))),
     }
 }
 

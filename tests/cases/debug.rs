@@ -88,7 +88,7 @@ impl Person {
     /// Sits down at a terminal of 101 columns and 33 rows, and connects. Its name is the first thing that is seen.
     fn connect(arguments: &[String]) -> Self {
         let shell = format!(
-            "tty; stty cols 101 rows 33; exec ssh {}",
+            "tty; stty cols 101 rows 33; echo this is $$; exec ssh {}",
             arguments.join(" ")
         );
         let mut child = Command::new("script")
@@ -148,6 +148,14 @@ impl Person {
 impl Drop for Person {
     #[expect(clippy::print_stderr, reason = "a failed case shows the session")]
     fn drop(&mut self) {
+        // The line goes dead: without the terminal, ssh would still say that nobody types any more, which ends a shell.
+        let seen = self.seen();
+        let ssh = seen
+            .split_once("this is ")
+            .and_then(|(_, rest)| rest.lines().next());
+        if let (Some(ssh), Ok(None)) = (ssh, self.child.try_wait()) {
+            let _ = Command::new("kill").args(["-KILL", ssh.trim()]).status();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {

@@ -25,7 +25,7 @@ const CAGED: &str = "caged";
 /// How often that is looked at: no event tells.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
-    tv_nsec: 2_000_000,
+    tv_nsec: 500_000,
 };
 /// Most bytes of the helper's words that are passed on.
 const MOST_WORDS: usize = 300;
@@ -56,8 +56,8 @@ impl Keeper {
         })
     }
 
-    /// Has the helper connect the namespace that this process is in, and waits until packets have a way out.
-    pub(crate) fn connect(&self) -> io::Result<()> {
+    /// Has the helper connect the namespace that this process is in.
+    pub(crate) fn connect(&self) -> io::Result<Connection> {
         let changes = route_changes()?;
         // As the host numbers it: what is mounted at /proc is still the host's.
         let own = rustix::fs::readlink("/proc/self", Vec::new())?;
@@ -71,27 +71,8 @@ impl Keeper {
             own.as_bytes(),
             &[user.as_fd(), net.as_fd()],
         )?;
-        let mut caged = false;
-        loop {
-            if caged && has_way_out() {
-                return Ok(());
-            }
-            let mut fds = [sys::readable(&self.talk), sys::readable(&changes)];
-            match rustix::event::poll(&mut fds, Some(&PATIENCE)) {
-                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-                Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
-            if !fds[0].revents().is_empty() {
-                match words(&self.talk) {
-                    words if words == CAGED => caged = true,
-                    words => return Err(io::Error::other(words)),
-                }
-            }
-            // What has changed is looked up anew.
-            let _ = rustix::io::read(&changes, &mut [0; 8192]);
-        }
+        let talk = self.talk.try_clone()?;
+        Ok(Connection { talk, changes })
     }
 
     /// Readable when the helper has ended.
@@ -109,6 +90,41 @@ impl Keeper {
         drop(self.socket);
         // It ends by itself then; there is nobody else to wait for it.
         drop(sys::wait_for(self.process));
+    }
+}
+
+/// A network that the helper is about to connect.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    talk: OwnedFd,
+    /// Readable when interfaces, addresses or routes have changed.
+    changes: OwnedFd,
+}
+
+impl Connection {
+    /// Waits until packets have a way out, and the helper has given up what it doesn't need.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let mut caged = false;
+        loop {
+            if caged && has_way_out() {
+                return Ok(());
+            }
+            let mut fds = [sys::readable(&self.talk), sys::readable(&self.changes)];
+            match rustix::event::poll(&mut fds, Some(&PATIENCE)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if !fds[0].revents().is_empty() {
+                match words(&self.talk) {
+                    words if words == CAGED => caged = true,
+                    words => return Err(io::Error::other(words)),
+                }
+            }
+            // What has changed is looked up anew.
+            let _ = rustix::io::read(&self.changes, &mut [0; 8192]);
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) use self::suggest::{known_values, nearest_key, nearest_value, owners}
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// It is not YAML.
-    #[error("not valid YAML: {problem}{}", shown(.place))]
+    #[error("not valid YAML{}: {problem}", shown(.place))]
     Syntax {
         /// What the YAML parser says.
         problem: String,
@@ -50,7 +50,7 @@ pub enum ReadError {
 
 fn shown(place: &Option<Place>) -> String {
     place.map_or_else(String::new, |place| {
-        format!(" at line {} column {}", place.line, place.column)
+        format!(" (line {} column {})", place.line, place.column)
     })
 }
 

@@ -116,14 +116,17 @@ fn watch(control: &OwnedFd, child: Pid, mut keeper: Option<Keeper>) -> ExitCode 
         ));
     }
     let waited = sys::wait_for(child);
+    if let Ok(spent) = waited {
+        drop(wire::report(control.as_fd(), &Report::Gone(spent), &[]));
+    }
+    // The kernel takes tens of milliseconds to take its interface down: nobody need wait for that.
     if let Some(keeper) = keeper {
         keeper.end();
     }
-    let Ok(spent) = waited else {
-        return ExitCode::FAILURE;
-    };
-    drop(wire::report(control.as_fd(), &Report::Gone(spent), &[]));
-    ExitCode::SUCCESS
+    match waited {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 pub(crate) fn wait_or_hang_up(

@@ -37,7 +37,7 @@ pub use error::RunError;
 pub use image::{About, ImageError, Images, Imported};
 pub use kept::{Content, Kept, KeptItem};
 pub use launcher::launcher_main;
-pub use run::{Canceler, Launcher, Outcome, Run, RunEvent, Usage};
+pub use run::{Canceler, Launcher, Outcome, Remains, Run, RunEvent, Usage};
 pub use scratch::Scratch;
 pub use spec::{Bind, First, Image, Keep, Limits, Network, Profile, Resource, RunSpec};
 pub use terminal::Keyboard;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::cgroup::Groups;
@@ -95,7 +95,8 @@ pub struct Launcher {
 #[derive(Debug)]
 pub struct Run {
     events: mpsc::Receiver<RunEvent>,
-    end: JoinHandle<Result<(Outcome, Usage), RunError>>,
+    ended: oneshot::Receiver<Result<(Outcome, Usage), RunError>>,
+    cleared: JoinHandle<()>,
     cancel: Arc<Notify>,
     keyboard: Keyboard,
     kept: Option<Kept>,
@@ -153,19 +154,23 @@ impl Run {
             },
             launched.modules,
         )?;
-        let end = tokio::spawn(async move {
-            let ended = supervisor.run().await;
+        let (tell, ended) = oneshot::channel();
+        let cleared = tokio::spawn(async move {
+            let (end, remains) = supervisor.run().await;
+            // The caller may be gone.
+            drop(tell.send(end));
+            remains.clear().await;
             drop(launched.disk);
             if let Some(folder) = launched.folder {
                 // Whatever the launcher had no time for.
                 drop(tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await);
             }
-            ended
         });
         Ok((
             Run {
                 events,
-                end,
+                ended,
+                cleared,
                 cancel,
                 keyboard,
                 kept: launched.kept,
@@ -190,11 +195,18 @@ impl Run {
     ///
     /// # Errors
     /// The step of the jail, the file of the tree or the command that failed, if nothing was run.
-    pub async fn finish(mut self) -> Result<(Outcome, Usage), RunError> {
+    pub async fn finish(self) -> Result<(Outcome, Usage), RunError> {
+        let (ended, remains) = self.end().await;
+        remains.gone().await;
+        ended
+    }
+
+    /// The same as soon as every process of the run is dead; what else there was of it is being cleared away then.
+    pub async fn end(mut self) -> (Result<(Outcome, Usage), RunError>, Remains) {
         while self.events.recv().await.is_some() {}
-        self.end
-            .await
-            .unwrap_or_else(|error| Err(RunError::Lost(error.to_string())))
+        let ended = self.ended.await;
+        let ended = ended.unwrap_or_else(|error| Err(RunError::Lost(error.to_string())));
+        (ended, Remains(self.cleared))
     }
 
     /// Something to type with into the run's terminal, for a person: a job has no use for it.
@@ -206,6 +218,21 @@ impl Run {
     pub fn canceler(&self) -> Canceler {
         Canceler {
             cancel: Arc::clone(&self.cancel),
+        }
+    }
+}
+
+/// What is left of a run whose processes are dead: for some milliseconds more the network's helper, control groups, the
+/// scratch. They go whether or not anybody waits.
+#[derive(Debug)]
+#[must_use = "the end of a process must wait for it"]
+pub struct Remains(JoinHandle<()>);
+
+impl Remains {
+    /// Waits until nothing is left.
+    pub async fn gone(self) {
+        if let Err(error) = self.0.await {
+            tracing::error!(%error, "clearing away a sandbox failed");
         }
     }
 }

@@ -55,13 +55,13 @@ pub(crate) struct Supervisor {
     /// How long sending what is kept may take after the command's end.
     keeping: Duration,
     /// Held so that nobody removes it.
-    _image: Image,
+    image: Image,
     control: AsyncFd<OwnedFd>,
     child: Child,
     /// Becomes readable when the launcher has ended.
     ending: AsyncFd<OwnedFd>,
     groups: Groups,
-    _slot: Slot,
+    slot: Slot,
     events: mpsc::Sender<RunEvent>,
     cancel: Arc<Notify>,
     terminal: Option<Terminal>,
@@ -74,6 +74,36 @@ pub(crate) struct Supervisor {
     /// Where native images of WASI programs come from.
     modules: Option<wasm::Modules>,
     progress: Progress,
+}
+
+/// What is left of a run whose processes are dead: the launcher, which ends the network's helper, and the groups.
+pub(crate) struct Remains {
+    child: Child,
+    /// Becomes readable when the launcher has ended, if it has not.
+    ending: Option<AsyncFd<OwnedFd>>,
+    groups: Groups,
+    /// The launcher kills when this closes, which must not disturb its end.
+    _control: AsyncFd<OwnedFd>,
+    /// Held so that nobody removes it.
+    _image: Image,
+    /// Its uids belong to the helper for as long as that lives.
+    _slot: Slot,
+}
+
+impl Remains {
+    /// Waits until all of it is gone.
+    pub(crate) async fn clear(mut self) {
+        if let Some(ending) = &self.ending
+            && tokio::time::timeout(CUT, ending.readable()).await.is_err()
+        {
+            drop(self.child.kill());
+            self.groups.kill();
+            // What can't be killed is left to the next daemon that starts.
+            let _ = tokio::time::timeout(GIVE_UP, ending.readable()).await;
+        }
+        let _ = self.child.try_wait();
+        self.groups.remove().await;
+    }
 }
 
 /// The supervisor's ends of what leads to and from its caller.
@@ -98,6 +128,8 @@ struct Progress {
     failure: Option<RunError>,
     ended: Option<(i32, bool)>,
     spent: Spent,
+    /// Every process of the run is dead.
+    gone: bool,
     /// The launcher's end of the socket is open.
     talking: bool,
     exit: Option<ExitStatus>,
@@ -155,18 +187,19 @@ impl Supervisor {
             failure: None,
             ended: None,
             spent: Spent::default(),
+            gone: false,
             talking: true,
             exit: None,
         };
         Ok(Supervisor {
             limits,
             keeping,
-            _image: image,
+            image,
             control,
             child,
             ending,
             groups,
-            _slot: slot,
+            slot,
             events,
             cancel,
             terminal: None,
@@ -179,9 +212,9 @@ impl Supervisor {
         })
     }
 
-    /// Until everything of the run is dead and gone.
-    pub(crate) async fn run(mut self) -> Result<(Outcome, Usage), RunError> {
-        while !self.is_over() {
+    /// Until every process of the run is dead: how it ended, and what is still to be cleared away.
+    pub(crate) async fn run(mut self) -> (Result<(Outcome, Usage), RunError>, Remains) {
+        while !self.is_decided() && !self.is_over() {
             match self.wake().await {
                 Wake::Message(message) => self.message(message).await,
                 Wake::Output(chunk) => self.output(chunk),
@@ -217,10 +250,24 @@ impl Supervisor {
         };
         let memory_kills = self.groups.memory_kills();
         let refusals = self.groups.process_refusals();
-        self.groups.remove().await;
-        self.progress
-            .verdict(memory_kills, refusals)
-            .map(|outcome| (outcome, usage))
+        let remains = Remains {
+            child: self.child,
+            ending: self.progress.exit.is_none().then_some(self.ending),
+            groups: self.groups,
+            _control: self.control,
+            _image: self.image,
+            _slot: self.slot,
+        };
+        let outcome = self.progress.verdict(memory_kills, refusals);
+        (outcome.map(|outcome| (outcome, usage)), remains)
+    }
+
+    /// Nothing that is still to come changes how it ended.
+    fn is_decided(&self) -> bool {
+        let progress = &self.progress;
+        let has_end =
+            progress.ended.is_some() || progress.cause.is_some() || progress.failure.is_some();
+        progress.gone && has_end && self.terminal.is_none()
     }
 
     fn is_over(&self) -> bool {
@@ -389,7 +436,10 @@ impl Supervisor {
                     "asked for what it has no right to".to_owned(),
                 )),
             },
-            Ok(Report::Gone(spent)) => self.progress.spent = spent,
+            Ok(Report::Gone(spent)) => {
+                self.progress.spent = spent;
+                self.progress.gone = true;
+            }
             Err(error) => self.fail(RunError::Lost(format!("unreadable report: {error}"))),
         }
     }

@@ -132,14 +132,20 @@ impl Hands {
         let mut running = lock(&self.running);
         let task = self.runtime.spawn(async move {
             let run = tokio::spawn(runner::run(runner, mailbox.clone(), build, job, stopped));
-            let verdict = run.await.unwrap_or_else(|_| {
+            let (verdict, remains) = run.await.unwrap_or_else(|_| {
                 tracing::error!(job = %id, "the runner ended in a panic");
-                assay_plan::Verdict::Broken(
-                    "running it failed inside assay; this is a bug".to_owned(),
-                )
+                let words = "running it failed inside assay; this is a bug".to_owned();
+                (assay_plan::Verdict::Broken(words), None)
             });
-            lock(&entries).remove(&id);
             mailbox.tell(Input::Finished(id, attempt, verdict));
+            if let Some(remains) = remains {
+                remains.gone().await;
+            }
+            let mut running = lock(&entries);
+            // The job may run again already.
+            if running.get(&id).is_some_and(|run| run.attempt == attempt) {
+                running.remove(&id);
+            }
         });
         running.insert(
             id,

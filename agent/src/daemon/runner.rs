@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_plan::{Build, Input, Job, JobContext, JobPlan, Repository, Verdict, Versions, plan_job};
 use assay_sandbox::{
-    Launcher, Limits, Network, Outcome, Profile, Resource, Run, RunError, RunEvent, RunSpec,
-    Scratch, TreeWriter,
+    Launcher, Limits, Network, Outcome, Profile, Remains, Resource, Run, RunError, RunEvent,
+    RunSpec, Scratch, TreeWriter,
 };
 use assay_store::Store;
 use tokio::sync::watch;
@@ -156,19 +156,21 @@ pub(super) fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Runs the job to its end and says how it went. The log is complete when this returns, unless the run was cut off.
+/// Runs the job to its end and says how it went, and what of its sandbox is still being cleared away. The log is complete
+/// when this returns, unless the run was cut off.
 pub(super) async fn run(
     runner: Arc<Runner>,
     mailbox: Mailbox,
     build: Build,
     job: Job,
     stopped: watch::Receiver<Stop>,
-) -> Verdict {
+) -> (Verdict, Option<Remains>) {
     let log = match runner.store.logs().write(job.repo, job.id) {
         Ok(log) => Log::new(log),
         Err(error) => {
             tracing::error!(job = %job.id, %error, "cannot open the log");
-            return Verdict::Broken(format!("its log cannot be written: {error}"));
+            let broken = format!("its log cannot be written: {error}");
+            return (Verdict::Broken(broken), None);
         }
     };
     let mut attempt = Attempt {
@@ -178,6 +180,7 @@ pub(super) async fn run(
         job,
         log,
         stopped,
+        remains: None,
     };
     let verdict = match attempt.go().await {
         Ok(verdict) => verdict,
@@ -191,7 +194,7 @@ pub(super) async fn run(
     {
         tracing::error!(job = %attempt.job.id, %error, "cannot finish the log");
     }
-    verdict
+    (verdict, attempt.remains)
 }
 
 struct Attempt {
@@ -201,6 +204,8 @@ struct Attempt {
     job: Job,
     log: Log,
     stopped: watch::Receiver<Stop>,
+    /// What is left of its sandbox when that has ended.
+    remains: Option<Remains>,
 }
 
 impl Attempt {
@@ -426,7 +431,9 @@ impl Attempt {
             }
         }
         self.log.flush();
-        match run.finish().await {
+        let (ended, remains) = run.end().await;
+        self.remains = Some(remains);
+        match ended {
             Ok((outcome, usage)) => (Ok(outcome), usage),
             Err(error) => (Err(error), assay_sandbox::Usage::default()),
         }

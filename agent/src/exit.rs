@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use assay_hooks::one_line;
+
 /// Exit codes of every command. They are part of the command line's contract and listed on each man page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -159,15 +161,29 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "assay: {}", self.what)?;
+        write!(f, "assay: ")?;
+        harmless(f, &self.what)?;
         for cause in &self.causes {
-            write!(f, ": {cause}")?;
+            f.write_str(": ")?;
+            harmless(f, cause)?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {hint}")?;
+            f.write_str("\n  hint: ")?;
+            harmless(f, hint)?;
         }
         Ok(())
     }
+}
+
+/// Errors quote what they are about, and that can be anybody's text: nothing but line ends reaches the terminal as a command.
+fn harmless(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            f.write_str("\n")?;
+        }
+        f.write_str(&one_line(line))?;
+    }
+    Ok(())
 }
 
 impl Error for Failure {}
@@ -190,6 +206,17 @@ mod tests {
             "assay: cannot open the state folder /x: outer: disk on fire\n  hint: give another folder with --state"
         );
         assert_eq!(failure.exit(), Exit::BadConfig);
+    }
+
+    #[test]
+    fn quoted_text_is_no_command_to_the_terminal() {
+        let failure = Failure::usage("cannot read \x1b[2Ja")
+            .because(&std::io::Error::other("b\x1b]0;c\x07\u{9b}m\u{202e}\nd\r"))
+            .hint("e\x08");
+        assert_eq!(
+            failure.to_string(),
+            "assay: cannot read [2Ja: b]0;cm\nd \n  hint: e"
+        );
     }
 
     #[test]

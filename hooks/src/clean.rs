@@ -16,7 +16,7 @@ pub fn one_line(text: &str) -> String {
 
 /// Characters that reorder what stands around them: with them, text can look like other text.
 fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The longest control sequence that is looked at; a longer one is dropped to its end.
@@ -224,7 +224,7 @@ mod tests {
             "\x1b[31;1mred\x1b[0m\r\n"
         );
         assert_eq!(clean("a \x1b[38:2::1:2:3mx"), "a \x1b[38:2::1:2:3mx");
-        assert_eq!(clean("a\u{202e}b\u{2066}c"), "abc");
+        assert_eq!(clean("a\u{202e}b\u{2066}c\u{61c}d"), "abcd");
     }
 
     #[test]

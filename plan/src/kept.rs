@@ -53,9 +53,10 @@ const VERSIONS: [(&str, &str); 21] = [
 pub struct Cache {
     /// Absolute paths inside the sandbox, all below the home folder.
     pub folders: Vec<String>,
-    /// Whose cache the job writes: its branch. None for pull requests: what a stranger proposes changes nobody's cache.
+    /// Whose cache the job writes: its branch, or `tag:NAME`. None for pull requests: what a stranger proposes changes
+    /// nobody's cache.
     pub place: Option<String>,
-    /// Where an earlier cache is looked for, best first: the branch, then the default branch.
+    /// Where an earlier cache is looked for, best first: the branch or tag, then the default branch.
     pub lookup: Vec<String>,
     /// Operating system and distribution, as they stand in the cache's name.
     pub system: String,
@@ -115,11 +116,16 @@ fn is_inside(path: &str, folder: &str) -> bool {
 
 fn cache(context: &JobContext<'_>, folders: Vec<String>, env: &[(String, String)]) -> Cache {
     let (config, build) = (&context.job.config, context.build);
-    let own = (build.event != EventKind::PullRequest).then(|| build.branch.clone());
+    // Whoever may push tags need not be one who may push to the branch of the same name. No branch has a colon.
+    let place = match &build.tag {
+        Some(tag) => format!("tag:{tag}"),
+        None => build.branch.clone(),
+    };
+    let own = (build.event != EventKind::PullRequest).then(|| place.clone());
     let default = context.repository.default_branch.clone();
     // Of a pull request, `branch` is the one it wants to be merged into.
-    let mut lookup = vec![build.branch.clone()];
-    lookup.extend(default.filter(|default| *default != build.branch));
+    let mut lookup = vec![place];
+    lookup.extend(default.filter(|default| *default != lookup[0]));
     let mut env: Vec<String> = env
         .iter()
         .map(|(name, value)| format!("{name}={value}"))

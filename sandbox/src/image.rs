@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::run::Launcher;
 
 mod manifest;
+mod names;
 mod oci;
 pub(crate) mod owners;
 mod source;
@@ -30,20 +31,21 @@ pub(crate) mod task;
 mod tree;
 mod verify;
 
+use names::{Held, Names};
 use owners::Owners;
 use task::{Answer, Task};
 
 /// Version of `about.json`.
 const VERSION: u32 = 1;
-/// Longest name of an image.
-const LONGEST_NAME: usize = 64;
+/// Longest code name of a distribution.
+const LONGEST_CODENAME: usize = 64;
 
 /// Why something can't be done with an image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The name can't be one.
     #[error(
-        "image name {0:?} has other characters than a-z, 0-9, '.', '_' and '-', or begins with one of those"
+        "image name {0:?} is longer than 64, has other characters than a-z, 0-9, '.', '_' and '-', or begins with one of those"
     )]
     Name(String),
     /// Nothing has this name.
@@ -61,9 +63,9 @@ pub enum ImageError {
     #[error("the source is damaged: {0}")]
     Corrupt(String),
     /// One file of the source is refused.
-    #[error("file {name:?} {reason}")]
+    #[error("file \"{name}\" {reason}")]
     Entry {
-        /// Its name, as the source has it.
+        /// Its name, as the source has it, escaped.
         name: String,
         /// What is wrong with it.
         reason: String,
@@ -71,6 +73,9 @@ pub enum ImageError {
     /// It would fill the disk.
     #[error("the image is too large: {0}")]
     TooLarge(String),
+    /// What is stored of it, or what its name means, can't be read.
+    #[error("image {0} is damaged: import it again")]
+    Damaged(String),
     /// A run uses it.
     #[error("image {0} is in use")]
     InUse(String),
@@ -139,7 +144,11 @@ impl Imported {
             .release
             .lines()
             .find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
-        Some(line.trim_matches('"').to_owned()).filter(|name| !name.is_empty())
+        let name = line.trim_matches('"');
+        // It goes into logs, names of caches and the job's environment, and comes from whoever made the image.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let fits = (1..=LONGEST_CODENAME).contains(&name.len()) && name.bytes().all(plain);
+        fits.then(|| name.to_owned())
     }
 
     pub(crate) fn owners(&self) -> Owners {
@@ -151,18 +160,38 @@ impl Imported {
 #[derive(Debug, Clone)]
 pub struct Images {
     folder: PathBuf,
+    names: Names,
     launcher: Launcher,
+}
+
+/// A folder of the store that nothing means: an import that is going on, or what is to be removed. Locked.
+struct Room {
+    path: PathBuf,
+    _lock: OwnedFd,
+}
+
+/// What is in an image's place.
+enum Stored {
+    Nothing,
+    /// Nobody uses it, for as long as this lives.
+    Free(Option<OwnedFd>),
+    InUse,
 }
 
 impl Images {
     /// The store in `folder`, which is made when something is imported. `launcher` is needed where images live in a
     /// range of uids that only a process in a user namespace can write.
     pub fn new(folder: PathBuf, launcher: Launcher) -> Images {
-        Images { folder, launcher }
+        Images {
+            names: Names::new(folder.join("names")),
+            folder,
+            launcher,
+        }
     }
 
     /// Makes an image from `source` (a tarball, plain or compressed with gzip, zstd or xz; an OCI layout; the root
-    /// folder of a system) and calls it `name`. `now`: seconds since 1970. Blocks until it is done.
+    /// folder of a system) and calls it `name`. What the name meant before goes, unless something else means it or a run
+    /// uses it. `now`: seconds since 1970. Blocks until it is done.
     ///
     /// # Errors
     /// What is wrong with the name or the source. Nothing is left behind then.
@@ -177,82 +206,87 @@ impl Images {
         source: &Path,
         now: u64,
     ) -> Result<About, ImageError> {
-        check_name(name)?;
-        self.prepare(owners)?;
+        names::check(name)?;
         let source = std::path::absolute(source).map_err(|error| ImageError::Source {
             path: source.to_owned(),
             source: error,
         })?;
-        let (room, lock) = self.room()?;
+        let (room, stale) = {
+            let held = self.names.alone()?;
+            let stale = self.stale();
+            (self.room(&held)?, stale)
+        };
+        for room in &stale {
+            self.discard(&room.path, owners);
+        }
         let task = Task::Import {
             source: source.clone(),
-            folder: room.clone(),
+            folder: room.path.clone(),
         };
         let made = task
             .perform(owners, &self.launcher)
-            .and_then(|answer| self.keep(&room, owners, &source, now, answer));
-        let about = match made {
-            Ok(about) => about,
-            Err(error) => {
-                self.discard(&room, owners);
-                return Err(error);
+            .and_then(|answer| about(answer, owners, &source, now))
+            .and_then(|about| self.keep(name, &room.path, about));
+        match made {
+            Ok((about, aside)) => {
+                for room in &aside {
+                    self.discard(&room.path, owners);
+                }
+                // The room has become the image, unless a run uses the one that was there.
+                if room.path.exists() {
+                    self.discard(&room.path, owners);
+                }
+                Ok(about)
             }
-        };
-        drop(lock);
-        self.set_name(name, &about.digest)?;
-        Ok(about)
+            Err(error) => {
+                self.discard(&room.path, owners);
+                Err(error)
+            }
+        }
     }
 
-    /// All images by name.
+    /// All images by name. One that can't be read is an error of its own.
     ///
     /// # Errors
     /// When the store can't be read.
-    pub fn list(&self) -> Result<BTreeMap<String, About>, ImageError> {
-        let entries = match std::fs::read_dir(self.folder.join("names")) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-            Err(source) => return Err(ImageError::io("reading the names of images")(source)),
-        };
-        let mut images = BTreeMap::new();
-        for entry in entries.flatten() {
-            if let Some(name) = entry.file_name().to_str()
-                && check_name(name).is_ok()
-            {
-                images.insert(name.to_owned(), self.about(&self.digest(name)?)?);
-            }
-        }
-        Ok(images)
+    pub fn list(&self) -> Result<BTreeMap<String, Result<About, ImageError>>, ImageError> {
+        let _held = self.names.together()?;
+        let names = self.names.all()?.into_iter();
+        Ok(names
+            .map(|name| (name.clone(), self.named(&name)))
+            .collect())
     }
 
-    /// Takes the name away; what it meant goes too, when nothing else means it.
+    /// Takes the name away; what it meant goes too, when nothing else means it. Returns its digest, if it had one.
     ///
     /// # Errors
     /// When there is no such image, or a run uses it.
-    pub fn remove(&self, name: &str) -> Result<About, ImageError> {
-        let digest = self.digest(name)?;
-        let about = self.about(&digest)?;
-        let others = self.list()?;
-        let shared = others
-            .iter()
-            .any(|(other, about)| other != name && about.digest == digest);
-        let path = self.path(&digest);
-        let lock = (!shared)
-            .then(|| lock(&path, FlockOperation::NonBlockingLockExclusive))
-            .transpose();
-        let lock = lock.map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => ImageError::InUse(name.to_owned()),
-            _ => ImageError::io("locking an image")(error),
-        })?;
-        std::fs::remove_file(self.folder.join("names").join(name))
-            .map_err(ImageError::io("removing a name"))?;
-        if lock.is_some() {
-            let (room, _lock) = self.room()?;
-            // Out of sight in one step; the removal itself may be cut off.
-            std::fs::rename(&path, room.join("gone"))
-                .map_err(ImageError::io("removing an image"))?;
-            self.discard(&room, about.owners);
+    pub fn remove(&self, name: &str) -> Result<Option<String>, ImageError> {
+        let meant = || match self.names.digest(name) {
+            Err(ImageError::Damaged(_)) => Ok(None),
+            digest => digest.map(Some),
+        };
+        meant()?;
+        let held = self.names.alone()?;
+        let digest = meant()?;
+        let (mut aside, mut owners) = (None, Owners::here());
+        if let Some(digest) = &digest
+            && !self.names.is_meant(digest, Some(name))?
+        {
+            let path = self.path(digest);
+            owners = self.about(digest).map_or(owners, |about| about.owners);
+            match stored(&path).map_err(ImageError::io("locking an image"))? {
+                Stored::Nothing => {}
+                Stored::InUse => return Err(ImageError::InUse(name.to_owned())),
+                Stored::Free(_lock) => aside = Some(self.set_aside(&held, &path)?),
+            }
         }
-        Ok(about)
+        self.names.unset(name)?;
+        drop(held);
+        if let Some(room) = aside {
+            self.discard(&room.path, owners);
+        }
+        Ok(digest)
     }
 
     /// Compares every file with what was imported; returns what differs, a line for each (at most a hundred).
@@ -260,11 +294,10 @@ impl Images {
     /// # Errors
     /// When there is no such image, or it can't be read.
     pub fn verify(&self, name: &str) -> Result<Vec<String>, ImageError> {
-        let digest = self.digest(name)?;
-        let about = self.about(&digest)?;
+        let about = self.named(name)?;
         let task = Task::Verify {
-            folder: self.path(&digest),
-            digest,
+            folder: self.path(&about.digest),
+            digest: about.digest.clone(),
             owners: about.owners,
         };
         match task.perform(about.owners, &self.launcher)? {
@@ -278,11 +311,11 @@ impl Images {
     /// # Errors
     /// When there is no such image, or this user can't use it.
     pub fn find(&self, name: &str) -> Result<Imported, ImageError> {
-        let digest = self.digest(name)?;
-        let path = self.path(&digest);
+        let _held = self.names.together()?;
+        let about = self.named(name)?;
+        let path = self.path(&about.digest);
         let lock = lock(&path, FlockOperation::NonBlockingLockShared)
             .map_err(ImageError::io("locking an image"))?;
-        let about = self.about(&digest)?;
         if !about.owners.usable() {
             return Err(ImageError::Foreign(name.to_owned()));
         }
@@ -304,30 +337,24 @@ impl Images {
         })
     }
 
-    fn prepare(&self, owners: Owners) -> Result<(), ImageError> {
-        let make = |path: &Path| {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-        };
-        make(&self.folder.join("names")).map_err(ImageError::io("making the folder for images"))?;
-        // What a cut-off import left: nobody holds its lock.
-        for entry in std::fs::read_dir(&self.folder)
+    /// What imports and removals that were cut off have left: nobody holds its lock.
+    fn stale(&self) -> Vec<Room> {
+        let entries = std::fs::read_dir(&self.folder)
             .into_iter()
             .flatten()
-            .flatten()
-        {
-            let stale = entry.file_name().to_string_lossy().starts_with("tmp-");
-            if stale && lock_folder(&entry.path()).is_ok() {
-                self.discard(&entry.path(), owners);
-            }
-        }
-        Ok(())
+            .flatten();
+        let rooms = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("tmp-"));
+        rooms
+            .filter_map(|entry| {
+                let path = entry.path();
+                let _lock = lock_folder(&path).ok()?;
+                Some(Room { path, _lock })
+            })
+            .collect()
     }
 
-    /// An empty folder, locked.
-    fn room(&self) -> Result<(PathBuf, OwnedFd), ImageError> {
+    /// An empty folder. Names are held, so that nobody takes it for stale before it is locked.
+    fn room(&self, _held: &Held) -> Result<Room, ImageError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = self
@@ -337,7 +364,8 @@ impl Images {
             .mode(0o700)
             .create(&path)
             .and_then(|()| lock_folder(&path));
-        Ok((path, made.map_err(ImageError::io("making a folder"))?))
+        let _lock = made.map_err(ImageError::io("making a folder"))?;
+        Ok(Room { path, _lock })
     }
 
     /// Best effort: what stays is taken away by the next import.
@@ -350,30 +378,99 @@ impl Images {
         }
     }
 
-    /// Moves a finished import to its place, unless the same is there already.
+    /// Takes an image out of its place in one step; its removal may take long, and may be cut off.
+    fn set_aside(&self, held: &Held, image: &Path) -> Result<Room, ImageError> {
+        let room = self.room(held)?;
+        std::fs::rename(image, room.path.join("gone"))
+            .map_err(ImageError::io("removing an image"))?;
+        Ok(room)
+    }
+
+    /// Moves a finished import to its place and names it. One with the same digest gives way, because it may have been
+    /// damaged since, unless a run uses it. Returns what is to be removed, too.
     fn keep(
         &self,
+        name: &str,
         room: &Path,
-        owners: Owners,
-        source: &Path,
-        now: u64,
-        answer: Answer,
-    ) -> Result<About, ImageError> {
-        let Answer::Imported {
+        about: About,
+    ) -> Result<(About, Vec<Room>), ImageError> {
+        let fail = ImageError::io("keeping an image");
+        let text =
+            serde_json::to_vec_pretty(&about).map_err(|e| ImageError::Told(e.to_string()))?;
+        let written = std::fs::write(room.join("about.json"), text)
+            .and_then(|()| Ok(rustix::fs::syncfs(File::open(room)?)?));
+        written.map_err(&fail)?;
+        let held = self.names.alone()?;
+        let path = self.path(&about.digest);
+        let mut aside = Vec::new();
+        let about = match stored(&path).map_err(&fail)? {
+            Stored::InUse => self.about(&about.digest).unwrap_or(about),
+            there => {
+                if let Stored::Free(_lock) = there {
+                    aside.push(self.set_aside(&held, &path)?);
+                }
+                std::fs::rename(room, &path).map_err(&fail)?;
+                about
+            }
+        };
+        self.names.set(name, &about.digest)?;
+        aside.extend(self.unnamed(&held)?);
+        Ok((about, aside))
+    }
+
+    /// Takes out of their places what nothing means any more and nobody uses.
+    fn unnamed(&self, held: &Held) -> Result<Vec<Room>, ImageError> {
+        let entries =
+            std::fs::read_dir(&self.folder).map_err(ImageError::io("reading the images"))?;
+        let mut aside = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(hash) = name.to_str().and_then(|name| name.strip_prefix("sha256-")) else {
+                continue;
+            };
+            if self.names.is_meant(&format!("sha256:{hash}"), None)? {
+                continue;
+            }
+            if let Ok(Stored::Free(_lock)) = stored(&entry.path()) {
+                aside.push(self.set_aside(held, &entry.path())?);
+            }
+        }
+        Ok(aside)
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.folder.join(digest.replace(':', "-"))
+    }
+
+    /// What is known about the image with this name.
+    fn named(&self, name: &str) -> Result<About, ImageError> {
+        let digest = self.names.digest(name)?;
+        self.about(&digest).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::InvalidData => {
+                ImageError::Damaged(name.to_owned())
+            }
+            _ => ImageError::io("reading about an image")(error),
+        })
+    }
+
+    fn about(&self, digest: &str) -> io::Result<About> {
+        let text = std::fs::read(self.path(digest).join("about.json"))?;
+        serde_json::from_slice(&text)
+            .ok()
+            .filter(|about: &About| about.version == VERSION && about.digest == digest)
+            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// What is known about an image that has just been made.
+fn about(answer: Answer, owners: Owners, source: &Path, now: u64) -> Result<About, ImageError> {
+    match answer {
+        Answer::Imported {
             digest,
             entries,
             bytes,
             skipped,
-        } = answer
-        else {
-            return Err(ImageError::Told(format!("unexpected answer {answer:?}")));
-        };
-        let path = self.path(&digest);
-        if path.is_dir() {
-            self.discard(room, owners);
-            return self.about(&digest);
-        }
-        let about = About {
+        } => Ok(About {
             version: VERSION,
             digest,
             owners,
@@ -382,61 +479,22 @@ impl Images {
             entries,
             bytes,
             skipped,
-        };
-        let text =
-            serde_json::to_vec_pretty(&about).map_err(|e| ImageError::Told(e.to_string()))?;
-        let done = std::fs::write(room.join("about.json"), text)
-            .and_then(|()| std::fs::rename(room, &path));
-        done.map_err(ImageError::io("keeping an image"))?;
-        Ok(about)
-    }
-
-    fn set_name(&self, name: &str, digest: &str) -> Result<(), ImageError> {
-        let names = self.folder.join("names");
-        // No image can have this name: it begins with a dot.
-        let new = names.join(format!(".{name}"));
-        std::fs::write(&new, digest)
-            .and_then(|()| File::open(&new)?.sync_all())
-            .and_then(|()| std::fs::rename(&new, names.join(name)))
-            .map_err(ImageError::io("naming an image"))
-    }
-
-    fn digest(&self, name: &str) -> Result<String, ImageError> {
-        check_name(name)?;
-        match std::fs::read_to_string(self.folder.join("names").join(name)) {
-            Ok(digest) => Ok(digest),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(ImageError::Unknown(name.to_owned()))
-            }
-            Err(error) => Err(ImageError::io("reading the name of an image")(error)),
-        }
-    }
-
-    fn path(&self, digest: &str) -> PathBuf {
-        self.folder.join(digest.replace(':', "-"))
-    }
-
-    fn about(&self, digest: &str) -> Result<About, ImageError> {
-        let text = std::fs::read(self.path(digest).join("about.json"));
-        let text = text.map_err(ImageError::io("reading about an image"))?;
-        serde_json::from_slice(&text)
-            .ok()
-            .filter(|about: &About| about.version == VERSION && about.digest == digest)
-            .ok_or_else(|| {
-                ImageError::Corrupt(format!("what is known about {digest} can't be read"))
-            })
+        }),
+        answer => Err(ImageError::Told(format!("unexpected answer {answer:?}"))),
     }
 }
 
-fn check_name(name: &str) -> Result<(), ImageError> {
-    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-    let begins = name
-        .bytes()
-        .next()
-        .is_some_and(|b| b.is_ascii_alphanumeric());
-    match begins && name.len() <= LONGEST_NAME && name.bytes().all(good) {
-        true => Ok(()),
-        false => Err(ImageError::Name(name.to_owned())),
+/// What is in an image's place, and whether it is used.
+fn stored(image: &Path) -> io::Result<Stored> {
+    match lock(image, FlockOperation::NonBlockingLockExclusive) {
+        Ok(lock) => Ok(Stored::Free(Some(lock))),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Stored::InUse),
+        // Without it, no run can have it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(match image.exists() {
+            true => Stored::Free(None),
+            false => Stored::Nothing,
+        }),
+        Err(error) => Err(error),
     }
 }
 

@@ -66,14 +66,27 @@ const SOCKET_TESTS: &[Test] = &[
     Test::WithNoneOf(0, 10, 2, PROTOCOLS),
 ];
 
+/// The first process of a jail has the job's uid, and the kernel lets everybody change limits and scheduling of what is
+/// their own. It is none of the job's business.
+const NOT_THE_FIRST: &[Test] = &[Test::OneOf(0, &[1])];
+/// The same, where what kind of thing is meant comes first.
+const NOT_THE_FIRST_WHO: &[Test] = &[Test::OneOf(1, &[1])];
+
 /// Calls with closed arguments.
-const TESTED: [(libc::c_long, &[Test]); 6] = [
+const TESTED: [(libc::c_long, &[Test]); 13] = [
     (libc::SYS_clone, &[Test::AnyBit(0, CLONE_NAMESPACES)]),
     (libc::SYS_unshare, &[Test::AnyBit(0, UNSHARE_NAMESPACES)]),
     (libc::SYS_ioctl, &[Test::OneOf(1, CLOSED_REQUESTS)]),
     (libc::SYS_socket, SOCKET_TESTS),
     (libc::SYS_socketpair, SOCKET_TESTS),
     (libc::SYS_personality, &[Test::NoneOf(0, PERSONALITIES)]),
+    (libc::SYS_prlimit64, NOT_THE_FIRST),
+    (libc::SYS_sched_setaffinity, NOT_THE_FIRST),
+    (libc::SYS_sched_setparam, NOT_THE_FIRST),
+    (libc::SYS_sched_setscheduler, NOT_THE_FIRST),
+    (libc::SYS_sched_setattr, NOT_THE_FIRST),
+    (libc::SYS_setpriority, NOT_THE_FIRST_WHO),
+    (libc::SYS_ioprio_set, NOT_THE_FIRST_WHO),
 ];
 
 /// The filter, made once per process.
@@ -97,10 +110,12 @@ pub(crate) fn filter_without_programs(own: u32) -> BpfProgram {
     let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
     policy.extend(table::closed_to_engines().map(|call| (number(call), Verdict::Closed)));
     // These outlive the filter's making only; one process makes one filter.
-    let own: &'static [u32] = Box::leak(Box::new([own]));
-    let to_itself: &'static [Test] = Box::leak(Box::new([Test::NoneOf(0, own)]));
+    let leak = |numbers: Vec<u32>| -> &'static [Test] {
+        Box::leak(Box::new([Test::NoneOf(0, Vec::leak(numbers))]))
+    };
     for (call, tests) in [
-        (libc::SYS_tgkill, to_itself),
+        (libc::SYS_tgkill, leak(vec![own])),
+        (libc::SYS_prlimit64, leak(vec![0, own])),
         (libc::SYS_clone, ONLY_THREADS),
     ] {
         policy.insert(number(call), Verdict::Allowed(tests));

@@ -80,6 +80,29 @@ fn a_job_begins_with_what_the_one_before_left_and_a_branch_with_the_default_bran
     assert_eq!(branches, ["main", "main", "topic"]);
 }
 
+/// Hosts protect branches; tags may often be pushed by more people.
+#[test]
+fn a_tag_that_is_called_like_the_default_branch_does_not_change_its_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", COUNTING)]);
+    let server = Server::start(dir.path(), &[&repo], "");
+    push(&repo, &server, "team/app", "main", COUNTING);
+    for expected in ["run 2, ", "run 3, "] {
+        repo.commit("evil", &[]);
+        git(&repo.clone, &["tag", "-f", "main"]);
+        let pushed = repo.push(&["-f", "-o", "assay.wait", "origin", "refs/tags/main"]);
+        let text = String::from_utf8_lossy(&pushed.stderr);
+        assert!(text.contains(expected), "a tag has its own: {text}");
+    }
+    git(&repo.clone, &["reset", "-q", "--hard", "HEAD~2"]);
+    repo.commit("good", &[]);
+    let pushed = repo.push(&["-o", "assay.wait", "origin", "refs/heads/main"]);
+    let text = String::from_utf8_lossy(&pushed.stderr);
+    assert!(text.contains("run 2, "), "{text}");
+    let caches = server.get("/repos/team/app/caches?branch=tag:main")["caches"].clone();
+    assert_eq!(caches.as_array().map(Vec::len), Some(1), "{caches}");
+}
+
 #[test]
 fn the_same_content_is_not_stored_again_and_a_job_that_was_stopped_stores_nothing() {
     let dir = tempfile::tempdir().unwrap();

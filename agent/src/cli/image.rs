@@ -42,10 +42,13 @@ pub(crate) fn run(command: ImageCommand, global: &Global, screen: &Screen) -> Ou
             Ok(Exit::Ok)
         }
         ImageCommand::Rm { name } => {
-            let about = images
+            let digest = images
                 .remove(&name)
                 .map_err(|error| failure("remove the image", &error))?;
-            screen.say(&format!("removed {name} ({})", about.digest));
+            match digest {
+                Some(digest) => screen.say(&format!("removed {name} ({digest})")),
+                None => screen.say(&format!("removed {name}")),
+            }
             Ok(Exit::Ok)
         }
         ImageCommand::Verify { names } => verify(&images, &names, screen),
@@ -59,7 +62,10 @@ fn list(images: &Images, screen: &Screen) -> Outcome {
     if screen.json {
         let list: Vec<Value> = all
             .iter()
-            .map(|(name, about)| as_json(name, about))
+            .map(|(name, about)| match about {
+                Ok(about) => as_json(name, about),
+                Err(error) => json!({ "name": name, "error": error.to_string() }),
+            })
             .collect();
         screen.json(&json!({ "images": list }))?;
         return Ok(Exit::Ok);
@@ -69,6 +75,16 @@ fn list(images: &Images, screen: &Screen) -> Outcome {
     }
     let mut table = Table::new(&["NAME", "DIGEST", "FILES", "MIB", "SOURCE"]);
     for (name, about) in &all {
+        let Ok(about) = about else {
+            table.row(vec![
+                name.as_str().into(),
+                "damaged".into(),
+                "-".into(),
+                "-".into(),
+                "-".into(),
+            ]);
+            continue;
+        };
         let digest = about.digest.get(..19).unwrap_or(&about.digest);
         table.row(vec![
             name.as_str().into(),
@@ -114,9 +130,10 @@ fn verify(images: &Images, names: &[String], screen: &Screen) -> Outcome {
     let mut exit = Exit::Ok;
     let mut found = serde_json::Map::new();
     for name in &all {
-        let differences = images
-            .verify(name)
-            .map_err(|error| failure("verify the image", &error))?;
+        let differences = match images.verify(name) {
+            Err(error @ ImageError::Damaged(_)) => vec![error.to_string()],
+            verified => verified.map_err(|error| failure("verify the image", &error))?,
+        };
         if !differences.is_empty() {
             exit = Exit::BuildFailed;
         }

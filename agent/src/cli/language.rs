@@ -180,7 +180,7 @@ pub(crate) fn script(args: &args::Script, screen: &Screen) -> Outcome {
         for note in &plan.notes {
             screen.say(note);
         }
-        screen.data(&plan.script)?;
+        screen.foreign(&plan.script)?;
     }
     Ok(Exit::Ok)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::{self, Global};
 use super::client::{Build, Client, Event, Job, decode};
-use super::output::{LogCleaner, Screen, paint, state_color};
+use super::output::{LogWriter, Screen, paint, state_color};
 use super::target::{Found, find_build, find_repository};
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -40,7 +40,7 @@ pub(crate) fn logs(args: &args::Logs, global: &Global, screen: &Screen) -> Outco
         if args.follow {
             follow(&client, job, screen)?;
         } else {
-            let mut writer = Writer::new(screen);
+            let mut writer = LogWriter::new(screen);
             writer.write(&client.text(&format!("/jobs/{}/log.txt", job.id))?)?;
             writer.finish()?;
         }
@@ -49,42 +49,6 @@ pub(crate) fn logs(args: &args::Logs, global: &Global, screen: &Screen) -> Outco
         verdict(&client, &found, screen)
     } else {
         Ok(Exit::Ok)
-    }
-}
-
-/// Writes a log: as it is into a pipe, made harmless on a terminal.
-struct Writer<'a> {
-    screen: &'a Screen,
-    cleaner: Option<LogCleaner>,
-}
-
-impl<'a> Writer<'a> {
-    fn new(screen: &'a Screen) -> Self {
-        Writer {
-            screen,
-            cleaner: screen.style.terminal.then(LogCleaner::new),
-        }
-    }
-
-    fn write(&mut self, piece: &str) -> Result<(), Failure> {
-        match &mut self.cleaner {
-            Some(cleaner) => self.screen.data(&cleaner.clean(piece)),
-            None => self.screen.data(piece),
-        }
-    }
-
-    fn finish(mut self) -> Result<(), Failure> {
-        let Some(cleaner) = &mut self.cleaner else {
-            return Ok(());
-        };
-        let rest = cleaner.finish();
-        // Whatever colours a log leaves switched on are not for the prompt after it.
-        let reset = if self.screen.style.color {
-            "\x1b[0m"
-        } else {
-            ""
-        };
-        self.screen.data(&format!("{rest}{reset}"))
     }
 }
 
@@ -113,7 +77,7 @@ impl StateChange {
 }
 
 fn follow(client: &Client, job: &Job, screen: &Screen) -> Result<(), Failure> {
-    let mut writer = Writer::new(screen);
+    let mut writer = LogWriter::new(screen);
     let mut seen = 0;
     let path = |last: u64| format!("/assay/jobs/{}/log/events?after={last}", job.id);
     client.events(path, |event| match event.name.as_str() {

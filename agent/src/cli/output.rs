@@ -1,6 +1,7 @@
 //! Everything commands print: one [`Screen`] that knows what is on the other end, tables for people or for pipes,
 //! colours of states, relative times.
 
+mod log;
 mod table;
 
 use std::io::{IsTerminal, Write};
@@ -11,7 +12,9 @@ use serde::Serialize;
 use super::args::{Global, When};
 use crate::exit::{Exit, Failure};
 
-pub(crate) use assay_hooks::{LogCleaner, one_line};
+use assay_hooks::LogCleaner;
+pub(crate) use assay_hooks::one_line;
+pub(crate) use log::LogWriter;
 pub(crate) use table::{Cell, Table};
 
 /// What is on the other end of standard output.
@@ -85,16 +88,24 @@ impl Screen {
         self.data(&table.render(&self.style))
     }
 
+    /// Writes text that others have written: as it is into a pipe, without commands to a terminal on one.
+    pub(crate) fn foreign(&self, text: &str) -> Result<(), Failure> {
+        match self.style.terminal {
+            true => self.data(&harmless(text)),
+            false => self.data(text),
+        }
+    }
+
     /// Writes a value as JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::new(Exit::Internal, "cannot write JSON").because(&error))?;
-        self.line(&text)
+        self.line(&escaped(&text))
     }
 
     /// Says something to the person, on standard error. Trouble with that is no trouble of the command.
     pub(crate) fn say(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = writeln!(std::io::stderr().lock(), "{}", harmless(text));
     }
 
     /// Says something only to a person who asked for more with `-v`.
@@ -113,6 +124,30 @@ impl Screen {
     pub(crate) fn state(&self, state: &str) -> Cell {
         Cell::colored(state, state_color(state))
     }
+}
+
+/// Text with colours, and without other commands to a terminal.
+fn harmless(text: &str) -> String {
+    let mut cleaner = LogCleaner::new();
+    let mut clean = cleaner.clean(text);
+    clean.push_str(&cleaner.finish());
+    clean
+}
+
+/// JSON without what a terminal would obey: the format itself escapes only the first of the control characters. They
+/// stand in strings only, line ends aside.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\n' => text.push(c),
+            c if one_line(c.encode_utf8(&mut [0; 4])).is_empty() => {
+                text.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 fn write_failure(error: &std::io::Error) -> Failure {
@@ -220,6 +255,25 @@ mod tests {
         width: Some(80),
         now: 1_000_000_000,
     };
+
+    #[test]
+    fn text_of_others_is_no_command_to_the_terminal() {
+        assert_eq!(
+            harmless("\x1b[32mok\x1b[0m\x1b]52;c;aGk=\x07 \u{9b}2Jx\n\ty"),
+            "\x1b[32mok\x1b[0m x\n\ty"
+        );
+        let text = "a\u{9b}2J\u{7f}\u{202e}\u{1b}\"\nb \u{e4}";
+        let json = escaped(&serde_json::to_string_pretty(&[text]).unwrap());
+        assert!(
+            !json.contains(|c: char| c.is_control() && c != '\n'),
+            "{json}"
+        );
+        assert!(
+            json.contains("\\u202e") && json.contains('\u{e4}'),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap()[0], text);
+    }
 
     #[test]
     fn times_are_relative_on_terminals_only() {

@@ -7,6 +7,7 @@
 mod key;
 mod shell;
 mod ssh;
+mod strangers;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -29,10 +30,12 @@ use tokio::time::Instant;
 use super::runner::Runner;
 use crate::clock;
 use crate::config::DebugSessions;
+use strangers::Strangers;
 use table::{Session, Table};
 
-/// Connections at once that have no session yet.
-const STRANGERS: u32 = 8;
+/// Connections at once that have no session yet, or none any more; more than have a place among the former, because one
+/// that was cut takes a moment to end.
+const OTHERS: u32 = 2 * strangers::MOST as u32;
 /// Entries of the audit log that are looked through for sessions of a daemon that was killed.
 const LOOK_BACK: usize = 1000;
 /// Longest public key that is read.
@@ -59,6 +62,7 @@ pub(super) struct Debugger {
     /// Where the SSH server listens, and its key; none: there are no debug sessions.
     server: Option<(SocketAddr, PrivateKey)>,
     table: Mutex<Table>,
+    strangers: Arc<Strangers>,
     /// Held by each connection; all of them are back when nothing goes on any more.
     places: Arc<Semaphore>,
     most_places: u32,
@@ -83,13 +87,14 @@ impl Debugger {
             listener = Some(bound);
             tracing::info!(address = %at, "debug sessions");
         }
-        let most_places = STRANGERS + u32::try_from(settings.sessions).unwrap_or(u32::MAX / 4);
+        let most_places = OTHERS + u32::try_from(settings.sessions).unwrap_or(u32::MAX / 4);
         let debugger = Arc::new(Debugger {
             table: Mutex::new(Table::new(settings.sessions)),
             settings,
             store: store.clone(),
             runner,
             server,
+            strangers: Arc::default(),
             places: Arc::new(Semaphore::new(most_places as usize)),
             most_places,
             ending: watch::Sender::new(false),

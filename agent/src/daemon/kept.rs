@@ -17,6 +17,8 @@ use crate::config::Config;
 const TIMEOUT: Duration = Duration::from_secs(180);
 /// Exit codes of a job script that ran to its end: passed, failed. One that was stopped earlier keeps nothing.
 const RAN: [i32; 2] = [0, 1];
+/// Lines about what is left out of one archive.
+const MOST_NOTES: usize = 20;
 /// Longest versions that stand in a cache's name as they are.
 const LONGEST_VERSIONS: usize = 200;
 
@@ -332,7 +334,10 @@ fn take_all(
         let entry = match item {
             KeptItem::Group(_) => continue,
             KeptItem::Skipped { path, why } => {
-                notes.push(format!("{} is left out: {why}", path.escape_ascii()));
+                // The sandbox tells no more; but it is the sandbox that says so.
+                if notes.len() < MOST_NOTES {
+                    notes.push(format!("{} is left out: {why}", path.escape_ascii()));
+                }
                 continue;
             }
             KeptItem::Refused(why) => {

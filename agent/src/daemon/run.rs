@@ -19,7 +19,7 @@ use super::wasm::Wasm;
 use super::worktree::{WorkTree, WorkTreeError};
 use super::{commands, images};
 use crate::cli::args::{Global, Run};
-use crate::cli::output::Screen;
+use crate::cli::output::{LogWriter, Screen, one_line};
 use crate::clock;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure, Outcome};
@@ -171,9 +171,11 @@ async fn show(
             screen.say(&format!("== job {} {}", job.number.job, summary(job)));
         }
         let mut feed = store.logs().follow(repository.id, job.id, 0);
+        let mut log = LogWriter::new(screen);
         while let Some(part) = feed.next().await {
-            screen.data(&part.content)?;
+            log.write(&part.content)?;
         }
+        log.finish()?;
     }
     let build = loop {
         let now = store
@@ -256,5 +258,5 @@ fn summary(job: &Job) -> String {
     let mut parts = vec![text("stage"), text("name")];
     parts.extend(crate::cli::varying(&job.config));
     parts.retain(|part| !part.is_empty());
-    parts.join(" · ")
+    one_line(&parts.join(" · "))
 }

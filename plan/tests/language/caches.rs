@@ -109,6 +109,21 @@ fn a_branch_keeps_its_own_and_a_pull_request_none() {
 }
 
 #[test]
+fn a_tag_has_no_branchs_cache_whatever_its_name() {
+    let default = nouns::repository().default_branch.unwrap();
+    let plan = plan_of("language: python\ncache: pip", |build| {
+        build.branch.clone_from(&default);
+        build.tag = Some(default.clone());
+    });
+    let cache = plan.cache.unwrap();
+    let own = format!("tag:{default}");
+    assert_eq!(
+        (cache.place, cache.lookup),
+        (Some(own.clone()), vec![own, default])
+    );
+}
+
+#[test]
 fn artifacts_are_paths() {
     let plan = plan_of(
         "language: generic\naddons: {artifacts: {paths: ['a.txt:b', $HOME/c, /etc/passwd]}}",

@@ -18,6 +18,8 @@ use super::tree::beneath;
 
 /// Largest index or manifest.
 const LARGEST: u64 = 8 << 20;
+/// Most layers of an image: each is opened, and read twice.
+const MOST_LAYERS: usize = 500;
 /// Most indexes within indexes.
 const DEEPEST: usize = 4;
 
@@ -59,6 +61,11 @@ pub(super) fn layers(folder: BorrowedFd<'_>) -> Result<Vec<File>, ImageError> {
             continue;
         }
         let manifest: Layers = parse(&one.digest, &bytes)?;
+        if manifest.layers.len() > MOST_LAYERS {
+            return Err(ImageError::Corrupt(format!(
+                "it has more than {MOST_LAYERS} layers"
+            )));
+        }
         return manifest
             .layers
             .iter()

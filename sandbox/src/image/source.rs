@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -39,7 +40,12 @@ impl Source {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(fail)?;
+        // A pipe would wait for somebody to write.
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(fail)?;
         let kind = file.metadata().map_err(fail)?.file_type();
         if kind.is_file() {
             return Ok(Source::Tarball(file));
@@ -88,30 +94,57 @@ impl Source {
     }
 }
 
+/// Most bytes of all headers of one entry (long names, extensions, maps of sparse files), which are read into memory.
+const MOST_HEADERS: u64 = 4 << 20;
+
 /// What comes out of an archive, up to as much as may.
 struct Measured {
     inner: Box<dyn Read>,
-    left: Rc<Cell<u64>>,
+    left: Rc<Left>,
+}
+
+/// What may still come out of an archive.
+struct Left {
+    /// Altogether.
+    all: Cell<u64>,
+    /// Before the next entry begins; only while headers are read.
+    headers: Cell<Option<u64>>,
+}
+
+impl Left {
+    fn take(&self, bytes: u64) -> Result<(), &'static str> {
+        self.all
+            .set(self.all.get().checked_sub(bytes).ok_or(GROWS)?);
+        if let Some(left) = self.headers.get() {
+            let left = left.checked_sub(bytes).ok_or(LONG_HEADERS)?;
+            self.headers.set(Some(left));
+        }
+        Ok(())
+    }
 }
 
 impl Read for Measured {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        let left = self.left.get().checked_sub(read as u64);
-        self.left.set(left.ok_or_else(|| io::Error::other(GROWS))?);
+        self.left.take(read as u64).map_err(io::Error::other)?;
         Ok(read)
     }
 }
 
 /// A decompression bomb, in words.
 const GROWS: &str = "more than a hundred times the size of its archive";
+/// Another kind of bomb.
+const LONG_HEADERS: &str = "a file whose headers have more than 4 MiB";
 
 /// Undoes whatever compression the first bytes show.
 fn decompressed(file: File) -> io::Result<Measured> {
     let most = file.metadata()?.len().saturating_mul(MOST_GROWTH);
     Ok(Measured {
         inner: plain(file)?,
-        left: Rc::new(Cell::new(most.max(LEAST_ROOM))),
+        left: Rc::new(Left {
+            all: Cell::new(most.max(LEAST_ROOM)),
+            headers: Cell::new(None),
+        }),
     })
 }
 
@@ -126,8 +159,20 @@ fn plain(file: File) -> io::Result<Box<dyn Read>> {
     })
 }
 
+/// Longest part of an error that is told: some hold text from the archive.
+const LONGEST_ERROR: usize = 300;
+
 fn corrupt(error: &io::Error) -> ImageError {
-    ImageError::Corrupt(error.to_string())
+    ImageError::Corrupt(told(error))
+}
+
+/// What an error says, harmless and short.
+fn told(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_ERROR)
+        .collect()
 }
 
 /// One archive; `layer`: names that begin with `.wh.` take things away.
@@ -135,12 +180,18 @@ fn archive(file: File, tree: &mut Tree, layer: bool) -> Result<(), ImageError> {
     let content = decompressed(file).map_err(|e| corrupt(&e))?;
     let left = Rc::clone(&content.left);
     let mut archive = tar::Archive::new(content);
-    let mut entries = 0_u64;
-    for entry in archive.entries().map_err(|e| corrupt(&e))? {
+    let mut count = 0_u64;
+    let mut entries = archive.entries().map_err(|e| corrupt(&e))?;
+    loop {
+        left.headers.set(Some(MOST_HEADERS));
+        let Some(entry) = entries.next() else {
+            break;
+        };
         let mut entry = entry.map_err(|e| corrupt(&e))?;
-        entries += 1;
+        left.headers.set(None);
+        count += 1;
         // Said beforehand, it is refused before a byte of it is written.
-        if entry.size() > left.get() {
+        if entry.size() > left.all.get() {
             return Err(ImageError::TooLarge(GROWS.to_owned()));
         }
         let name = entry.path_bytes().into_owned();
@@ -149,14 +200,16 @@ fn archive(file: File, tree: &mut Tree, layer: bool) -> Result<(), ImageError> {
                 "it is an archive of an OCI layout: unpack it, and import the folder".to_owned(),
             ));
         }
-        if layer && white_out(&name, tree)? {
-            continue;
+        if !(layer && white_out(&name, tree)?) {
+            one(&mut entry, &name, tree)?;
         }
-        one(&mut entry, &name, tree)?;
+        // What nobody wanted of it is none of the next one's headers.
+        io::copy(&mut entry, &mut io::sink()).map_err(|e| corrupt(&e))?;
     }
-    if entries == 0 {
+    if count == 0 {
         return Err(ImageError::Corrupt("it holds no files".to_owned()));
     }
+    left.headers.set(None);
     let rest = io::copy(
         &mut archive.into_inner().take(MOST_PADDING),
         &mut io::sink(),
@@ -192,7 +245,7 @@ fn one<R: Read>(
 ) -> Result<(), ImageError> {
     let header = entry.header();
     let meta = meta(header)
-        .map_err(|error| broken(name, &format!("has an unreadable header: {error}")))?;
+        .map_err(|error| broken(name, &format!("has an unreadable header: {}", told(&error))))?;
     let (kind, size) = (header.entry_type(), entry.size());
     let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
     match kind {
@@ -236,8 +289,8 @@ struct Walk {
     own: (u32, u32),
     /// What is mounted from elsewhere is left out.
     device: u64,
-    /// Files with several names, by number.
-    seen: HashMap<u64, Vec<u8>>,
+    /// Files with several names, by device and number.
+    seen: HashMap<(u64, u64), Vec<u8>>,
 }
 
 impl Walk {
@@ -305,13 +358,14 @@ impl Walk {
             }
             FileType::RegularFile => {
                 if stat.st_nlink > 1
-                    && let Some(first) = self.seen.get(&stat.st_ino)
+                    && let Some(first) = self.seen.get(&(stat.st_dev, stat.st_ino))
                 {
                     return tree.hard_link(path, first);
                 }
                 tree.file(path, meta, &mut File::from(open(OFlags::RDONLY)?))?;
                 if stat.st_nlink > 1 {
-                    self.seen.insert(stat.st_ino, path.to_owned());
+                    self.seen
+                        .insert((stat.st_dev, stat.st_ino), path.to_owned());
                 }
                 Ok(())
             }

@@ -214,7 +214,7 @@ fn names_share_an_image_and_it_stays_while_it_is_used() {
         .images
         .import_as(Owners::alone(), "u-2", &path, 9)
         .unwrap();
-    assert_eq!(again, about);
+    assert_eq!(again.digest, about.digest);
     assert_eq!(
         place.images.list().unwrap().keys().collect::<Vec<_>>(),
         ["t", "u-2"]
@@ -359,4 +359,179 @@ fn a_cut_off_import_is_cleared_away() {
     std::fs::create_dir_all(stale).unwrap();
     assert_eq!(place.import(&good()).unwrap(), about);
     assert!(!place.folder.path().join("images/tmp-1-1").exists());
+}
+
+/// An archive whose second entry has this extension before it.
+fn extended(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    add(&mut builder, Regular, b"usr/first", b"1");
+    add(&mut builder, tar::EntryType::new(kind), b"extension", body);
+    add(&mut builder, Regular, b"usr/second", b"2");
+    builder.into_inner().unwrap()
+}
+
+/// One record of a pax header.
+fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let length = (1..).find(|length: &usize| length.to_string().len() + rest.len() == *length);
+    format!("{}{rest}", length.unwrap()).into_bytes()
+}
+
+#[test]
+fn extensions_lead_out_no_more_than_names_do() {
+    let place = place();
+    let outside = place.write("outside", b"before");
+    let out = outside.to_str().unwrap();
+    for (kind, body) in [
+        (b'x', record("path", out)),
+        (b'x', record("path", "../../outside")),
+        (b'x', record("path", "usr/a\0b")),
+        (b'x', record("size", "9223372036854775807")),
+        (b'x', record("size", "18446744073709551615")),
+        (b'L', format!("{out}\0").into_bytes()),
+        (b'L', b"a/../../outside\0".to_vec()),
+        (b'L', vec![b'a'; 5000]),
+    ] {
+        let refused = place.import(&extended(kind, &body));
+        assert!(refused.is_err(), "{:?}", body.escape_ascii().to_string());
+        assert!(place.is_clean());
+    }
+    let good = place
+        .import(&extended(b'x', &record("path", "usr/other")))
+        .unwrap();
+    assert!(place.tree(&good).join("usr/other").is_file());
+    assert_eq!(std::fs::read(outside).unwrap(), b"before");
+}
+
+#[test]
+fn headers_are_not_read_into_memory_without_end() {
+    let place = place();
+    for kind in [b'L', b'K', b'x'] {
+        let error = place
+            .import(&extended(kind, &vec![b'a'; 5 << 20]))
+            .unwrap_err();
+        assert!(error.to_string().contains("4 MiB"), "{error}");
+    }
+    // As much content as an entry may have is no header.
+    let big = vec![b'x'; 9 << 20];
+    let content = archive(&[
+        (Regular, b"a", &big),
+        (Fifo, b"b", &big),
+        (Regular, b"c", b""),
+    ]);
+    assert_eq!(place.import(&content).unwrap().entries, 2);
+}
+
+#[test]
+fn a_damaged_header_says_nothing_to_the_terminal() {
+    let place = place();
+    for field in [100..108, 124..136, 148..156] {
+        let mut bytes = archive(&[(Regular, b"a\x1b]0;b\x07\x1b[31m", b"")]);
+        bytes[field.clone()].fill(b'Z');
+        bytes[field.start] = 0x1b;
+        if field.start < 148 {
+            bytes[148..156].fill(b' ');
+            let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+            bytes[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        }
+        let error = place.import(&bytes).unwrap_err().to_string();
+        assert!(!error.contains(char::is_control), "{error:?}");
+        assert!(error.len() < 1000, "{error}");
+    }
+    let error = place
+        .import(&archive(&[(Regular, b"../\x1b[2J", b"")]))
+        .unwrap_err();
+    assert_eq!(error.to_string(), r#"file "../\x1b[2J" climbs"#);
+}
+
+#[test]
+fn a_damaged_image_hides_no_other_and_can_be_removed_or_imported_again() {
+    let place = place();
+    let about = place.import(&good()).unwrap();
+    let path = place.folder.path().join("source");
+    std::fs::write(&path, archive(&[(Regular, b"usr/x", b"x")])).unwrap();
+    let import = |name| place.images.import_as(Owners::alone(), name, &path, 5);
+    let other = import("other").unwrap();
+    let about_file = place.images.path(&about.digest).join("about.json");
+    for damage in ["", "{}"] {
+        std::fs::write(&about_file, damage).unwrap();
+        assert!(matches!(
+            place.images.find("t"),
+            Err(ImageError::Damaged(_))
+        ));
+        assert!(matches!(
+            place.images.verify("t"),
+            Err(ImageError::Damaged(_))
+        ));
+        let list = place.images.list().unwrap();
+        assert!(list["t"].is_err() && list["other"].as_ref().unwrap() == &other);
+        place.import(&good()).unwrap();
+        assert!(place.images.find("t").is_ok());
+    }
+    std::fs::remove_file(&about_file).unwrap();
+    place.images.remove("t").unwrap();
+    // A name that leads elsewhere is no digest.
+    let names = place.folder.path().join("images/names");
+    std::fs::write(names.join("t"), "../../outside").unwrap();
+    assert!(matches!(
+        place.images.find("t"),
+        Err(ImageError::Damaged(_))
+    ));
+    assert_eq!(place.images.remove("t").unwrap(), None);
+    place.images.remove("other").unwrap();
+    assert!(place.is_clean());
+}
+
+#[test]
+fn importing_again_mends_the_files_and_leaves_nothing_of_what_the_name_meant() {
+    let place = place();
+    let first = place.import(&good()).unwrap();
+    std::fs::write(place.tree(&first).join("usr/bin/sh"), "other").unwrap();
+    place.import(&good()).unwrap();
+    assert_eq!(place.images.verify("t").unwrap(), Vec::<String>::new());
+    let held = place.images.find("t").unwrap();
+    let new = place
+        .import(&archive(&[(Regular, b"usr/x", b"x")]))
+        .unwrap();
+    assert!(place.tree(&first).is_dir(), "a run uses it");
+    drop(held);
+    place
+        .import(&archive(&[(Regular, b"usr/y", b"y")]))
+        .unwrap();
+    assert!(!place.tree(&first).exists() && !place.tree(&new).exists());
+    place.images.remove("t").unwrap();
+    assert!(place.is_clean());
+}
+
+#[test]
+fn imports_and_removals_at_once_leave_names_that_mean_something() {
+    let place = place();
+    let sources: Vec<PathBuf> = (0..4_u8)
+        .map(|number| {
+            place.write(
+                &format!("s{number}"),
+                &archive(&[(Regular, b"f", &[number])]),
+            )
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for (number, source) in sources.iter().enumerate() {
+            let images = &place.images;
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let name = ["a", "b"][(number + round) % 2];
+                    images.import_as(Owners::alone(), name, source, 5).unwrap();
+                    match images.remove(["a", "b"][round % 2]) {
+                        Ok(_) | Err(ImageError::Unknown(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    for (name, about) in place.images.list().unwrap() {
+        assert!(about.is_ok(), "{name}");
+        place.images.remove(&name).unwrap();
+    }
+    assert!(place.is_clean());
 }

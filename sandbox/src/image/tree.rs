@@ -2,6 +2,7 @@
 //!
 //! Names come from strangers: nothing is made outside the folder, nothing through a link, no device, no set-uid bit.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,6 +21,8 @@ use super::owners::{Owners, SPAN};
 const DEEPEST: usize = 200;
 /// Longest path.
 const LONGEST: usize = 4000;
+/// Bytes of all paths and link targets of an image: they are held in memory while it is made.
+const MOST_NAMES: usize = 256 << 20;
 /// Most entries of an image.
 const MOST_ENTRIES: usize = 3_000_000;
 /// Left free on the disk, whatever an image unpacks to: its hundredth part, at most so many bytes.
@@ -45,6 +48,10 @@ pub(super) struct Tree {
     /// The folder that the last entry went to: neighbours come one after the other.
     parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
     layer: usize,
+    /// Folders that this layer has emptied of what lay below.
+    emptied: BTreeSet<Vec<u8>>,
+    /// Bytes of paths and link targets that may still come.
+    names: usize,
     /// Bytes that may still be written.
     room: u64,
     /// Bytes written.
@@ -65,6 +72,8 @@ impl Tree {
             entries: Manifest::new(),
             parent: None,
             layer: 0,
+            emptied: BTreeSet::new(),
+            names: MOST_NAMES,
             room: free.saturating_sub(reserve),
             bytes: 0,
             skipped: 0,
@@ -74,6 +83,7 @@ impl Tree {
     /// What comes from here on lies over what came before.
     pub(super) fn next_layer(&mut self) {
         self.layer += 1;
+        self.emptied.clear();
     }
 
     /// Something that an image can't hold.
@@ -200,14 +210,12 @@ impl Tree {
             path.push(b'/');
             path
         });
-        let old: Vec<Vec<u8>> = self
-            .entries
-            .iter()
+        if !self.emptied.insert(prefix.clone()) {
+            return Ok(());
+        }
+        let old: Vec<Vec<u8>> = below(&self.entries, &prefix)
             .filter(|(path, entry)| {
-                entry.layer < self.layer
-                    && path
-                        .strip_prefix(prefix.as_slice())
-                        .is_some_and(|rest| !rest.is_empty() && !rest.contains(&b'/'))
+                entry.layer < self.layer && !path[prefix.len()..].contains(&b'/')
             })
             .map(|(path, _)| path.clone())
             .collect();
@@ -254,6 +262,14 @@ impl Tree {
             mtime: meta.mtime,
             layer: self.layer,
         };
+        let target = match &entry.kind {
+            Kind::Link(target) => target.len(),
+            _ => 0,
+        };
+        self.names = self
+            .names
+            .checked_sub(path.len() + target)
+            .ok_or_else(|| ImageError::TooLarge("its paths alone fill the memory".to_owned()))?;
         self.entries.insert(path, entry);
         match self.entries.len() > MOST_ENTRIES {
             true => Err(ImageError::TooLarge(format!(
@@ -339,9 +355,13 @@ impl Tree {
         };
         let (parent, last) = self.parent(path)?;
         if entry.kind == Kind::Folder {
-            let mut below = path.to_owned();
-            below.push(b'/');
-            self.entries.retain(|path, _| !path.starts_with(&below));
+            let prefix = [path, b"/"].concat();
+            let inner: Vec<Vec<u8>> = below(&self.entries, &prefix)
+                .map(|(path, _)| path.clone())
+                .collect();
+            for path in &inner {
+                self.entries.remove(path);
+            }
             self.parent = None;
         }
         remove(parent.as_fd(), OsStr::from_bytes(last)).map_err(|error| refused(path, &error))
@@ -369,7 +389,7 @@ impl Tree {
         }
         let fd = self.open(folder, OFlags::PATH | OFlags::DIRECTORY);
         let fd = Rc::new(fd.map_err(|error| match error.raw_os_error() {
-            Some(libc::ELOOP | libc::ENOTDIR) => broken(path, "leads through a link"),
+            Some(libc::ELOOP | libc::ENOTDIR) => broken(path, "leads through a link or a file"),
             _ => refused(path, &error),
         })?);
         self.parent = Some((folder.to_owned(), Rc::clone(&fd)));
@@ -379,6 +399,16 @@ impl Tree {
     fn open(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
         beneath(self.root.as_fd(), path, flags)
     }
+}
+
+/// The entries whose paths begin with `prefix`.
+fn below<'a>(
+    entries: &'a Manifest,
+    prefix: &'a [u8],
+) -> impl Iterator<Item = (&'a Vec<u8>, &'a Entry)> {
+    entries
+        .range(prefix.to_owned()..)
+        .take_while(move |(path, _)| path.starts_with(prefix))
 }
 
 /// Opens a path below `root` without following any link.

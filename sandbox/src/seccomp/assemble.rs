@@ -227,6 +227,12 @@ mod tests {
         );
         assert_eq!(call(libc::SYS_personality, first(u32::MAX)), ALLOW);
         assert_eq!(call(libc::SYS_personality, first(3)), NOT_PERMITTED);
+        for (pid, expected) in [(0, ALLOW), (1, NOT_PERMITTED), (2, ALLOW)] {
+            assert_eq!(call(libc::SYS_prlimit64, first(pid)), expected);
+            assert_eq!(call(libc::SYS_sched_setaffinity, first(pid)), expected);
+            let who = [0, pid, 0, 0, 0, 0];
+            assert_eq!(call(libc::SYS_setpriority, who), expected);
+        }
     }
 
     #[test]
@@ -294,6 +300,9 @@ mod tests {
             (libc::SYS_clone, thread, ALLOW),
             (libc::SYS_tgkill, 78, NOT_PERMITTED),
             (libc::SYS_tgkill, 77, ALLOW),
+            (libc::SYS_prlimit64, 78, NOT_PERMITTED),
+            (libc::SYS_prlimit64, 77, ALLOW),
+            (libc::SYS_prlimit64, 0, ALLOW),
             (libc::SYS_openat, 0, ALLOW),
         ] {
             assert_eq!(

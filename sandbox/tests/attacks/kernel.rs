@@ -112,6 +112,10 @@ fn ptrace(world: &World) -> Tried {
             libc::SYS_process_vm_readv
         ),
         call(libc::SYS_pidfd_open, "1, 0"),
+        // Its limits and its place among others: the kernel would let whoever has its uid change them.
+        call(libc::SYS_prlimit64, "1, 7, 0, 0"),
+        call(libc::SYS_setpriority, "0, 1, 19"),
+        call(libc::SYS_prlimit64, "0, 7, 0, 0"),
         // Twin: its own child may be traced; leak checkers need it.
         format!(
             "perl -e '$p = fork; if (!$p) {{ sleep 60; exit }} $r = syscall({}, 0x4206, $p, 0, 0); printf \"child %d\\n\", $r; kill 9, $p'",
@@ -121,7 +125,11 @@ fn ptrace(world: &World) -> Tried {
     let done = world.job(&script.concat())?;
     let lines: Vec<&str> = done.output.lines().collect();
     expect(
-        lines.len() == 5 && lines[..3] == ["-1 1", "-1 1", "-1 1"] && lines[4] == "child 0",
+        lines.len() == 8
+            && lines[..3] == ["-1 1", "-1 1", "-1 1"]
+            && lines[4..6] == ["-1 1", "-1 1"]
+            && lines[6].starts_with("0 ")
+            && lines[7] == "child 0",
         &done,
     )
 }

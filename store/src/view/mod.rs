@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use sled::{Db, Tree};
 
 use crate::error::StoreError;
+use crate::folder::make_dir;
 use crate::journal::Position;
 
 pub(crate) use key::number;
@@ -77,6 +78,10 @@ impl View {
     /// Opens or makes the database, surviving a panic of its recovery.
     pub(crate) fn open(path: &Path) -> Result<View, Unusable> {
         let is_new = !path.exists();
+        if is_new || path.is_dir() {
+            // sled leaves it, and what is in it, to everybody's eyes.
+            make_dir(path, 0o700).map_err(Unusable::Outside)?;
+        }
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             match catch_unwind(AssertUnwindSafe(|| View::try_open(path))) {

@@ -104,11 +104,7 @@ fn only_the_daemon_sees_what_is_inside() {
         "artifacts",
         "keys",
     ] {
-        assert_eq!(
-            mode(name) & 0o077,
-            if name == "db" { mode(name) & 0o077 } else { 0 },
-            "{name}"
-        );
+        assert_eq!(mode(name) & 0o077, 0, "{name}");
     }
     for name in [
         "keys/identity",

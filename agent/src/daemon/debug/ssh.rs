@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::Debugger;
 use super::shell::{self, Line, Terminal};
+use super::strangers::{Place, cut};
 
 /// How long a connection may take to get to its shell.
 const LOGIN: Duration = Duration::from_secs(30);
@@ -60,9 +61,15 @@ pub(super) async fn serve(debugger: Arc<Debugger>, listener: TcpListener, config
         if !debugger.table().is_waiting(Instant::now()) {
             continue;
         }
-        if let Ok(place) = Arc::clone(&debugger.places).try_acquire_owned() {
+        let Ok(permit) = Arc::clone(&debugger.places).try_acquire_owned() else {
+            continue;
+        };
+        let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
+            continue;
+        };
+        if let Some(place) = debugger.strangers.admit(peer.ip(), socket) {
             let (debugger, config) = (Arc::clone(&debugger), Arc::clone(&config));
-            tokio::spawn(connection(debugger, config, stream, peer, place));
+            tokio::spawn(connection(debugger, config, stream, peer, (permit, place)));
         }
     }
 }
@@ -73,10 +80,9 @@ async fn connection(
     config: Arc<Config>,
     stream: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    (permit, place): (OwnedSemaphorePermit, Place),
 ) {
     let _ = stream.set_nodelay(true);
-    // Whatever the other side does or doesn't do: without its socket the connection is over.
     let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
         return;
     };
@@ -102,18 +108,14 @@ async fn connection(
         shell = tokio::time::timeout_at(until, &mut running) => shell.ok().and_then(Result::ok),
         _ = ending.wait_for(|ending| *ending) => running.try_recv().ok(),
     };
+    drop(place);
     if let Some(shell) = shell {
         // A panic there has ended the session too.
         let _ = shell.await;
         let _ = tokio::time::timeout(CLOSE, session).await;
     }
     cut(&socket);
-    drop(place);
-}
-
-fn cut(socket: &OwnedFd) {
-    // It may be closed already.
-    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+    drop(permit);
 }
 
 type ShellTask = tokio::task::JoinHandle<()>;

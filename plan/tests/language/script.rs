@@ -413,8 +413,8 @@ fn packages_are_installed_by_a_script_of_their_own() {
     assert!(is_bash(&script));
     for part in [
         "_travis_apt_options='-o Acquire::Retries=3 '\n",
-        "_travis_apt_key 'https://example.org/key'\n_travis_apt_source 'deb https://example.org/ x main'\n",
-        "_travis_apt_source 'ubuntu-toolchain-r-test'\n_travis_apt_update\n",
+        "_travis_apt_key 'https://example.org/key'\n_travis_apt_line 'deb https://example.org/ x main'\n",
+        "_travis_apt_ppa 'ubuntu-toolchain-r/test'\n_travis_apt_update\n",
         "_travis_apt_install 'cmake' '-o=x' 'a b'\\''c'\n",
     ] {
         assert!(script.contains(part), "{part}: {script}");

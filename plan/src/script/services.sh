@@ -1,6 +1,5 @@
 # Services: started as the job's own user, on loopback, with their files in the job's home; they end with the job.
 _travis_services=$HOME/.travis/services
-_travis_service_pids=()
 
 # What Travis and systems call it, as the one name that it has here: in TRAVIS_SERVICE.
 _travis_service_name() {
@@ -18,7 +17,7 @@ _travis_service_name() {
 # Starts what is noted in a service's folder and waits until its port or socket answers. Ends with 1 if it has died, with 2 if
 # it takes too long. It is none of the shell's jobs, so that the author's `wait` doesn't wait for it.
 _travis_service_start() {
-  local home=$_travis_services/$1 ready pid end=$((SECONDS + ${TRAVIS_SERVICE_PATIENCE:-60}))
+  local home=$_travis_services/$1 ready pid end=$((SECONDS + ${TRAVIS_SERVICE_PATIENCE:-120}))
   ready=$(<"$home/ready")
   bash "$home/start" </dev/null >"$home/log" 2>&1 &
   pid=$!
@@ -62,12 +61,12 @@ _travis_service_control() {
   fi
   case $action in
   start | stop | restart | reload | force-reload) ;;
-  status)
+  status | is-active)
     kill -0 "$(<"$_travis_services/$TRAVIS_SERVICE/pid")" 2>/dev/null || { printf '%s is not running\n' "$name"; exit 3; }
     printf '%s is running\n' "$name"
     exit
     ;;
-  enable | disable | is-active) exit ;;
+  enable | disable) exit ;;
   *) printf '%s: cannot %s %s\n' "$program" "$action" "$name" >&2; exit 1 ;;
   esac
   if [[ $action == start ]]; then
@@ -82,7 +81,8 @@ _travis_service_control() {
   exit 1
 }
 
-# sudo(8), where it would only say that there is no root: what speaks to the job's own services needs none.
+# sudo(8): what speaks to the job's own services needs no root, and the job's environment. The rest is for the system's, or for
+# the one that says that there is no root.
 _travis_service_sudo() {
   local words=("$@") name
   while [[ ${1:-} == -* ]]; do
@@ -122,7 +122,7 @@ _travis_services_begin() {
   mkdir -p "$_travis_services/bin"
   _travis_service_program service '_travis_service_control service'
   _travis_service_program systemctl '_travis_service_control systemctl'
-  [[ $(id -u) == 0 ]] || _travis_service_program sudo _travis_service_sudo
+  _travis_service_program sudo _travis_service_sudo
   export PATH=$_travis_services/bin:$PATH
 }
 
@@ -135,7 +135,6 @@ _travis_serve() {
   printf 'exec%s\n' "$(printf ' %q' "$@")" >"$TRAVIS_SERVICE_HOME/start"
   _travis_service_start "$name"
   result=$?
-  _travis_service_pids+=("$(<"$TRAVIS_SERVICE_HOME/pid")")
   case $result in
   0) printf '%s is ready on %s.\n' "$name" "$where" ;;
   2) _travis_service_failed "$name" 'is not ready yet' ;;

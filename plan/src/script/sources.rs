@@ -34,7 +34,10 @@ const PPAS: [(&str, &str); 26] = [
     ("deadsnakes", "deadsnakes/ppa"),
     ("gammu", "nijel/ppa"),
     ("gearman-developers", "gearman-developers/ppa"),
-    ("george-edison55-precise-backports", "george-edison55/precise-backports"),
+    (
+        "george-edison55-precise-backports",
+        "george-edison55/precise-backports",
+    ),
     ("git-core", "git-core/ppa"),
     ("hvr-ghc", "hvr/ghc"),
     ("kalakris-cmake", "kalakris/cmake"),
@@ -185,7 +188,9 @@ fn personal(archive: &str) -> Option<String> {
     };
     let is_name = |name: &str| {
         let mut bytes = name.bytes();
-        bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+        bytes
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric())
             && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte))
     };
     (is_name(owner) && is_name(name)).then(|| format!("{owner}/{name}"))

@@ -127,7 +127,8 @@ fn socket_files(world: &World) -> Tried {
 /// A service at port 8000 that keeps a name. Once somebody has pressed a key, another process asks for what it keeps, and a
 /// third one tries to have the same port.
 fn keeper(name: &str) -> RunSpec {
-    let listen = "IO::Socket::INET->new(Listen => 5, LocalAddr => \"127.0.0.1\", LocalPort => 8000)";
+    let listen =
+        "IO::Socket::INET->new(Listen => 5, LocalAddr => \"127.0.0.1\", LocalPort => 8000)";
     spec(&format!(
         "exec 4< <(exec perl -MIO::Socket::INET -e '$l = {listen} or die $!; $| = 1; print \"UP\\n\"; \
          while ($s = $l->accept) {{ print $s \"{name}\\n\"; close $s }}'); read -r up <&4; echo \"$up\"; read -r key; \

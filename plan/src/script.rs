@@ -12,6 +12,7 @@ mod languages;
 mod lines;
 mod phases;
 mod prepare;
+mod sources;
 
 use std::fmt::Write as _;
 

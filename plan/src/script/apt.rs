@@ -1,6 +1,7 @@
 //! `addons: apt`: what root of the sandbox installs before the job, and what a job says that may have nothing installed.
 
 use super::prepare::{is_enabled, texts, words};
+use super::sources::{Origin, Source, source};
 use super::{HELPERS, Shell, quote};
 use crate::value::{Map, Value};
 
@@ -14,15 +15,6 @@ pub(super) struct Wanted {
     sources: Vec<Source>,
     update: bool,
     retries: bool,
-}
-
-/// Where packages come from.
-#[derive(Debug, PartialEq)]
-struct Source {
-    /// A line of `sources.list`, or `ppa:NAME`, or a name that Travis knows.
-    line: String,
-    /// Address of the key that signs it.
-    key: Option<String>,
 }
 
 /// What the configuration asks for, if anything.
@@ -66,18 +58,6 @@ impl Wanted {
     }
 }
 
-fn source(value: &Value) -> Option<Source> {
-    let text = |key: &str| value.as_map().and_then(|map| map.text(key));
-    let line = match (text("sourceline"), text("name")) {
-        (Some(line), _) | (None, Some(line)) => line.to_owned(),
-        (None, None) => texts(Some(value)).into_iter().next()?,
-    };
-    Some(Source {
-        line,
-        key: text("key_url").map(str::to_owned),
-    })
-}
-
 /// The script for root of the sandbox. It ends with 0, or with 2 when something could not be installed.
 pub(super) fn install(wanted: &Wanted) -> String {
     let mut shell = Shell::default();
@@ -87,11 +67,16 @@ pub(super) fn install(wanted: &Wanted) -> String {
     if wanted.retries {
         shell.raw("_travis_apt_options='-o Acquire::Retries=3 '");
     }
-    for Source { line, key } in &wanted.sources {
+    for Source { origin, key } in &wanted.sources {
+        let (function, text) = match origin {
+            Origin::Line(line) => ("_travis_apt_line", line),
+            Origin::Ppa(archive) => ("_travis_apt_ppa", archive),
+            Origin::Unknown(name) => ("_travis_apt_unknown", name),
+        };
         if let Some(key) = key {
             shell.raw(&format!("_travis_apt_key {}", quote(key)));
         }
-        shell.raw(&format!("_travis_apt_source {}", quote(line)));
+        shell.raw(&format!("{function} {}", quote(text)));
     }
     if wanted.update || !wanted.sources.is_empty() {
         shell.raw("_travis_apt_update");

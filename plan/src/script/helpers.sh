@@ -48,7 +48,10 @@ travis_terminate() {
     # shellcheck disable=SC2046
     kill -9 $(jobs -p) 2>/dev/null
   fi
-  [[ -z ${_travis_service_pids:-} ]] || kill -9 "${_travis_service_pids[@]}" 2>/dev/null
+  if [[ -n ${_travis_services:-} ]]; then
+    # shellcheck disable=SC2046
+    kill -9 $(cat "$_travis_services"/*/pid 2>/dev/null) 2>/dev/null
+  fi
   exit "${1:-0}"
 }
 

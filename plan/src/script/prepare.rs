@@ -68,7 +68,7 @@ pub(super) fn write_services(shell: &mut Shell, config: &Map) {
         return;
     }
     shell.raw(SERVICES);
-    shell.raw("travis_fold start services\ntravis_time_start");
+    shell.raw("travis_fold start services\ntravis_time_start\n_travis_services_begin");
     for name in &services {
         shell.raw(&format!("_travis_service {}", quote(name)));
     }

@@ -1,30 +1,151 @@
 # Services: started as the job's own user, on loopback, with their files in the job's home; they end with the job.
-_travis_service_pids=()
+_travis_services=$HOME/.travis/services
 
-# Starts a program that stays. It is none of the shell's jobs, so that the author's `wait` doesn't wait for it.
-_travis_serve() {
-  "$@" </dev/null >"$TRAVIS_SERVICE_HOME/log" 2>&1 &
-  TRAVIS_SERVICE_PID=$!
-  _travis_service_pids+=("$TRAVIS_SERVICE_PID")
-  disown "$TRAVIS_SERVICE_PID"
+# What Travis and systems call it, as the one name that it has here: in TRAVIS_SERVICE.
+_travis_service_name() {
+  TRAVIS_SERVICE=${1%.service}
+  case $TRAVIS_SERVICE in
+  redis-server) TRAVIS_SERVICE=redis ;;
+  postgres) TRAVIS_SERVICE=postgresql ;;
+  memcache) TRAVIS_SERVICE=memcached ;;
+  rabbitmq-server) TRAVIS_SERVICE=rabbitmq ;;
+  mongod) TRAVIS_SERVICE=mongodb ;;
+  mariadb | mysqld) TRAVIS_SERVICE=mysql ;;
+  esac
 }
 
-# Waits until the port answers or the program has ended. $1: name, $2: port.
-_travis_service_ready() {
-  local tries
-  for ((tries = 0; tries < 300; tries++)); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
-      printf '%s is ready on 127.0.0.1:%s.\n' "$1" "$2"
-      return 0
-    fi
-    kill -0 "$TRAVIS_SERVICE_PID" 2>/dev/null || break
+# Starts what is noted in a service's folder and waits until its port or socket answers. Ends with 1 if it has died, with 2 if
+# it takes too long. It is none of the shell's jobs, so that the author's `wait` doesn't wait for it.
+_travis_service_start() {
+  local home=$_travis_services/$1 ready pid end=$((SECONDS + ${TRAVIS_SERVICE_PATIENCE:-120}))
+  ready=$(<"$home/ready")
+  bash "$home/start" </dev/null >"$home/log" 2>&1 &
+  pid=$!
+  disown "$pid"
+  printf '%s\n' "$pid" >"$home/pid"
+  while kill -0 "$pid" 2>/dev/null; do
+    case $ready in
+    /*) [[ ! -S $ready ]] || return 0 ;;
+    *) ! (exec 3<>"/dev/tcp/127.0.0.1/$ready") 2>/dev/null || return 0 ;;
+    esac
+    ((SECONDS < end)) || return 2
     sleep 0.1
   done
-  _travis_service_failed "$1"
+  return 1
 }
 
+_travis_service_stop() {
+  local pid signal=TERM end=$((SECONDS + 20))
+  pid=$(<"$_travis_services/$1/pid")
+  # At TERM it would wait for its clients.
+  [[ $1 != postgresql ]] || signal=INT
+  kill -s "$signal" "$pid" 2>/dev/null
+  while kill -0 "$pid" 2>/dev/null; do
+    ((SECONDS < end)) || kill -KILL "$pid"
+    sleep 0.1
+  done
+}
+
+# service(8) and systemctl(1) for the job's own services; everything else is the system's. $1: which of the two, then its
+# arguments.
+_travis_service_control() {
+  local program=$1 action name TRAVIS_SERVICE
+  shift
+  if [[ $program == systemctl ]]; then action=${1:-} name=${2:-}; else name=${1:-} action=${2:-}; fi
+  _travis_service_name "$name"
+  if [[ ! -s $_travis_services/$TRAVIS_SERVICE/start ]]; then
+    PATH=${PATH//"$_travis_services/bin:"/}
+    ! command -v "$program" >/dev/null || exec "$program" "$@"
+    printf '%s: %s is no service of this job\n' "$program" "$name" >&2
+    exit 1
+  fi
+  case $action in
+  start | stop | restart | reload | force-reload) ;;
+  status | is-active)
+    kill -0 "$(<"$_travis_services/$TRAVIS_SERVICE/pid")" 2>/dev/null || { printf '%s is not running\n' "$name"; exit 3; }
+    printf '%s is running\n' "$name"
+    exit
+    ;;
+  enable | disable) exit ;;
+  *) printf '%s: cannot %s %s\n' "$program" "$action" "$name" >&2; exit 1 ;;
+  esac
+  if [[ $action == start ]]; then
+    ! kill -0 "$(<"$_travis_services/$TRAVIS_SERVICE/pid")" 2>/dev/null || exit 0
+  else
+    _travis_service_stop "$TRAVIS_SERVICE"
+    [[ $action != stop ]] || exit 0
+  fi
+  _travis_service_start "$TRAVIS_SERVICE" && exit
+  printf '%s did not start\n' "$name" >&2
+  tail -n 20 "$_travis_services/$TRAVIS_SERVICE/log" >&2
+  exit 1
+}
+
+# sudo(8): what speaks to the job's own services needs no root, and the job's environment. The rest is for the system's, or for
+# the one that says that there is no root.
+_travis_service_sudo() {
+  local words=("$@") name
+  while [[ ${1:-} == -* ]]; do
+    case $1 in
+    -u | --user) [[ ${2:-} != postgres ]] || export PGUSER=postgres; shift ;;
+    -upostgres | --user=postgres) export PGUSER=postgres ;;
+    --) shift; break ;;
+    esac
+    shift
+  done
+  case ${1:-} in
+  service | systemctl | mysql | mysqladmin | psql | createdb | createuser | dropdb | dropuser | redis-cli | rabbitmqctl | rabbitmq-plugins)
+    exec "$@"
+    ;;
+  /etc/init.d/*)
+    name=${1#/etc/init.d/}
+    shift
+    exec service "$name" "$@"
+    ;;
+  esac
+  PATH=${PATH//"$_travis_services/bin:"/}
+  exec sudo "${words[@]}"
+}
+
+# Programs of the job's own, before the system's. $1: name, $2: function and its first arguments.
+_travis_service_program() {
+  local program=$_travis_services/bin/$1
+  {
+    printf '#!/bin/bash\n_travis_services=%q\n' "$_travis_services"
+    declare -f _travis_service_name _travis_service_start _travis_service_stop _travis_service_control _travis_service_sudo
+    printf '%s "$@"\n' "$2"
+  } >"$program"
+  chmod 755 "$program"
+}
+
+_travis_services_begin() {
+  mkdir -p "$_travis_services/bin"
+  _travis_service_program service '_travis_service_control service'
+  _travis_service_program systemctl '_travis_service_control systemctl'
+  _travis_service_program sudo _travis_service_sudo
+  export PATH=$_travis_services/bin:$PATH
+}
+
+# $1: the port, or the socket's path; rest: the command.
+_travis_serve() {
+  local name=$TRAVIS_SERVICE result where=127.0.0.1:$1
+  [[ $1 != /* ]] || where=$1
+  printf '%s\n' "$1" >"$TRAVIS_SERVICE_HOME/ready"
+  shift
+  printf 'exec%s\n' "$(printf ' %q' "$@")" >"$TRAVIS_SERVICE_HOME/start"
+  _travis_service_start "$name"
+  result=$?
+  case $result in
+  0) printf '%s is ready on %s.\n' "$name" "$where" ;;
+  2) _travis_service_failed "$name" 'is not ready yet' ;;
+  *) _travis_service_failed "$name" ;;
+  esac
+  return "$result"
+}
+
+# $1: name, $2: what is wrong with it.
 _travis_service_failed() {
-  _travis_say "$ANSI_YELLOW" "The service $1 did not start; going on without it. It said:"
+  _travis_say "$ANSI_YELLOW" "The service $1 ${2:-did not start}; going on without it. It said:"
   [[ ! -f $TRAVIS_SERVICE_HOME/log ]] || tail -n 20 "$TRAVIS_SERVICE_HOME/log"
   return 1
 }
@@ -33,20 +154,28 @@ _travis_service_absent() {
   _travis_say "$ANSI_YELLOW" "The service $1${2:+ $2} is not started: this machine has no ${3:-$1}${2:+ $2}."
 }
 
+# The loopback addresses of the job, separated by $1.
+_travis_service_addresses() {
+  printf '127.0.0.1'
+  ! grep -qs '^0\{31\}1 ' /proc/net/if_inet6 || printf '%s::1' "$1"
+}
+
+# Where clients look for a socket, in TRAVIS_SOCKETS: $1, where the job may write there, else the service's folder.
+_travis_service_sockets() {
+  TRAVIS_SOCKETS=$1
+  if ! mkdir -p "$1" 2>/dev/null || [[ ! -w $1 ]]; then TRAVIS_SOCKETS=$TRAVIS_SERVICE_HOME; fi
+}
+
 # $1: name as in the file, $2: version, if one is asked for.
 _travis_service() {
-  local name=$1
-  case $name in
-  redis-server) name=redis ;;
-  postgres) name=postgresql ;;
-  memcache) name=memcached ;;
-  rabbitmq-server) name=rabbitmq ;;
-  mariadb) name=mysql ;;
-  esac
-  TRAVIS_SERVICE_HOME=$HOME/.travis/services/$name
-  mkdir -p "$TRAVIS_SERVICE_HOME"
-  case $name in
-  redis | postgresql | memcached | rabbitmq | mysql | mongodb | xvfb) "_travis_service_$name" "${2:-}" ;;
+  local TRAVIS_SERVICE TRAVIS_SERVICE_HOME TRAVIS_SOCKETS
+  _travis_service_name "$1"
+  TRAVIS_SERVICE_HOME=$_travis_services/$TRAVIS_SERVICE
+  case $TRAVIS_SERVICE in
+  redis | postgresql | memcached | rabbitmq | mysql | mongodb | xvfb)
+    mkdir -p "$TRAVIS_SERVICE_HOME"
+    "_travis_service_$TRAVIS_SERVICE" "${2:-}"
+    ;;
   docker | cri-dockerd) _travis_say "$ANSI_YELLOW" "The service $1 is not started: a job has no right to run containers on this machine." ;;
   *) _travis_say "$ANSI_YELLOW" "The service $1 is not started: there is no way to run it as a job's own user on this machine." ;;
   esac
@@ -54,37 +183,42 @@ _travis_service() {
 
 _travis_service_redis() {
   command -v redis-server >/dev/null || { _travis_service_absent redis; return; }
-  _travis_serve redis-server --bind 127.0.0.1 --port 6379 --save '' --appendonly no --dir "$TRAVIS_SERVICE_HOME"
-  _travis_service_ready redis 6379
+  # shellcheck disable=SC2046
+  _travis_serve 6379 redis-server --bind $(_travis_service_addresses ' ') --port 6379 --save '' --appendonly no --dir "$TRAVIS_SERVICE_HOME"
 }
 
 _travis_service_memcached() {
   command -v memcached >/dev/null || { _travis_service_absent memcached; return; }
-  _travis_serve memcached -l 127.0.0.1 -p 11211
-  _travis_service_ready memcached 11211
+  _travis_serve 11211 memcached -u "$(id -un)" -l "$(_travis_service_addresses ,)" -p 11211
 }
 
 _travis_service_mongodb() {
   command -v mongod >/dev/null || { _travis_service_absent mongodb; return; }
   mkdir -p "$TRAVIS_SERVICE_HOME/data"
-  _travis_serve mongod --dbpath "$TRAVIS_SERVICE_HOME/data" --bind_ip 127.0.0.1 --port 27017
-  _travis_service_ready mongodb 27017
+  _travis_serve 27017 mongod --dbpath "$TRAVIS_SERVICE_HOME/data" --bind_ip 127.0.0.1 --port 27017
 }
 
+# Debian's rabbitmqctl in /usr/sbin is for root and rabbitmq only; the one behind it is for everybody who has the cookie.
 _travis_service_rabbitmq() {
-  local program=/usr/lib/rabbitmq/bin/rabbitmq-server home=$TRAVIS_SERVICE_HOME
-  [[ -x $program ]] || program=rabbitmq-server
-  command -v "$program" >/dev/null || { _travis_service_absent rabbitmq; return; }
-  export RABBITMQ_NODENAME=rabbit@localhost RABBITMQ_MNESIA_BASE=$home/mnesia RABBITMQ_LOG_BASE=$home/log.d
-  export RABBITMQ_ENABLED_PLUGINS_FILE=$home/plugins RABBITMQ_PID_FILE=$home/pid RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
-  mkdir -p "$RABBITMQ_MNESIA_BASE" "$RABBITMQ_LOG_BASE"
-  _travis_serve "$program"
-  _travis_service_ready rabbitmq 5672
+  local programs=/usr/lib/rabbitmq/bin home=$TRAVIS_SERVICE_HOME
+  if [[ -x $programs/rabbitmq-server ]]; then
+    export PATH=$_travis_services/bin:$programs:${PATH//"$_travis_services/bin:"/}
+  fi
+  command -v rabbitmq-server >/dev/null || { _travis_service_absent rabbitmq; return; }
+  mkdir -p "$home/mnesia" "$home/log.d"
+  export RABBITMQ_NODENAME=rabbit@localhost RABBITMQ_MNESIA_BASE=$home/mnesia RABBITMQ_LOG_BASE=$home/log.d RABBITMQ_LOGS=-
+  export RABBITMQ_ENABLED_PLUGINS_FILE=$home/plugins RABBITMQ_PID_FILE=$home/pid.erlang RABBITMQ_CONFIG_FILE=$home/rabbitmq.conf
+  export ERL_EPMD_ADDRESS=127.0.0.1
+  local address count=0
+  for address in $(_travis_service_addresses ' '); do
+    printf 'listeners.tcp.%s = %s:5672\n' "$((++count))" "$address"
+  done >"$home/rabbitmq.conf"
+  _travis_serve 5672 rabbitmq-server
 }
 
 # No password anywhere: postgres and travis are superusers, as on Travis.
 _travis_service_postgresql() {
-  local wanted=$1 bin='' dir home=$TRAVIS_SERVICE_HOME sockets
+  local wanted=$1 bin='' dir home=$TRAVIS_SERVICE_HOME as=() sockets name
   for dir in /usr/lib/postgresql/* /usr/pgsql-* /opt/postgresql/*; do
     [[ -x $dir/bin/postgres && -x $dir/bin/initdb ]] || continue
     [[ -z $wanted || ${dir##*[/-]} == "$wanted" || ${dir##*[/-]} == "${wanted%%.*}" ]] && bin=$dir/bin
@@ -93,57 +227,74 @@ _travis_service_postgresql() {
     bin=$(dirname "$(command -v initdb)")
   fi
   [[ -n $bin ]] || { _travis_service_absent postgresql "$wanted"; return; }
-  sockets=/var/run/postgresql
-  if ! mkdir -p "$sockets" 2>/dev/null || [[ ! -w $sockets ]]; then
-    sockets=$home
-    export PGHOST=127.0.0.1
+  _travis_service_sockets /var/run/postgresql
+  sockets=$TRAVIS_SOCKETS
+  [[ $sockets != "$home" ]] || export PGHOST=127.0.0.1
+  if [[ $(id -u) == 0 ]]; then
+    # It refuses to run as root.
+    as=(setpriv "--reuid=$(id -u travis)" "--regid=$(id -g travis)" --clear-groups --)
+    chown travis "$home" "$sockets"
   fi
-  if ! "$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --no-sync >"$home/log" 2>&1; then
+  if ! "${as[@]}" "$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --no-sync >"$home/log" 2>&1; then
     _travis_service_failed postgresql
     return
   fi
-  _travis_serve "$bin/postgres" -D "$home/data" -h 127.0.0.1 -p 5432 -k "$sockets" -F
-  _travis_service_ready postgresql 5432 || return
+  _travis_serve 5432 "${as[@]}" "$bin/postgres" -D "$home/data" -h "$(_travis_service_addresses ,)" -p 5432 -k "$sockets,/tmp" -F || return
   # A port that answers may still be starting up.
-  for dir in {1..100}; do
+  for name in {1..100}; do
     "$bin/psql" -h 127.0.0.1 -U postgres -qc 'CREATE ROLE travis SUPERUSER LOGIN' >/dev/null 2>&1 && break
     sleep 0.1
   done
+  name=$(id -un)
+  [[ $name == travis ]] || "$bin/psql" -h 127.0.0.1 -U postgres -qc "CREATE ROLE \"$name\" SUPERUSER LOGIN" >/dev/null 2>&1
   "$bin/psql" -h 127.0.0.1 -U postgres -qc 'CREATE DATABASE travis OWNER travis' >/dev/null 2>&1
   export PATH=$PATH:$bin
 }
 
 # No password for root and travis, as on Travis.
 _travis_service_mysql() {
-  local wanted=$1 program='' name home=$TRAVIS_SERVICE_HOME install='' TRAVIS_FOUND=
+  local wanted=$1 program='' name home=$TRAVIS_SERVICE_HOME install='' version socket address=127.0.0.1 common
   for name in mariadbd mysqld; do
     [[ -n $program ]] || program=$(command -v "$name" || :)
   done
   [[ -n $program ]] || { _travis_service_absent mysql "$wanted"; return; }
-  if [[ -n $wanted ]]; then
-    [[ $("$program" --version 2>/dev/null) =~ [0-9]+(\.[0-9]+)* ]] && TRAVIS_FOUND=${BASH_REMATCH[0]}
-    [[ $TRAVIS_FOUND == "$wanted" || $TRAVIS_FOUND == "$wanted".* ]] || { _travis_service_absent mariadb "$wanted"; return; }
+  version=$("$program" --version 2>/dev/null)
+  [[ $version =~ [0-9]+(\.[0-9]+)* ]]
+  name=${BASH_REMATCH[0]:-0}
+  if [[ -n $wanted && $name != "$wanted" && $name != "$wanted".* ]]; then
+    _travis_service_absent mariadb "$wanted"
+    return
+  fi
+  # Which ones take several addresses.
+  if [[ $version == *MariaDB* && $(travis_vers2int "$name") -ge 10011000000 || $version != *MariaDB* && $(travis_vers2int "$name") -ge 8000013000 ]]; then
+    address=$(_travis_service_addresses ,)
   fi
   for name in mariadb-install-db mysql_install_db; do
     [[ -n $install ]] || install=$(command -v "$name" || :)
   done
+  # A smaller log: these files are memory.
+  common=(--no-defaults "--datadir=$home/data" --innodb-log-file-size=48M)
+  [[ $(id -u) != 0 ]] || common+=(--user=root)
   if [[ -n $install ]]; then
-    "$install" --no-defaults --datadir="$home/data" --auth-root-authentication-method=normal --skip-test-db >"$home/log" 2>&1
+    "$install" "${common[@]}" --auth-root-authentication-method=normal --skip-test-db >"$home/log" 2>&1
   else
-    "$program" --no-defaults --initialize-insecure --datadir="$home/data" >"$home/log" 2>&1
+    "$program" "${common[@]}" --initialize-insecure >"$home/log" 2>&1
   fi || { _travis_service_failed mysql; return; }
-  _travis_serve "$program" --no-defaults --datadir="$home/data" --socket="$home/socket" --pid-file="$home/pid" \
-    --bind-address=127.0.0.1 --port=3306 --innodb-flush-log-at-trx-commit=0
-  _travis_service_ready mysql 3306 || return
-  [[ -e $HOME/.my.cnf ]] || printf '[client]\nsocket=%s\n' "$home/socket" >"$HOME/.my.cnf"
-  export MYSQL_UNIX_PORT=$home/socket
-  mysql --no-defaults --socket="$home/socket" -u root \
-    -e "CREATE USER 'travis'@'localhost'; GRANT ALL PRIVILEGES ON *.* TO 'travis'@'localhost' WITH GRANT OPTION" >/dev/null 2>&1
+  _travis_service_sockets /var/run/mysqld
+  socket=$TRAVIS_SOCKETS/mysqld.sock
+  _travis_serve 3306 "$program" "${common[@]}" "--socket=$socket" "--pid-file=$home/mysqld.pid" \
+    "--bind-address=$address" --port=3306 --innodb-flush-log-at-trx-commit=0 --loose-mysqlx=0 || return
+  export MYSQL_UNIX_PORT=$socket
+  ln -sf "$socket" /tmp/mysql.sock
+  if [[ $TRAVIS_SOCKETS == "$home" && ! -e $HOME/.my.cnf ]]; then printf '[client]\nsocket=%s\n' "$socket" >"$HOME/.my.cnf"; fi
+  for name in localhost %; do
+    mysql --no-defaults --socket="$socket" -u root \
+      -e "CREATE USER 'travis'@'$name'; GRANT ALL PRIVILEGES ON *.* TO 'travis'@'$name' WITH GRANT OPTION" >/dev/null 2>&1
+  done
 }
 
 _travis_service_xvfb() {
   command -v Xvfb >/dev/null || { _travis_service_absent xvfb '' Xvfb; return; }
   export DISPLAY=:99.0
-  _travis_serve Xvfb :99 -screen 0 1280x1024x24
-  printf 'Xvfb is started; DISPLAY is %s.\n' "$DISPLAY"
+  _travis_serve /tmp/.X11-unix/X99 Xvfb :99 -screen 0 1280x1024x24 -nolisten tcp
 }

@@ -27,6 +27,7 @@ mod nouns;
 mod robust;
 #[cfg(test)]
 mod script;
+mod services;
 #[cfg(test)]
 mod shell;
 #[cfg(test)]

@@ -354,36 +354,6 @@ fn events_have_names() {
 }
 
 #[test]
-fn services_that_are_not_there_are_said_and_no_more() {
-    let ran = run("language: generic\nservices: [docker, riak, redis]\nscript: 'true'");
-    assert_eq!(ran.code, Some(0), "{}", ran.log);
-    for part in [
-        "travis_fold:start:services",
-        "The service docker is not started",
-        "The service riak is not started",
-    ] {
-        assert!(ran.log.contains(part), "{part}: {}", ran.log);
-    }
-}
-
-#[test]
-fn a_service_is_ready_before_the_first_phase_and_no_job_of_the_shell() {
-    let server = "exec python3 -c 'import socket, time\nserver = socket.create_server((\"127.0.0.1\", 6379))\nopen(\"'$HOME'/up\", \"w\")\ntime.sleep(600)'";
-    let world = World {
-        programs: &[("bin/redis-server", server)],
-        ..World::default()
-    };
-    let yaml = "language: generic\nservices: redis-server\nbefore_install: test -e ~/up\nscript: ['wait', 'exec 3<>/dev/tcp/127.0.0.1/6379']";
-    let ran = run_in(&nouns::build(), yaml, &world);
-    assert_eq!(ran.code, Some(0), "{}", ran.log);
-    assert!(
-        ran.log.contains("redis is ready on 127.0.0.1:6379."),
-        "{}",
-        ran.log
-    );
-}
-
-#[test]
 fn addons_and_workspaces_are_said() {
     let ran = run(
         "language: generic\naddons:\n  apt: {packages: [bash, no-such-package]}\n  chrome: stable\n  sauce_connect: true\n  snaps: [x]\n\
@@ -413,8 +383,8 @@ fn packages_are_installed_by_a_script_of_their_own() {
     assert!(is_bash(&script));
     for part in [
         "_travis_apt_options='-o Acquire::Retries=3 '\n",
-        "_travis_apt_key 'https://example.org/key'\n_travis_apt_source 'deb https://example.org/ x main'\n",
-        "_travis_apt_source 'ubuntu-toolchain-r-test'\n_travis_apt_update\n",
+        "_travis_apt_key 'https://example.org/key'\n_travis_apt_line 'deb https://example.org/ x main'\n",
+        "_travis_apt_ppa 'ubuntu-toolchain-r/test'\n_travis_apt_update\n",
         "_travis_apt_install 'cmake' '-o=x' 'a b'\\''c'\n",
     ] {
         assert!(script.contains(part), "{part}: {script}");

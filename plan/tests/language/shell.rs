@@ -62,7 +62,17 @@ pub(crate) fn run_build(build: &Build, yaml: &str, files: &[(&str, &str)]) -> Ra
 /// Runs the first job of a configuration as part of this build, in this world.
 pub(crate) fn run_in(build: &Build, yaml: &str, world: &World<'_>) -> Ran {
     let outside = [("FROM_OUTSIDE".to_owned(), "it's $HOME".to_owned())];
-    let plan = nouns::plan_with(build, first_job(yaml), &outside, world.versions);
+    run_with(build, yaml, &outside, world)
+}
+
+/// The same, with these variables from outside.
+pub(crate) fn run_with(
+    build: &Build,
+    yaml: &str,
+    outside: &[(String, String)],
+    world: &World<'_>,
+) -> Ran {
+    let plan = nouns::plan_with(build, first_job(yaml), outside, world.versions);
     run_plan(&plan, world)
 }
 

@@ -8,7 +8,7 @@ use crate::net::Names;
 use crate::spec::{Image, Profile, RunSpec, lies_in};
 
 /// Folders of an imported image that are always empty and in RAM: what the image has there means another system.
-const FRESH: [(&str, u32); 3] = [("/dev", 0o755), ("/run", 0o755), ("/tmp", 0o1777)];
+const FRESH: [(&str, u32); 3] = [("/dev", 0o755), ("/run", 0o1777), ("/tmp", 0o1777)];
 
 /// All inner steps that don't depend on the job.
 pub(super) fn steps(spec: &RunSpec, host: &Host, names: &Names) -> Vec<Step> {
@@ -65,10 +65,11 @@ pub(super) fn late_steps(spec: &RunSpec) -> Vec<Step> {
 
 fn folders_of_ram() -> Vec<Step> {
     let mut steps = vec![Step::Folder("/etc".into(), 0o755)];
-    for path in ["/tmp", "/var/tmp", "/dev/shm"] {
+    // In a job's own system the sockets of services stand in /run, and all of them are the job's.
+    for path in ["/tmp", "/var/tmp", "/dev/shm", "/run"] {
         steps.push(Step::Folder(path.into(), 0o1777));
     }
-    for path in ["/run", "/dev/pts", "/proc"] {
+    for path in ["/dev/pts", "/proc"] {
         steps.push(Step::Folder(path.into(), 0o755));
     }
     steps

@@ -118,7 +118,7 @@ pub(crate) const ROWS: &[(&str, At, &str)] = &[
     ("D10", Here, "its own loopback works: row D2"),
     ("D11", Here, "its own abstract socket works"),
     ("D12", Here, "files are found"),
-    ("D13", Here, "both jobs listen on the same port"),
+    ("D13", Here, "each job's own processes share its port"),
     ("D14", Here, "the job itself listens"),
     ("D15", Here, "the internet is still reached"),
     ("D16", Here, "TCP works: row D3"),

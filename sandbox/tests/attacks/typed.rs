@@ -27,25 +27,31 @@ fn text(error: impl ToString) -> String {
 }
 
 /// Runs with somebody at the keyboard, who is told all output so far whenever there is more.
-fn attend(
+pub(crate) async fn attended(
     world: &World,
     spec: RunSpec,
     mut person: impl AsyncFnMut(&Keyboard, &str),
 ) -> Result<(Outcome, String), String> {
-    world.runtime.block_on(async {
-        let (mut run, tree) = Run::start(&world.launcher, spec).await.map_err(text)?;
-        let keyboard = run.keyboard();
-        tree.finish().map_err(text)?;
-        let mut output = Vec::new();
-        while let Some(event) = run.event().await {
-            if let RunEvent::Output(bytes) = event {
-                output.extend_from_slice(&bytes);
-                person(&keyboard, &String::from_utf8_lossy(&output)).await;
-            }
+    let (mut run, tree) = Run::start(&world.launcher, spec).await.map_err(text)?;
+    let keyboard = run.keyboard();
+    tree.finish().map_err(text)?;
+    let mut output = Vec::new();
+    while let Some(event) = run.event().await {
+        if let RunEvent::Output(bytes) = event {
+            output.extend_from_slice(&bytes);
+            person(&keyboard, &String::from_utf8_lossy(&output)).await;
         }
-        let (outcome, _) = run.finish().await.map_err(text)?;
-        Ok((outcome, String::from_utf8_lossy(&output).into_owned()))
-    })
+    }
+    let (outcome, _) = run.finish().await.map_err(text)?;
+    Ok((outcome, String::from_utf8_lossy(&output).into_owned()))
+}
+
+fn attend(
+    world: &World,
+    spec: RunSpec,
+    person: impl AsyncFnMut(&Keyboard, &str),
+) -> Result<(Outcome, String), String> {
+    world.runtime.block_on(attended(world, spec, person))
 }
 
 fn lines(world: &World) -> Tried {

@@ -212,7 +212,6 @@ fn check(file: File<'_>) -> Checked<'_> {
         anchors: &anchors,
         created: RefCell::default(),
         tried: Cell::new(0),
-        assumed: RefCell::default(),
     };
     let around = validate::Around::default();
     let root = validate::validate(&context, &schema::ROOT, &at, &around, root);
@@ -222,12 +221,11 @@ fn check(file: File<'_>) -> Checked<'_> {
     };
     config.remove("import");
     config.remove("merge_mode");
-    let messages = report.into_messages(&texts);
     Checked {
-        texts,
         config,
-        assumed: context.assumed.into_inner(),
-        messages,
+        assumed: report.assumed(),
+        messages: report.into_messages(&texts),
+        texts,
     }
 }
 

@@ -29,10 +29,12 @@ struct Placed {
     near: u32,
 }
 
-/// Collects messages; equal ones count once.
+/// Collects messages; equal ones count once. And what was left to its default.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     remarks: RefCell<Vec<Placed>>,
+    /// Keys of the root.
+    assumed: RefCell<Vec<Text>>,
 }
 
 impl Report {
@@ -42,6 +44,11 @@ impl Report {
         if remarks.len() < MAX_MESSAGES && !remarks.iter().any(is_known) {
             remarks.push(Placed { remark, near });
         }
+    }
+
+    /// Keys of the root that were left to their defaults.
+    pub(super) fn assumed(&self) -> Vec<Text> {
+        self.assumed.take()
     }
 
     /// The messages in order, each with the mark of its key, 0 if there is none.
@@ -103,6 +110,15 @@ impl<'a> At<'a> {
     /// The map around this place.
     pub(super) fn above(&self) -> Self {
         self.parent.copied().unwrap_or(*self)
+    }
+
+    /// Notes that this key, which stands here, was left to its default.
+    pub(super) fn assume(&self, key: &Key) {
+        let mut assumed = self.report.assumed.borrow_mut();
+        let is_at_root = self.above().key.is_none();
+        if is_at_root && !assumed.contains(&key.text) {
+            assumed.push(key.text.clone());
+        }
     }
 
     pub(super) fn key(&self) -> Option<&'a Key> {

@@ -20,8 +20,6 @@ pub(super) struct Context<'c> {
     pub(super) created: RefCell<Vec<Value>>,
     /// Conditions tried so far.
     pub(super) tried: Cell<usize>,
-    /// Keys of the root whose default was filled in so far.
-    pub(super) assumed: RefCell<Vec<Text>>,
 }
 
 /// Conditions of one file that are tried; those beyond are taken to be readable.
@@ -57,7 +55,7 @@ pub(super) fn validate(
             validate_seq(context, schema, items, *env_vars, at, around, node)
         }
         Kind::Map(map) => validate_map(context, schema, map, at, around, node),
-        _ => validate_scalar(context, schema, at, around, node),
+        _ => validate_scalar(schema, at, around, node),
     }
 }
 
@@ -167,16 +165,10 @@ fn validate_entries(
     checked
 }
 
-fn validate_scalar(
-    context: &Context<'_>,
-    schema: &'static Schema,
-    at: &At<'_>,
-    around: &Around,
-    node: Node,
-) -> Node {
+fn validate_scalar(schema: &'static Schema, at: &At<'_>, around: &Around, node: Node) -> Node {
     check_type(schema, at, &node);
     check_value(schema, at, &node);
-    let node = fill_default(context, schema, at, around, node);
+    let node = fill_default(schema, at, around, node);
     check_secret(schema, at, &node);
     if node.is(Type::Secure) && !node.is_given() {
         say_empty_secure(at, &node);
@@ -287,13 +279,7 @@ fn check_value(schema: &'static Schema, at: &At<'_>, node: &Node) {
     }
 }
 
-fn fill_default(
-    context: &Context<'_>,
-    schema: &'static Schema,
-    at: &At<'_>,
-    around: &Around,
-    node: Node,
-) -> Node {
+fn fill_default(schema: &'static Schema, at: &At<'_>, around: &Around, node: Node) -> Node {
     if !matches!(node, Node::Null) {
         return node;
     }
@@ -309,12 +295,8 @@ fn fill_default(
             ("key", key.text.as_str().into()),
             ("default", fill.value.into()),
         ];
-        let above = at.above();
-        above.say_of(Some(key), Level::Info, "default", args);
-        let mut assumed = context.assumed.borrow_mut();
-        if above.key().is_none() && !assumed.contains(&key.text) {
-            assumed.push(key.text.clone());
-        }
+        at.above().say_of(Some(key), Level::Info, "default", args);
+        at.assume(key);
     }
     Node::Str(Text::new_static(fill.value))
 }

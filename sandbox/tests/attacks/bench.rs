@@ -1,6 +1,6 @@
 //! What sandboxes cost, for `tests/bench/sandbox`: every mode prints numbers, microseconds where they are times.
 //!
-//! `bench start RUNS cold|warm none|egress FOLDER PROGRAM`, `bench spawn RUNS COMMAND…`, `bench many COUNT`,
+//! `bench start RUNS cold|warm none|egress result|gone FOLDER PROGRAM`, `bench spawn RUNS COMMAND…`, `bench many COUNT`,
 //! `bench work FOLDER SCRIPT`.
 
 use std::process::{Command, ExitCode};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use assay_sandbox::{Image, Network, RunSpec};
 
-use crate::world::{World, go, spec};
+use crate::world::{World, go, go_to_end, spec};
 
 /// What a launcher that was taken needs to be replaced, so that replacing it is not measured with the next run.
 const REFILL: Duration = Duration::from_millis(80);
@@ -19,8 +19,9 @@ pub(crate) fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(2).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["start", runs, stock, network, folder, program] => {
-            start(number(runs), *stock == "warm", network, folder, program)
+        ["start", runs, stock, network, until, folder, program] => {
+            let (warm, gone) = (*stock == "warm", *until == "gone");
+            start(number(runs), warm, network, gone, folder, program)
         }
         ["spawn", runs, command @ ..] => spawn(number(runs), command),
         ["many", count] => many(number(count)),
@@ -55,11 +56,12 @@ fn list(times: &[u128]) -> String {
     words.join(" ")
 }
 
-/// From the request to the reaped result.
+/// From the request to the reaped result, or until nothing is left.
 fn start(
     runs: usize,
     warm: bool,
     network: &str,
+    gone: bool,
     folder: &str,
     program: &str,
 ) -> Result<String, String> {
@@ -84,8 +86,13 @@ fn start(
         }
         let job = job();
         let began = Instant::now();
-        let done = world.runtime.block_on(go(&world.launcher, job, |_| Ok(())));
-        times.push(began.elapsed().as_micros());
+        let done = world.runtime.block_on(async {
+            let (done, remains) = go_to_end(&world.launcher, job, |_| Ok(())).await?;
+            let result = began.elapsed();
+            remains.gone().await;
+            times.push(if gone { began.elapsed() } else { result }.as_micros());
+            Ok::<_, assay_sandbox::RunError>(done)
+        });
         let done = done.map_err(|error| error.to_string())?;
         if done.outcome != assay_sandbox::Outcome::Exited(0) {
             return Err(format!("{done:?}"));

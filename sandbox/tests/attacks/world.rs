@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_sandbox::{
-    CheckState, Image, Images, Imported, Launcher, Limits, Network, Outcome, Profile, Run,
+    CheckState, Image, Images, Imported, Launcher, Limits, Network, Outcome, Profile, Remains, Run,
     RunError, RunEvent, RunSpec, TreeWriter, Usage,
 };
 
@@ -231,6 +231,17 @@ pub(crate) async fn go(
     spec: RunSpec,
     fill: impl FnOnce(&mut TreeWriter) -> std::io::Result<()> + Send + 'static,
 ) -> Result<Done, RunError> {
+    let (done, remains) = go_to_end(launcher, spec, fill).await?;
+    remains.gone().await;
+    Ok(done)
+}
+
+/// The same until its processes are dead.
+pub(crate) async fn go_to_end(
+    launcher: &Launcher,
+    spec: RunSpec,
+    fill: impl FnOnce(&mut TreeWriter) -> std::io::Result<()> + Send + 'static,
+) -> Result<(Done, Remains), RunError> {
     let (mut run, mut tree) = Run::start(launcher, spec).await?;
     // What the launcher refuses shows as a broken pipe here, and is named by `finish`.
     drop(tokio::task::spawn_blocking(move || fill(&mut tree).and_then(|()| tree.finish())).await);
@@ -242,14 +253,16 @@ pub(crate) async fn go(
             RunEvent::Started => {}
         }
     }
-    let (outcome, usage) = run.finish().await?;
+    let (ended, remains) = run.end().await;
+    let (outcome, usage) = ended?;
     let output = String::from_utf8_lossy(&output).replace("\r\n", "\n");
-    Ok(Done {
+    let done = Done {
         outcome,
         output,
         notices,
         usage,
-    })
+    };
+    Ok((done, remains))
 }
 
 /// A script with generous limits, and an id and slot of its own.

@@ -212,12 +212,11 @@ fn asked_artifacts(config: &Map, notes: &mut Vec<String>) -> Vec<String> {
 
 /// Plain variables of the configuration.
 fn plain_env(config: &Map) -> Vec<(String, String)> {
-    let groups = match config.get("env") {
-        Some(Value::Seq(groups)) => groups,
-        Some(single) => std::slice::from_ref(single),
-        None => &[],
-    };
-    let all = groups.iter().filter_map(Value::as_map).flat_map(Map::iter);
+    let all = config
+        .items("env")
+        .iter()
+        .filter_map(Value::as_map)
+        .flat_map(Map::iter);
     all.filter_map(|(name, value)| Some((name.to_owned(), scalar(value)?)))
         .collect()
 }

@@ -54,6 +54,14 @@ impl Value {
         }
     }
 
+    /// The items of a list; anything else is a list of one.
+    pub(crate) fn items(&self) -> &[Value] {
+        match self {
+            Value::Seq(items) => items,
+            single => std::slice::from_ref(single),
+        }
+    }
+
     /// The truth value, if this is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
@@ -143,6 +151,11 @@ impl Map {
     /// The text under `key`, if it is text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::as_str)
+    }
+
+    /// The items under `key`, as [`Value::items`] has them; none if there is no such key.
+    pub(crate) fn items(&self, key: &str) -> &[Value] {
+        self.get(key).map_or(&[], Value::items)
     }
 
     /// Sets `key`, in its old place if it was there, else at the end; returns the old value.

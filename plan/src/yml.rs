@@ -153,8 +153,7 @@ pub fn locate<'b>(
     messages: &mut [Message],
 ) {
     let is_lost = |message: &&mut Message| {
-        message.place.is_none()
-            && (message.code.starts_with("skip_") || message.code == "needs_root")
+        message.place.is_none() && texts::is_placed_by_words(&message.code)
     };
     let lost: Vec<&mut Message> = messages.iter_mut().filter(is_lost).collect();
     if lost.is_empty() {
@@ -164,7 +163,7 @@ pub fn locate<'b>(
     for (name, bytes) in imported {
         texts.add(Some(name), text::tidy(bytes));
     }
-    texts.place_skips(lost);
+    texts.place_lost(lost);
 }
 
 /// A file as it was read.

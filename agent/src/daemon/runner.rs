@@ -36,7 +36,7 @@ pub(super) use spec::{foreign, spec};
 use spec::{limits_of, run_id, used};
 
 /// Home of the job's user inside.
-const HOME: &str = "/home/travis";
+pub(super) const HOME: &str = "/home/travis";
 
 /// Everything about running jobs that doesn't change while the daemon runs.
 #[derive(Debug)]

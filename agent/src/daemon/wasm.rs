@@ -6,10 +6,8 @@ use std::time::Duration;
 use assay_plan::{Build, CommandLine, CommandLines, CommitId, OnFailure, When};
 use assay_sandbox::{Fixed, Keep, Limits, Line, WasmSpec};
 
+use super::runner::HOME;
 use crate::config::Config;
-
-/// Home of the job inside.
-const HOME: &str = "/home/travis";
 
 /// What the operator says of such jobs.
 #[derive(Debug)]

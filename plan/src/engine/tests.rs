@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decide::JobBlueprint;
-use crate::model::{EventKind, Person};
+use crate::model::{Event, EventKind, Person};
 use crate::value::Map;
 
 fn oid(number: u64) -> CommitId {

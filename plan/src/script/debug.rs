@@ -34,18 +34,16 @@ pub(super) fn write_functions(shell: &mut Shell, context: &JobContext<'_>) {
     shell.set("PS1", &prompt);
 }
 
-fn write_function(shell: &mut Shell, config: &Map, phase: &'static str) {
+fn write_function(shell: &mut Shell, config: &Map, phase: &str) {
     shell.raw(&format!("travis_run_{phase}() {{"));
     if phase == "script" {
         // Each call has its own result.
         shell.raw("unset TRAVIS_TEST_RESULT");
     }
-    let asserted = matches!(phase, "before_install" | "install" | "before_script");
-    phases::write_named(shell, config, phase, asserted);
-    let words = format!("{phase}: there is nothing to run.");
-    let is_empty =
-        phases::commands(config, phase).is_empty() && !matches!(phase, "install" | "script");
-    if is_empty {
+    phases::write_phase(shell, config, phase);
+    let has_default = matches!(phase, "install" | "script");
+    if !has_default && phases::commands(config, phase).is_empty() {
+        let words = format!("{phase}: there is nothing to run.");
         shell.raw(&format!("printf '%s\\n' {}", quote(&words)));
     }
     shell.raw(":\n}");

@@ -2,7 +2,7 @@
 //! `addons/deploy/script.rb`).
 
 use super::env::plain;
-use super::phases::write_named;
+use super::phases::write_phase;
 use super::{Shell, quote};
 use crate::value::{Map, Value};
 
@@ -20,12 +20,12 @@ const COMMON: [&str; 9] = [
 ];
 
 pub(super) fn write(shell: &mut Shell, config: &Map) {
-    let entries = match config.get("deploy") {
-        Some(Value::Seq(items)) => items,
-        Some(single) => std::slice::from_ref(single),
-        None => &[],
-    };
-    for (place, entry) in entries.iter().filter_map(Value::as_map).enumerate() {
+    for (place, entry) in config
+        .items("deploy")
+        .iter()
+        .filter_map(Value::as_map)
+        .enumerate()
+    {
         write_entry(shell, config, entry, place);
     }
 }
@@ -43,7 +43,7 @@ fn write_entry(shell: &mut Shell, config: &Map, entry: &Map, place: usize) {
         ));
     }
     shell.raw("if [[ -n $_travis_deploy ]]; then");
-    write_named(shell, config, "before_deploy", true);
+    write_phase(shell, config, "before_deploy");
     shell.raw(&format!(
         "export TRAVIS_STAGE=deploy\ntravis_fold start dpl_{place}"
     ));
@@ -81,7 +81,7 @@ fn write_entry(shell: &mut Shell, config: &Map, entry: &Map, place: usize) {
         shell.command(&command, "--echo --timing --assert --event deploy");
     }
     shell.raw(&format!("travis_fold end dpl_{place}"));
-    write_named(shell, config, "after_deploy", false);
+    write_phase(shell, config, "after_deploy");
     shell.raw("fi");
 }
 

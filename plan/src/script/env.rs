@@ -162,11 +162,7 @@ pub(super) fn write_config(shell: &mut Shell, context: &JobContext<'_>) -> Vec<S
         .filter(|(name, _)| !is_name(name))
         .map(|(name, _)| format!("{name:?} is no name of a variable and is left out"))
         .collect();
-    let groups = match context.job.config.get("env") {
-        Some(Value::Seq(groups)) => groups,
-        Some(single) => std::slice::from_ref(single),
-        None => &[],
-    };
+    let groups = context.job.config.items("env");
     let mut secrets: Vec<&str> = Vec::new();
     let mut exports: Vec<String> = Vec::new();
     for (name, value) in groups.iter().filter_map(Value::as_map).flat_map(Map::iter) {

@@ -79,10 +79,9 @@ fn scalar(config: &Map, key: &str) -> String {
 }
 
 fn list(config: &Map, key: &str) -> String {
-    let items: &[Value] = match find(config, key) {
-        Some(Value::Seq(items)) => items,
+    let items = match find(config, key) {
         Some(Value::Null) | None => &[],
-        Some(single) => std::slice::from_ref(single),
+        Some(value) => value.items(),
     };
     let words: Vec<String> = items.iter().map(|item| quote(&plain(item))).collect();
     words.join(" ")

@@ -1,7 +1,7 @@
 //! A job's phases as single command lines, for a sandbox without bash (`virt: wasm`): the author's own commands, with the
 //! same folds, time marks and rules of failure as in the job script.
 
-use super::phases::{commands, is_skipped};
+use super::phases::{SET_UP, commands, fold, is_skipped, say_skipped};
 use super::{Shell, env};
 use crate::job::{CommandLine, CommandLines, JobContext, OnFailure, When};
 use crate::value::Map;
@@ -24,31 +24,17 @@ pub(crate) fn lines(context: &JobContext<'_>, build_dir: &str) -> (CommandLines,
     variables.retain(|(name, _)| name != "SHELL" && name != "PATH");
     variables.append(&mut shell.exports);
     let mut lines: Vec<CommandLine> = shell.commands.into_iter().map(setting).collect();
-    for name in ["before_install", "install", "before_script"] {
+    for name in SET_UP {
         phase(&mut lines, config, name, OnFailure::End, When::Always);
     }
     script(&mut lines, config);
-    phase(
-        &mut lines,
-        config,
-        "after_success",
-        OnFailure::Ignore,
-        When::Passed,
-    );
-    phase(
-        &mut lines,
-        config,
-        "after_failure",
-        OnFailure::Ignore,
-        When::Failed,
-    );
-    phase(
-        &mut lines,
-        config,
-        "after_script",
-        OnFailure::Ignore,
-        When::Always,
-    );
+    for (name, when) in [
+        ("after_success", When::Passed),
+        ("after_failure", When::Failed),
+        ("after_script", When::Always),
+    ] {
+        phase(&mut lines, config, name, OnFailure::Ignore, when);
+    }
     (CommandLines { variables, lines }, notes)
 }
 
@@ -73,13 +59,6 @@ fn setting(text: String) -> CommandLine {
     }
 }
 
-fn skipped(name: &str) -> CommandLine {
-    quiet(
-        format!("echo 'Skipping the {name} step, as specified in the configuration.'"),
-        name,
-    )
-}
-
 fn phase(
     lines: &mut Vec<CommandLine>,
     config: &Map,
@@ -91,33 +70,26 @@ fn phase(
     if is_skipped(&commands) {
         lines.push(CommandLine {
             when,
-            ..skipped(name)
+            ..quiet(say_skipped(name), name)
         });
         return;
     }
     let count = commands.len();
-    lines.extend(
-        commands
-            .into_iter()
-            .enumerate()
-            .map(|(place, text)| CommandLine {
-                fold: Some(match count {
-                    1 => name.to_owned(),
-                    _ => format!("{name}.{}", place + 1),
-                }),
-                echo: true,
-                timed: true,
-                on_failure,
-                when,
-                ..quiet(text, name)
-            }),
-    );
+    let line = |(place, text)| CommandLine {
+        fold: Some(fold(name, place, count)),
+        echo: true,
+        timed: true,
+        on_failure,
+        when,
+        ..quiet(text, name)
+    };
+    lines.extend(commands.into_iter().enumerate().map(line));
 }
 
 fn script(lines: &mut Vec<CommandLine>, config: &Map) {
     let commands = commands(config, "script");
     if is_skipped(&commands) {
-        lines.push(skipped("script"));
+        lines.push(quiet(say_skipped("script"), "script"));
         return;
     }
     if commands.is_empty() {

@@ -5,30 +5,15 @@ use super::env::plain;
 use super::language::{self, Builtin};
 use crate::value::{Map, Value};
 
-/// A phase and what becomes of a command that fails.
-struct Phase {
-    name: &'static str,
-    /// Options of `travis_cmd`.
-    options: &'static str,
-}
-
-const fn phase(name: &'static str, options: &'static str) -> Phase {
-    Phase { name, options }
-}
-
-const ASSERTED: &str = "--echo --timing --assert";
-const IGNORED: &str = "--echo --timing";
+/// The phases before the script.
+pub(super) const SET_UP: [&str; 3] = ["before_install", "install", "before_script"];
 
 pub(super) fn write(shell: &mut Shell, config: &Map) {
-    for phase in [
-        phase("before_install", ASSERTED),
-        phase("install", ASSERTED),
-        phase("before_script", ASSERTED),
-    ] {
-        write_phase(shell, config, &phase);
+    for name in SET_UP {
+        write_phase(shell, config, name);
     }
-    write_phase(shell, config, &phase("script", IGNORED));
-    write_phase(shell, config, &phase("before_cache", IGNORED));
+    write_phase(shell, config, "script");
+    write_phase(shell, config, "before_cache");
     super::prepare::write_workspace(shell, config);
     let has_deploy = config
         .get("deploy")
@@ -39,13 +24,13 @@ pub(super) fn write(shell: &mut Shell, config: &Map) {
             continue;
         }
         shell.raw(&format!("if [[ $TRAVIS_TEST_RESULT {test} 0 ]]; then"));
-        write_phase(shell, config, &phase(name, IGNORED));
+        write_phase(shell, config, name);
         if has_deploy && name == "after_success" {
             super::deploy::write(shell, config);
         }
         shell.raw(":\nfi");
     }
-    write_phase(shell, config, &phase("after_script", IGNORED));
+    write_phase(shell, config, "after_script");
 }
 
 /// The commands of a phase; a list in a list or a map is taken as text.
@@ -61,43 +46,44 @@ pub(super) fn is_skipped(commands: &[String]) -> bool {
     matches!(commands, [only] if only == "skip" || only == "ignore")
 }
 
-pub(super) fn write_named(shell: &mut Shell, config: &Map, name: &'static str, asserted: bool) {
-    write_phase(
-        shell,
-        config,
-        &phase(name, if asserted { ASSERTED } else { IGNORED }),
-    );
+/// What a phase does instead, if its commands are skipped.
+pub(super) fn say_skipped(name: &str) -> String {
+    format!("echo 'Skipping the {name} step, as specified in the configuration.'")
 }
 
-fn write_phase(shell: &mut Shell, config: &Map, phase: &Phase) {
-    let commands = commands(config, phase.name);
-    let is_script = phase.name == "script";
-    if commands.is_empty() {
-        return write_default(shell, config, phase.name);
+/// Name of the fold around one of a phase's commands, the first of which has place 0.
+pub(super) fn fold(name: &str, place: usize, count: usize) -> String {
+    match count {
+        1 => name.to_owned(),
+        _ => format!("{name}.{}", place + 1),
     }
-    shell.raw(&format!("export TRAVIS_STAGE={}", phase.name));
+}
+
+/// Writes one phase: the author's commands, else the language's.
+pub(super) fn write_phase(shell: &mut Shell, config: &Map, name: &str) {
+    let commands = commands(config, name);
+    let is_script = name == "script";
+    if commands.is_empty() {
+        return write_default(shell, config, name);
+    }
+    shell.raw(&format!("export TRAVIS_STAGE={name}"));
     if is_skipped(&commands) {
-        shell.raw(&format!(
-            "echo 'Skipping the {} step, as specified in the configuration.'",
-            phase.name
-        ));
+        shell.raw(&say_skipped(name));
         if is_script {
             shell.raw("export TRAVIS_TEST_RESULT=0");
         }
         return;
     }
+    let ends_job = SET_UP.contains(&name) || name == "before_deploy";
+    let assert = if ends_job { " --assert" } else { "" };
+    let options = format!("--echo --timing{assert} --event {name}");
     for (place, command) in commands.iter().enumerate() {
-        let options = format!("{} --event {}", phase.options, phase.name);
         if is_script {
             shell.command(command, &options);
             shell.raw("travis_result $?");
             continue;
         }
-        let fold = if commands.len() > 1 {
-            format!("{}.{}", phase.name, place + 1)
-        } else {
-            phase.name.to_owned()
-        };
+        let fold = fold(name, place, commands.len());
         shell.raw(&format!("travis_fold start {fold}"));
         shell.command(command, &options);
         shell.raw(&format!("travis_fold end {fold}"));

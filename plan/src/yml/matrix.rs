@@ -130,16 +130,8 @@ impl Expander<'_> {
 
     /// `jobs.NAME`, its maps only.
     fn job_list(&self, name: &str) -> impl Iterator<Item = &Map> {
-        let list = self
-            .config
-            .get("jobs")
-            .and_then(Value::as_map)
-            .and_then(|jobs| jobs.get(name));
-        let items = match list {
-            Some(Value::Seq(items)) => items,
-            Some(single) => std::slice::from_ref(single),
-            None => &[],
-        };
+        let jobs = self.config.get("jobs").and_then(Value::as_map);
+        let items = jobs.map_or(&[][..], |jobs| jobs.items(name));
         items.iter().filter_map(Value::as_map).take(MAX_ROWS)
     }
 
@@ -271,13 +263,4 @@ fn fingerprint_of_map(map: &Map) -> u64 {
         }
         sum.wrapping_add(hasher.finish())
     })
-}
-
-/// A list as it is, anything else as a list of one.
-fn wrapped(value: Option<&Value>) -> &[Value] {
-    match value {
-        Some(Value::Seq(items)) => items,
-        Some(single) => std::slice::from_ref(single),
-        None => &[],
-    }
 }

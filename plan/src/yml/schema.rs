@@ -8,6 +8,7 @@ mod index;
 mod job;
 mod json;
 mod languages;
+mod notation;
 mod notifications;
 mod reference;
 mod root;
@@ -18,6 +19,12 @@ use std::sync::LazyLock;
 
 use super::node::{Node, Type};
 use crate::value::Text;
+
+use notation::{
+    ANY_MAP, BOOL, LAX_SECURE, LAX_SECURE_SEQ, LAX_SECURES, NUM, PLAIN, SECURE, SECURES, STR,
+    STR_MAP, STRS, any, free_map, is, key, map, normal, of, one_of, other, prefix, seq, strict_map,
+    text,
+};
 
 pub(super) use json::json_schema;
 pub(super) use reference::reference;
@@ -167,154 +174,6 @@ pub(super) struct EnumValue {
     pub(super) deprecated: Option<&'static str>,
     pub(super) support: Support,
 }
-
-const PLAIN: StrType = StrType {
-    values: &[],
-    downcase: false,
-    ignore_case: false,
-    format: None,
-    vars: &[],
-};
-
-const fn of(kind: Kind) -> Schema {
-    Schema {
-        kind,
-        lax: false,
-        defaults: &[],
-        edge: false,
-    }
-}
-
-const fn any(choices: &'static [Choice]) -> Schema {
-    of(Kind::Any {
-        choices,
-        detect: None,
-    })
-}
-
-const fn seq(items: &'static Schema) -> Schema {
-    of(Kind::Seq {
-        items,
-        env_vars: false,
-    })
-}
-
-const fn normal(schema: &'static Schema) -> Choice {
-    Choice {
-        schema,
-        normal: true,
-    }
-}
-
-const fn other(schema: &'static Schema) -> Choice {
-    Choice {
-        schema,
-        normal: false,
-    }
-}
-
-const fn text(text: StrType) -> Schema {
-    of(Kind::Str(text))
-}
-
-const fn one_of(values: &'static [EnumValue]) -> Schema {
-    text(StrType { values, ..PLAIN })
-}
-
-const fn is(name: &'static str) -> EnumValue {
-    EnumValue {
-        name,
-        aliases: &[],
-        deprecated: None,
-        support: EVERYWHERE,
-    }
-}
-
-const fn strict_map(groups: &'static [&'static [Entry]]) -> MapType {
-    MapType {
-        groups,
-        values: None,
-        refused: &[],
-        strict: true,
-        prefix: None,
-        required: &[],
-        change: Change::None,
-        unique_globally: false,
-    }
-}
-
-const fn free_map(values: Option<&'static Schema>) -> MapType {
-    MapType {
-        values,
-        strict: false,
-        ..strict_map(&[])
-    }
-}
-
-const fn map(groups: &'static [&'static [Entry]]) -> Schema {
-    of(Kind::Map(strict_map(groups)))
-}
-
-const fn prefix(key: &'static str) -> Option<Prefix> {
-    Some(Prefix {
-        key,
-        only_text: false,
-    })
-}
-
-const fn key(key: &'static str, schema: &'static Schema) -> Entry {
-    Entry {
-        key,
-        aliases: &[],
-        schema,
-        deprecated: None,
-        unique: false,
-        support: EVERYWHERE,
-    }
-}
-
-impl Entry {
-    const fn or(self, aliases: &'static [&'static str]) -> Self {
-        Entry { aliases, ..self }
-    }
-
-    const fn deprecated(self, why: &'static str) -> Self {
-        Entry {
-            deprecated: Some(why),
-            ..self
-        }
-    }
-
-    const fn unique(self) -> Self {
-        Entry {
-            unique: true,
-            ..self
-        }
-    }
-
-    const fn only(self, support: Support) -> Self {
-        Entry { support, ..self }
-    }
-}
-
-static STR: Schema = text(PLAIN);
-static NUM: Schema = of(Kind::Num);
-static BOOL: Schema = of(Kind::Bool { values: &[] });
-static SECURE: Schema = of(Kind::Secure);
-/// Takes a plain string without a word.
-static LAX_SECURE: Schema = Schema {
-    lax: true,
-    ..of(Kind::Secure)
-};
-static STR_ITEM: Schema = any(&[other(&STR)]);
-static STR_SEQ: Schema = seq(&STR_ITEM);
-static STRS: Schema = any(&[normal(&STR_SEQ), other(&STR)]);
-static SECURE_SEQ: Schema = seq(&SECURE);
-static SECURES: Schema = any(&[normal(&SECURE_SEQ), other(&SECURE)]);
-static LAX_SECURE_SEQ: Schema = seq(&LAX_SECURE);
-static LAX_SECURES: Schema = any(&[normal(&LAX_SECURE_SEQ), other(&LAX_SECURE)]);
-static STR_MAP: Schema = of(Kind::Map(free_map(Some(&STR))));
-static ANY_MAP: Schema = of(Kind::Map(free_map(None)));
 
 impl Schema {
     /// The type's name for messages, and to compare with a value's.

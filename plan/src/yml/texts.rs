@@ -75,8 +75,8 @@ impl<'t> Texts<'t> {
         }
     }
 
-    /// Gives messages of the expansion the place of their condition, in the first text that has it.
-    pub(super) fn place_skips(&self, mut messages: Vec<&mut Message>) {
+    /// Gives messages without a key that was marked ([`is_placed_by_words`]) a place in the first text that has what they name.
+    pub(super) fn place_lost(&self, mut messages: Vec<&mut Message>) {
         for source in &self.0 {
             messages.retain(|message| message.place.is_none());
             let own = messages.iter_mut().map(|message| (&mut **message, 0));
@@ -84,7 +84,7 @@ impl<'t> Texts<'t> {
         }
     }
 
-    /// The first bytes of each text that were dropped: which file, how many, and where.
+    /// A message for each text that characters were dropped from.
     pub(super) fn dropped(&self) -> impl Iterator<Item = Message> {
         self.0.iter().filter_map(|source| {
             let (count, place) = source.tidied.dropped?;
@@ -95,20 +95,21 @@ impl<'t> Texts<'t> {
     }
 }
 
+/// Whether a message of this code is placed by what it names, not by its key's mark.
+pub(super) fn is_placed_by_words(code: &str) -> bool {
+    code.starts_with("skip_") || code == "needs_root"
+}
+
 impl Source<'_> {
-    fn place(&self, messages: Vec<(&mut Message, u32)>) {
+    fn place(&self, mut messages: Vec<(&mut Message, u32)>) {
         let has_place = |(message, mark): &(&mut Message, u32)| {
-            *mark > 0
-                || message.code.starts_with("skip_")
-                || matches!(message.code.as_str(), "duplicate_key" | "needs_root")
+            *mark > 0 || message.code == "duplicate_key" || is_placed_by_words(&message.code)
         };
         if !messages.iter().any(has_place) {
             return;
         }
-        let places = Places::of(&self.tidied.text);
-        let mut placed = messages;
-        places.fill(&self.tidied, &mut placed);
-        for (message, _) in placed {
+        Places::of(&self.tidied.text).fill(&self.tidied, &mut messages);
+        for (message, _) in messages {
             if message.place.is_some() {
                 message.file.clone_from(&self.name);
             }

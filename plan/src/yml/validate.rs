@@ -42,14 +42,17 @@ pub(super) fn validate(
 ) -> Node {
     match &schema.kind {
         Kind::Any { choices, .. } => {
-            let fitting = schema
-                .select(&node)
+            let mut selected = schema.select(&node);
+            let first = selected.next();
+            let fitting = first
+                .into_iter()
+                .chain(selected)
                 .find(|choice| choice.schema.matches(&node))
-                .or_else(|| schema.select(&node).next());
-            let schema_of = fitting.map_or(choices[0].schema, |choice| choice.schema);
+                .or(first);
+            let chosen = fitting.map_or(choices[0].schema, |choice| choice.schema);
             let chosen_by = schema.chosen_by(&node);
             let at = &at.chosen_by(chosen_by.as_ref());
-            validate(context, schema_of, at, around, node)
+            validate(context, chosen, at, around, node)
         }
         Kind::Seq { items, env_vars } => {
             validate_seq(context, schema, items, *env_vars, at, around, node)

@@ -1,6 +1,6 @@
 //! The `env` of each row: its own groups, or the first of the root's, after the global ones.
 
-use super::{Distinct, Expander, Row, wrapped};
+use super::{Distinct, Expander, Row};
 use crate::value::{Map, Value};
 
 pub(super) fn complete(expander: &Expander<'_>, rows: &mut [Row]) {
@@ -79,7 +79,7 @@ pub(super) fn own_groups<'e>(
     expander: &'e Expander<'_>,
     env: &'e Value,
 ) -> impl Iterator<Item = &'e Value> {
-    wrapped(Some(env))
+    env.items()
         .iter()
         .filter(|group| !expander.is_global(group))
 }

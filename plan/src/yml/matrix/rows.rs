@@ -1,6 +1,6 @@
 //! Product, includes, shared keys, and what is taken out again.
 
-use super::{Expander, MAX_ROWS, MAX_VALUES, Row, env, rules, support, unique, wrapped};
+use super::{Expander, MAX_ROWS, MAX_VALUES, Row, env, rules, support, unique};
 use crate::value::{Map, Text, Value};
 
 /// Keys of the root whose values make the jobs of the matrix, the slowest first; `env` is the last.
@@ -114,10 +114,8 @@ fn holds_something(value: &Value) -> bool {
 
 fn axis<'c>(config: &'c Map, key: &str) -> &'c [Value] {
     match config.get(key) {
-        Some(Value::Map(env)) if key == "env" && env.get("jobs").is_some() => {
-            wrapped(env.get("jobs"))
-        }
-        value => wrapped(value),
+        Some(Value::Map(env)) if key == "env" && env.get("jobs").is_some() => env.items("jobs"),
+        value => value.map_or(&[], Value::items),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `jobs.exclude` and `jobs.allow_failures`.
 
 use super::env::own_groups;
-use super::{Expander, Row, same, wrapped};
+use super::{Expander, Row, same};
 use crate::value::{Map, Value};
 
 pub(super) fn is_excluded(expander: &Expander<'_>, row: &Map) -> bool {
@@ -23,7 +23,7 @@ fn excludes(expander: &Expander<'_>, rule: &Map, row: &Map) -> bool {
             _ => {
                 // A row that lacks the key has nothing there, which isn't an empty list.
                 let own = row.get(key).unwrap_or(&Value::Null);
-                all_equal(wrapped(Some(own)).iter(), wrapped(Some(value)))
+                all_equal(own.items().iter(), value.items())
             }
         })
 }
@@ -81,7 +81,7 @@ fn allows(expander: &Expander<'_>, rule: &Map, row: &Map) -> bool {
 /// The row's own groups are those of the rule, or all that the rule has beyond them is global.
 fn allows_env(expander: &Expander<'_>, env: &Value, wanted: &Value) -> bool {
     let own: Vec<&Value> = own_groups(expander, env).collect();
-    let wanted = wrapped(Some(wanted));
+    let wanted = wanted.items();
     if all_equal(own.iter().copied(), wanted) {
         return true;
     }

@@ -1,6 +1,5 @@
 //! Which keys and values mean something for a language and an operating system.
 
-use super::wrapped;
 use crate::value::{Map, Value};
 use crate::yml::schema::{Entry, Kind, ROOT, Schema, Support};
 
@@ -62,7 +61,7 @@ fn enum_support(schema: &'static Schema, value: &str) -> Option<&'static Support
 
 fn holds(config: &Map, support: &Support) -> bool {
     let given = |key: &str| {
-        let values = wrapped(config.get(key)).iter();
+        let values = config.items(key).iter();
         values.filter(|value| **value != Value::Null)
     };
     let fits = |key: &str, only: &[&str], except: &[&str]| {

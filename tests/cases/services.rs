@@ -36,11 +36,8 @@ fn job(signal: &str) -> String {
 
 #[test]
 fn two_jobs_with_a_service_on_the_same_port_never_meet() {
-    if ["/usr/bin/perl", "/usr/bin/git"]
-        .iter()
-        .any(|program| !Path::new(program).exists())
-    {
-        skip("services: needs perl and git in /usr/bin");
+    if !Path::new("/usr/bin/perl").exists() {
+        skip("services: needs perl");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -41,21 +41,39 @@ const BEFORE: [&str; 18] = [
     "timeout",
 ];
 
+/// What `sudo` runs without root, where it is about the job's own services.
+const OWN: [&str; 12] = [
+    "service",
+    "systemctl",
+    "mysql",
+    "mysqladmin",
+    "psql",
+    "createdb",
+    "createuser",
+    "dropdb",
+    "dropuser",
+    "redis-cli",
+    "rabbitmqctl",
+    "rabbitmq-plugins",
+];
+
 /// One message for each part of the configuration that works only with root. They have no place yet:
 /// [`locate`](crate::locate) gives them one.
 pub fn needs_root(config: &Map) -> Vec<Message> {
     let mut messages = Vec::new();
-    in_section(config, "", &mut messages);
+    let services = config.get("services").is_some();
+    in_section(config, "", services, &mut messages);
     let jobs = config.get("jobs").and_then(Value::as_map);
     if let Some(Value::Seq(rows)) = jobs.and_then(|jobs| jobs.get("include")) {
         for row in rows.iter().filter_map(Value::as_map) {
-            in_section(row, "jobs.include.", &mut messages);
+            let services = services || row.get("services").is_some();
+            in_section(row, "jobs.include.", services, &mut messages);
         }
     }
     messages
 }
 
-fn in_section(section: &Map, prefix: &str, messages: &mut Vec<Message>) {
+fn in_section(section: &Map, prefix: &str, services: bool, messages: &mut Vec<Message>) {
     let mut say = |key: &str, what: &str, value: Option<String>| {
         let mut args = vec![("needs", Value::from(what.to_owned()))];
         args.extend(value.map(|value| ("value", Value::from(value))));
@@ -64,7 +82,10 @@ fn in_section(section: &Map, prefix: &str, messages: &mut Vec<Message>) {
     };
     for phase in PHASES {
         let commands = texts(section.get(phase));
-        if let Some(command) = commands.into_iter().find(|command| calls_sudo(command)) {
+        if let Some(command) = commands
+            .into_iter()
+            .find(|command| calls_sudo(command, services))
+        {
             say(phase, "sudo", Some(command));
         }
     }
@@ -77,8 +98,9 @@ fn in_section(section: &Map, prefix: &str, messages: &mut Vec<Message>) {
     }
 }
 
-/// Whether one of the commands of a line is `sudo`. Quotes are not read: what stands in them is looked at as well.
-fn calls_sudo(line: &str) -> bool {
+/// Whether one of the commands of a line is `sudo`, for more than services that the job has. Quotes are not read: what
+/// stands in them is looked at as well.
+fn calls_sudo(line: &str, services: bool) -> bool {
     let ends = ['\n', ';', '&', '|', '(', ')', '`'];
     line.split(ends).any(|command| {
         let mut words = command.split_whitespace().skip_while(|word| {
@@ -87,7 +109,12 @@ fn calls_sudo(line: &str) -> bool {
                 || is_assignment(word)
                 || word.bytes().all(|byte| byte.is_ascii_digit())
         });
+        let is_own = |word: &str| OWN.contains(&word) || word.starts_with("/etc/init.d/");
         words.next() == Some("sudo")
+            && !(services
+                && words
+                    .find(|word| !word.starts_with('-') && *word != "postgres")
+                    .is_some_and(is_own))
     })
 }
 
@@ -116,10 +143,21 @@ mod tests {
             "x=$(sudo cat /etc/x)",
             "cd x\nsudo make",
         ] {
-            assert!(calls_sudo(line), "{line}");
+            assert!(calls_sudo(line, true), "{line}");
         }
         for line in ["echo sudo", "make sudo", "sudoku", "./sudo.sh", ""] {
-            assert!(!calls_sudo(line), "{line}");
+            assert!(!calls_sudo(line, true), "{line}");
         }
+    }
+    #[test]
+    fn what_is_about_the_jobs_own_services_needs_no_root() {
+        for line in [
+            "sudo service mysql restart",
+            "sudo /etc/init.d/postgresql stop || true",
+            "sudo -u postgres psql -c 'create database x'",
+        ] {
+            assert!(!calls_sudo(line, true) && calls_sudo(line, false), "{line}");
+        }
+        assert!(calls_sudo("sudo service mysql stop; sudo make", true));
     }
 }

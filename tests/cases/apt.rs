@@ -1,6 +1,7 @@
 //! `addons: apt` from outside: installed by root where the operator allows it, before a job without any right; said in one
 //! line where not. The image is made of this host's apt and dpkg; its packages come from a folder in it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -79,6 +80,9 @@ fn make(dir: &Path) -> std::io::Result<Option<PathBuf>> {
         image.join("etc/apt/sources.list"),
         "deb [trusted=yes] file:/srv/packages ./\n",
     )?;
+    let helper = image.join("usr/lib/apt/apt-helper");
+    std::fs::write(&helper, HELPER)?;
+    std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755))?;
     package(dir, &image.join("srv/packages"))?;
     Ok(Some(image))
 }
@@ -115,13 +119,25 @@ fn package(dir: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::write(to.join("Packages"), index)
 }
 
+/// Stands in for the one program that fetches keys: what Launchpad says of one, as JSON.
+const HELPER: &str = "#!/bin/sh\nfor file; do :; done\necho \"asked for $*\"\n\
+                      printf '%s' '\"-----BEGIN PGP PUBLIC KEY BLOCK-----\\nabc\\n-----END\"' >\"$file\"\n";
+
 /// The daemon reads the image once for all pushes of a case; a host without apt has no such case.
 fn with_image(config: &str, yml: &str, case: impl FnOnce(&Server, &Repo)) {
+    with_release("", config, yml, case);
+}
+
+/// The same, with more lines in the image's `os-release`.
+fn with_release(release: &str, config: &str, yml: &str, case: impl FnOnce(&Server, &Repo)) {
     let dir = tempfile::tempdir().expect("a folder for the test");
     let Some(image) = make(dir.path()).expect("an image") else {
         skip("addons.apt: this host has no apt-get and dpkg to make an image of");
         return;
     };
+    let about = image.join("etc/os-release");
+    let text = std::fs::read_to_string(&about).expect("the image has one") + release;
+    std::fs::write(&about, text).expect("a file");
     let repo = Repo::new(dir.path(), "team/app", &[(".travis.yml", yml)]);
     let server = Server::start(dir.path(), &[&repo], config);
     server.cli(&["image", "import", "small", &image.to_string_lossy()]);
@@ -189,5 +205,42 @@ fn where_it_is_not_allowed_one_line_says_so() {
             lines[0].contains("Not on this machine: assay-touch."),
             "{seen}"
         );
+    });
+}
+
+const SOURCES: &str = "language: shell\naddons: {apt: {packages: [assay-touch], sources: [ubuntu-toolchain-r-test, \"no;such\"]}}\n\
+                       script: 'cat /etc/apt/sources.list.d/* /etc/apt/trusted.gpg.d/*; assay-id -u'\n";
+
+#[test]
+fn names_of_sources_become_lines_and_keys_by_the_images_release() {
+    with_release(
+        "UBUNTU_CODENAME=jammy\n",
+        ALLOWED,
+        SOURCES,
+        |server, repo| {
+            let seen = repo.push_and_wait();
+            let state = &server.newest_build("team/app")["build"]["state"];
+            assert_eq!(state, "passed", "{seen}");
+            for text in [
+                "asked for download-file -- https://api.launchpad.net/devel/~ubuntu-toolchain-r/+archive/ubuntu/test?ws.op=getSigningKeyData",
+                "Added: deb https://ppa.launchpadcontent.net/ubuntu-toolchain-r/test/ubuntu jammy main",
+                "addons.apt.sources: no source called no;such is known here",
+                "| -----BEGIN PGP PUBLIC KEY BLOCK-----",
+                "| abc",
+                "| 1000",
+            ] {
+                assert!(seen.contains(text), "the pusher sees {text:?}:\n{seen}");
+            }
+        },
+    );
+}
+
+#[test]
+fn archives_for_ubuntu_are_left_out_elsewhere() {
+    with_image(ALLOWED, SOURCES, |_, repo| {
+        let seen = repo.push_and_wait();
+        let said = "ppa:ubuntu-toolchain-r/test is for Ubuntu, which this image is not; going on without it.";
+        assert!(seen.contains(said) && seen.contains("touched"), "{seen}");
+        assert!(!seen.contains("launchpadcontent"), "{seen}");
     });
 }

@@ -16,5 +16,6 @@ mod imports;
 mod live;
 mod push;
 mod scripts;
+mod services;
 mod source;
 mod wasm;

@@ -21,7 +21,7 @@ _travis_service_start() {
   ready=$(<"$home/ready")
   bash "$home/start" </dev/null >"$home/log" 2>&1 &
   pid=$!
-  disown "$pid"
+  disown "$pid" 2>/dev/null
   printf '%s\n' "$pid" >"$home/pid"
   while kill -0 "$pid" 2>/dev/null; do
     case $ready in
@@ -84,23 +84,26 @@ _travis_service_control() {
 # sudo(8): what speaks to the job's own services needs no root, and the job's environment. The rest is for the system's, or for
 # the one that says that there is no root.
 _travis_service_sudo() {
-  local words=("$@") name
+  local words=("$@") user=root name
   while [[ ${1:-} == -* ]]; do
     case $1 in
-    -u | --user) [[ ${2:-} != postgres ]] || export PGUSER=postgres; shift ;;
-    -upostgres | --user=postgres) export PGUSER=postgres ;;
+    -u | --user) user=${2:-}; shift ;;
+    -u*) user=${1#-u} ;;
+    --user=*) user=${1#--user=} ;;
     --) shift; break ;;
     esac
     shift
   done
-  case ${1:-} in
-  service | systemctl | mysql | mysqladmin | psql | createdb | createuser | dropdb | dropuser | redis-cli | rabbitmqctl | rabbitmq-plugins)
-    exec "$@"
-    ;;
-  /etc/init.d/*)
+  case $user:${1:-} in
+  root:service | root:systemctl | root:mysql | root:mysqladmin | root:rabbitmqctl | root:rabbitmq-plugins | root:redis-cli) exec "$@" ;;
+  root:/etc/init.d/*)
     name=${1#/etc/init.d/}
     shift
     exec service "$name" "$@"
+    ;;
+  postgres:psql | postgres:createdb | postgres:createuser | postgres:dropdb | postgres:dropuser)
+    export PGUSER=postgres
+    exec "$@"
     ;;
   esac
   PATH=${PATH//"$_travis_services/bin:"/}

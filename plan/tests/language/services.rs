@@ -73,6 +73,7 @@ fn services_are_stopped_and_started_by_service_and_sudo() {
         programs: &[
             ("bin/memcached", &server(11211)),
             ("bin/sudo", "echo \"no root for $*\"; exit 1"),
+            ("bin/psql", "echo \"$PGUSER asks $*\""),
         ],
         ..World::default()
     };
@@ -80,13 +81,16 @@ fn services_are_stopped_and_started_by_service_and_sudo() {
                 - sudo -E service memcached restart && exec 3<>/dev/tcp/127.0.0.1/11211\n  - test $first != $(cat ~/up)\n  \
                 - \"! kill -0 $first\"\n  - systemctl stop memcached.service\n  - \"! (exec 3<>/dev/tcp/127.0.0.1/11211)\"\n  \
                 - \"! sudo /etc/init.d/memcached status\"\n  - service memcached start && exec 3<>/dev/tcp/127.0.0.1/11211\n  \
-                - \"! service no-such-service stop\"\n  - \"! sudo make install\"";
+                - \"! service no-such-service stop\"\n  - \"! sudo make install\"\n  \
+                - \"! sudo -u nobody psql -l\"\n  - sudo -u postgres psql -l";
     let ran = run_in(&nouns::build(), yaml, &world);
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     for part in [
         "\nmemcached is running\n",
         "\nmemcached is not running\n",
         "\nno root for make install\n",
+        "\nno root for -u nobody psql -l\n",
+        "\npostgres asks -l\n",
     ] {
         assert!(ran.log.contains(part), "{part}: {}", ran.log);
     }

@@ -35,7 +35,7 @@ use table::{Session, Table};
 
 /// Connections at once that have no session yet, or none any more; more than have a place among the former, because one
 /// that was cut takes a moment to end.
-const OTHERS: u32 = 2 * strangers::MOST as u32;
+const OTHERS: u32 = 2 * strangers::MOST;
 /// Entries of the audit log that are looked through for sessions of a daemon that was killed.
 const LOOK_BACK: usize = 1000;
 /// Longest public key that is read.

@@ -189,6 +189,14 @@ impl Images {
         }
     }
 
+    /// Whether an image can have this name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_name(name: &str) -> Result<(), ImageError> {
+        names::check(name)
+    }
+
     /// Makes an image from `source` (a tarball, plain or compressed with gzip, zstd or xz; an OCI layout; the root
     /// folder of a system) and calls it `name`. What the name meant before goes, unless something else means it or a run
     /// uses it. `now`: seconds since 1970. Blocks until it is done.

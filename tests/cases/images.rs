@@ -103,6 +103,9 @@ fn an_image_is_asked_for_brought_used_and_removed() {
     server.cli(&["image", "rm", "tiny"]);
     let gone = server.try_cli(&["image", "verify", "tiny"]);
     assert_eq!(gone.status.code(), Some(3));
+    // It would never be used.
+    let host = server.try_cli(&["image", "import", "host", source.to_str().unwrap()]);
+    assert_eq!(host.status.code(), Some(2));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::{Global, ImageCommand};
 use super::output::{Screen, Table, one_line};
 use crate::clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, HOST_IMAGE};
 use crate::daemon;
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -21,6 +21,11 @@ pub(crate) fn run(command: ImageCommand, global: &Global, screen: &Screen) -> Ou
     let images = daemon::images(&state);
     match command {
         ImageCommand::List => list(&images, screen),
+        ImageCommand::Import { name, .. } if name == HOST_IMAGE => {
+            let what = format!("no image can be called {HOST_IMAGE}");
+            Err(Failure::usage(what)
+                .hint("in assay.yml that word means a read-only view of this host"))
+        }
         ImageCommand::Import { name, source } => {
             let now = u64::try_from(clock::now().seconds()).unwrap_or(0);
             // The state folder is the daemon's to make: a new one would be found by nobody.
@@ -163,7 +168,9 @@ fn failure(what: &str, error: &ImageError) -> Failure {
     let failure = Failure::new(exit, format!("cannot {what}")).because(error);
     match error {
         ImageError::Unknown(_) => failure.hint("assay image list shows what is there"),
-        ImageError::InUse(_) => failure.hint("wait for its jobs, or cancel them"),
+        ImageError::InUse(_) => failure.hint(
+            "wait for its jobs, or cancel them; a daemon that was started with it as the default image uses it until it ends",
+        ),
         ImageError::Told(text) if text.contains("subordinate") => {
             failure.hint("see subuid(5), or take the grant away to store images under one uid")
         }

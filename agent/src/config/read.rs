@@ -228,7 +228,11 @@ const PROFILES: [(&str, JobProfile); 2] =
     [("strict", JobProfile::Strict), ("root", JobProfile::Root)];
 
 fn image_name(value: &Value) -> Result<String, String> {
-    text(value, "the name of an image")
+    let name = text(value, "the name of an image")?;
+    match assay_sandbox::Images::check_name(&name) {
+        Ok(()) => Ok(name),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn host_name(value: &Value) -> Result<String, String> {

@@ -134,6 +134,14 @@ fn what_is_shown_can_be_read_again() {
 #[test]
 fn images_and_networks_are_checked() {
     assert!(problem("images: {default: {image: host, profile: root}}").contains("imported image"));
+    for name in ["../x", "''", "HOST", "/etc", "'a b'"] {
+        for text in [
+            format!("images: {{focal: {name}}}"),
+            format!("images: {{default: {{image: {name}}}}}"),
+        ] {
+            assert!(problem(&text).contains("image name"), "{text}");
+        }
+    }
     assert!(problem("images: {focal: {image: x, size: 3}}").contains("only image and profile"));
     assert!(problem("images: {focal: 3}").contains("images.focal: expected the name of an image"));
     assert!(problem("sandbox: {network: all}").contains("sandbox.network"));

@@ -35,7 +35,7 @@ use table::{Session, Table};
 
 /// Connections at once that have no session yet, or none any more; more than have a place among the former, because one
 /// that was cut takes a moment to end.
-const OTHERS: usize = 2 * strangers::MOST;
+const OTHERS: u32 = 2 * strangers::MOST;
 /// Entries of the audit log that are looked through for sessions of a daemon that was killed.
 const LOOK_BACK: usize = 1000;
 /// Longest public key that is read.
@@ -87,8 +87,7 @@ impl Debugger {
             listener = Some(bound);
             tracing::info!(address = %at, "debug sessions");
         }
-        let most_places = OTHERS.saturating_add(settings.sessions);
-        let most_places = u32::try_from(most_places).unwrap_or(u32::MAX / 4);
+        let most_places = OTHERS + u32::try_from(settings.sessions).unwrap_or(u32::MAX / 4);
         let debugger = Arc::new(Debugger {
             table: Mutex::new(Table::new(settings.sessions)),
             settings,

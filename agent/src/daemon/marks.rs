@@ -11,10 +11,15 @@ const END: &[u8] = b"\r\x1b[0K";
 /// Bytes kept of output in which no mark is complete yet; a mark is far shorter.
 const KEPT: usize = 1 << 10;
 
+/// Most marks of a job; it has fewer languages. What an image or a package says before the first command is a stranger's
+/// word, too.
+const MOST: usize = 20;
+
 /// Looks at output as it comes.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     rest: Vec<u8>,
+    found: usize,
     done: bool,
 }
 
@@ -22,8 +27,8 @@ impl Marks {
     /// For jobs whose versions are exact: there is nothing to look for.
     pub(super) fn none() -> Self {
         Marks {
-            rest: Vec::new(),
             done: true,
+            ..Marks::default()
         }
     }
 
@@ -36,12 +41,14 @@ impl Marks {
         self.rest.extend_from_slice(output);
         while let Some(end) = position(&self.rest, END) {
             let mark = &self.rest[..end];
-            if mark.ends_with(DONE) {
+            let substitute = read(mark);
+            self.found += usize::from(substitute.is_some());
+            if mark.ends_with(DONE) || self.found > MOST {
                 self.done = true;
                 self.rest = Vec::new();
                 return found;
             }
-            found.extend(read(mark));
+            found.extend(substitute);
             self.rest.drain(..end + END.len());
         }
         let surplus = self.rest.len().saturating_sub(KEPT);
@@ -64,7 +71,7 @@ fn read(mark: &[u8]) -> Option<Substitute> {
         asked: parts.next()?,
         used: parts.next()?,
     };
-    let is_plain = !text.chars().any(char::is_control);
+    let is_plain = text.len() <= KEPT && !text.chars().any(char::is_control);
     (parts.next().is_none() && is_plain).then_some(substitute)
 }
 
@@ -90,6 +97,18 @@ mod tests {
                 ("Python", "3.9.1")
             );
         }
+    }
+
+    #[test]
+    fn a_flood_of_marks_ends() {
+        let mut marks = Marks::default();
+        let found: usize = (0..1000)
+            .map(|number| {
+                let mark = format!("assay_version:N{number}:1:2\r\x1b[0K");
+                marks.take(mark.as_bytes()).len()
+            })
+            .sum();
+        assert_eq!(found, MOST);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Connections at once that have no session yet.
-pub(super) const MOST: usize = 8;
+pub(super) const MOST: u32 = 8;
 /// The part of an IPv6 address that tells networks apart; within one, whoever has it has as many as they like.
 const NETWORK: u128 = !0 << 64;
 
@@ -55,7 +55,7 @@ impl Strangers {
     pub(super) fn admit(self: &Arc<Self>, from: IpAddr, socket: OwnedFd) -> Option<Place> {
         let from = network(from);
         let mut all = self.all();
-        if all.here.len() >= MOST {
+        if all.here.len() >= MOST as usize {
             let place = all.whose_turn(from)?;
             cut(&all.here.remove(place).socket);
         }

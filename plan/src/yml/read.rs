@@ -5,6 +5,7 @@
 //! thing, a second pass asks for the text at just those places. Anchors, merges and duplicate keys follow psych, which Travis
 //! uses.
 
+mod anchors;
 mod map;
 
 use std::cell::{Cell, RefCell};
@@ -76,6 +77,8 @@ impl Trouble {
 /// Reads the first document of a text.
 pub(super) fn read(text: &str) -> Result<Document, Trouble> {
     check_nesting(text)?;
+    let told_apart = anchors::told_apart(text);
+    let text = told_apart.as_deref().unwrap_or(text);
     match parse(text) {
         Err(error) if is_unknown_anchor(&error) => read_with_null_aliases(text, error),
         other => other.map_err(|error| Trouble::new(&error)),
@@ -193,10 +196,8 @@ impl<'t> Pass<'t> {
             nodes: Cell::new(0),
             bytes: Cell::new(0),
             has_anchors: text.contains('&'),
-            has_aliases: text.contains('&')
-                && text.contains('*')
-                && holds_name(text, b'&')
-                && holds_name(text, b'*'),
+            has_aliases: anchors::names(text, '&').next().is_some()
+                && anchors::names(text, '*').next().is_some(),
             cursor: Cell::new(Some(0)),
             odd_octals: text.contains("0o"),
             anchors: RefCell::default(),
@@ -265,21 +266,6 @@ impl<'t> Pass<'t> {
             self.anchors.borrow_mut().push(scalar.to_owned());
         }
     }
-}
-
-/// Whether anything looks like an anchor (`&name`) or an alias (`*name`).
-fn holds_name(text: &str, sign: u8) -> bool {
-    let bytes = text.as_bytes();
-    let is_start = |byte: u8| byte.is_ascii_whitespace() || b"[{,:-".contains(&byte);
-    bytes.iter().enumerate().any(|(place, byte)| {
-        *byte == sign
-            && bytes
-                .get(place + 1)
-                .is_some_and(|next| next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-'))
-            && place
-                .checked_sub(1)
-                .is_none_or(|before| is_start(bytes[before]))
-    })
 }
 
 /// Bytes before the next scalar; none if something comes that may be no plain one.
@@ -497,6 +483,26 @@ mod tests {
             let mut slow = Pass::new(&text, Vec::new());
             slow.has_aliases = true;
             prop_assert_eq!(shown(parse(&text)), shown(parse_from(&text, slow)));
+        }
+    }
+
+    #[test]
+    fn an_alias_means_the_last_anchor_of_its_name() {
+        let cases = [
+            ("a: &x 1\nb: &x 2\nc: &y 3\nd: *x", "2"),
+            ("a: &x 1\nb: &x\nc: &y 3\nd: *x", "Null"),
+            (
+                "a: &x 1\nb: *x\nc: &x 2 # &x\nd: [*x, &y 3]\ne: &y 4\nf: &z 5\nd: *y",
+                "4",
+            ),
+            ("a: &x {k: 1}\nb: &x {k: 2}\nc: &y {k: 3}\nd: {<<: *x}", "2"),
+            ("a: 'cmd &x'\nb: &x 1\nc: &x [2]\ne: &y 3\nd: *x", "2"),
+            ("a: &x 1\n&x b: &y 3\nd: *x", "b"),
+        ];
+        for (text, value) in cases {
+            let root = read(text).ok().unwrap().root.to_value();
+            let last = root.as_map().unwrap().get("d").unwrap();
+            assert!(format!("{last:?}").contains(value), "{text}: {last:?}");
         }
     }
 

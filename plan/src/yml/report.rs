@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::node::Key;
+use super::node::{Key, Node, Type};
 use super::texts::Texts;
 use crate::message::{Level, Message};
 use crate::value::{Text, Value};
@@ -183,13 +183,17 @@ impl<'a> At<'a> {
         0
     }
 
-    /// Leaves a message about the secret at this place.
-    pub(super) fn say_secure(
+    /// Leaves a message about the value at this place; one about a secret names its key `secure` too.
+    pub(super) fn say_about(
         &self,
+        node: &Node,
         level: Level,
         code: &'static str,
         args: Vec<(&'static str, Value)>,
     ) {
+        if !node.is(Type::Secure) {
+            return self.say(level, code, args);
+        }
         let remark = Remark {
             level,
             key: format!("{}.secure", self.path()),

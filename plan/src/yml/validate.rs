@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::node::{Fields, Node, Type};
 use super::report::At;
-use super::schema::{Entry, Kind, MapType, Schema, StrType, Support, is_private};
+use super::schema::{Entry, Format, Kind, MapType, Schema, StrType, Support, is_private};
 use crate::condition;
 use crate::message::Level;
 use crate::value::{Map, Text, Value};
@@ -92,7 +92,7 @@ fn validate_seq(
         return Node::Seq(Vec::new());
     }
     check_unique(items, at, &node);
-    say_edge(schema, at);
+    say_edge(schema, at, &node);
     node
 }
 
@@ -132,7 +132,7 @@ fn validate_map(
         say_empty_secure(at, &node);
         return Node::Map(Fields::default());
     }
-    say_edge(schema, at);
+    say_edge(schema, at, &node);
     if let Node::Map(fields) = &node {
         say_deprecated_keys(map, at, fields);
         check_condition(context, map, at, fields);
@@ -177,11 +177,10 @@ fn validate_scalar(schema: &'static Schema, at: &At<'_>, around: &Around, node: 
         say_empty_secure(at, &node);
         return Node::Null;
     }
-    if node.is_given() {
-        say_edge(schema, at);
-    }
-    if let (Kind::Str(text), Node::Str(value)) = (&schema.kind, &node) {
-        check_text(text, at, value);
+    say_edge(schema, at, &node);
+    if let Kind::Str(text) = &schema.kind {
+        check_format(text, at, &node);
+        check_vars(text, at, &node);
     }
     node
 }
@@ -195,7 +194,8 @@ fn check_type(schema: &'static Schema, at: &At<'_>, node: &Node) {
         && node.is(Type::Secure)
         && !is_base64(node)
     {
-        at.say_secure(
+        at.say_about(
+            node,
             Level::Warn,
             "invalid_secure",
             vec![("value", node.to_value())],
@@ -206,12 +206,7 @@ fn check_type(schema: &'static Schema, at: &At<'_>, node: &Node) {
             ("actual", node.kind().name().into()),
             ("value", node.to_value()),
         ];
-        let level = Level::Error;
-        if node.is(Type::Secure) {
-            at.say_secure(level, "invalid_type", args)
-        } else {
-            at.say(level, "invalid_type", args)
-        }
+        at.say_about(node, Level::Error, "invalid_type", args);
     }
 }
 
@@ -324,17 +319,26 @@ fn check_secret(schema: &'static Schema, at: &At<'_>, node: &Node) {
     }
 }
 
-fn check_text(text: &'static StrType, at: &At<'_>, value: &str) {
-    if let Some(format) = text.format.filter(|format| !format.fits(value)) {
-        at.say(
-            Level::Error,
-            "invalid_format",
-            vec![("format", format.pattern().into()), ("value", value.into())],
-        );
+/// What is no text at all has the wrong format too.
+fn check_format(text: &'static StrType, at: &At<'_>, node: &Node) {
+    let fits = |format: &Format| match node {
+        Node::Null | Node::Bool(false) => true,
+        Node::Str(value) => format.fits(value),
+        _ => false,
+    };
+    if let Some(format) = text.format.filter(|format| !fits(format)) {
+        let args = vec![
+            ("format", format.pattern().into()),
+            ("value", node.to_value()),
+        ];
+        at.say_about(node, Level::Error, "invalid_format", args);
     }
-    if text.vars.is_empty() {
+}
+
+fn check_vars(text: &'static StrType, at: &At<'_>, node: &Node) {
+    let Some(value) = node.text().filter(|_| !text.vars.is_empty()) else {
         return;
-    }
+    };
     let mut rest = value;
     while let Some((_, after)) = rest.split_once("%{") {
         let Some((name, after)) = after.split_once('}') else {
@@ -445,15 +449,15 @@ fn say_deprecated_keys(map: &MapType, at: &At<'_>, fields: &Fields) {
     }
 }
 
-fn say_edge(schema: &Schema, at: &At<'_>) {
-    if schema.edge {
-        at.say(Level::Info, "edge", Vec::new());
+fn say_edge(schema: &Schema, at: &At<'_>, node: &Node) {
+    if schema.edge && node.is_given() {
+        at.say_about(node, Level::Info, "edge", Vec::new());
     }
 }
 
 fn say_empty_secure(at: &At<'_>, node: &Node) {
     if node.is(Type::Secure) {
-        at.say_secure(Level::Warn, "empty", vec![("key", "secure".into())]);
+        at.say_about(node, Level::Warn, "empty", vec![("key", "secure".into())]);
     }
 }
 

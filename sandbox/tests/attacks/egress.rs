@@ -8,14 +8,10 @@ use std::time::{Duration, Instant};
 use assay_sandbox::{Network, Outcome, Run, RunEvent, RunSpec};
 
 use crate::outside::{CLOSED, CLOSED_6, OURS, PORT, SITE, SITE_6};
-use crate::world::{Case, Needs, Tried, World, call, expect, go, spec};
+use crate::world::{Case, Needs, Tried, World, call, expect, go, needing, spec};
 
 const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Outside,
-        run,
-    }
+    needing(Needs::Outside, name, run)
 }
 
 pub(crate) const CASES: &[Case] = &[

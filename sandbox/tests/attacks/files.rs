@@ -2,15 +2,9 @@
 
 use assay_sandbox::{Bind, Image, Outcome, Profile, RunError};
 
-use crate::world::{Case, Flavour, Needs, Tried, World, call, expect, flavour, spec};
-
-const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Nothing,
-        run,
-    }
-}
+use crate::world::{
+    Case, Flavour, Needs, Tried, World, call, case, expect, flavour, needing, spec,
+};
 
 pub(crate) const CASES: &[Case] = &[
     case("A1 host file", host_file),
@@ -21,11 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     case("A6 kernel settings", kernel_settings),
     case("A7 mount", mount),
     case("A8 unmount", unmount),
-    Case {
-        name: "A9 new mount calls",
-        needs: Needs::Perl,
-        run: new_mount_calls,
-    },
+    needing(Needs::Perl, "A9 new mount calls", new_mount_calls),
     case("A10 cgroup file system", cgroup_files),
     case("A11 block device", block_device),
     case("A12 devices", devices),

@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use assay_sandbox::{First, ImageError, Outcome, Profile, RunError, RunSpec};
 
-use crate::world::{self, Case, Flavour, Needs, Tried, World, expect, flavour, spec};
+use crate::world::{self, Case, Flavour, Needs, Tried, World, expect, flavour, needing, spec};
 
 const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Image,
-        run,
-    }
+    needing(Needs::Image, name, run)
 }
 
 pub(crate) const CASES: &[Case] = &[

@@ -5,15 +5,7 @@ use std::time::{Duration, Instant};
 
 use assay_sandbox::{Keep, Kept, KeptItem, Outcome, Run, RunSpec, TreeWriter};
 
-use crate::world::{Case, Needs, Tried, World, expect, spec};
-
-const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Nothing,
-        run,
-    }
-}
+use crate::world::{Case, Tried, World, case, expect, spec};
 
 pub(crate) const CASES: &[Case] = &[
     case("A19 restored names that climb", climbing_names),

@@ -2,22 +2,10 @@
 
 use assay_sandbox::Outcome;
 
-use crate::world::{Case, Flavour, Needs, Tried, World, call, expect, flavour};
-
-const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Nothing,
-        run,
-    }
-}
+use crate::world::{Case, Flavour, Needs, Tried, World, call, case, expect, flavour, needing};
 
 const fn perl(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Perl,
-        run,
-    }
+    needing(Needs::Perl, name, run)
 }
 
 pub(crate) const CASES: &[Case] = &[

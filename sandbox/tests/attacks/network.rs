@@ -9,44 +9,20 @@ use std::time::{Duration, Instant};
 use assay_sandbox::{Outcome, Run, RunEvent, RunSpec};
 
 use crate::typed;
-use crate::world::{Case, Needs, Tried, World, expect, go, spec};
-
-const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Nothing,
-        run,
-    }
-}
+use crate::world::{Case, Needs, Tried, World, case, expect, go, needing, spec};
 
 pub(crate) const CASES: &[Case] = &[
     case("D1 interfaces", interfaces),
-    Case {
-        name: "D2 host loopback",
-        needs: Needs::Perl,
-        run: host_loopback,
-    },
+    needing(Needs::Perl, "D2 host loopback", host_loopback),
     case("D10 tries out", tries_out),
-    Case {
-        name: "D11 abstract socket",
-        needs: Needs::Perl,
-        run: abstract_socket,
-    },
+    needing(Needs::Perl, "D11 abstract socket", abstract_socket),
     case("D12 socket files", socket_files),
-    Case {
-        name: "D13 another job",
-        needs: Needs::Perl,
-        run: another_job,
-    },
+    needing(Needs::Perl, "D13 another job", another_job),
     case("D18 name service", name_service),
     case("E12 hostile text", hostile_text),
     case("C24 huge environment", huge_environment),
     case("E1 the daemon's environment", daemon_environment),
-    Case {
-        name: "C22 counters of one uid",
-        needs: Needs::Uids,
-        run: counters,
-    },
+    needing(Needs::Uids, "C22 counters of one uid", counters),
 ];
 
 fn interfaces(world: &World) -> Tried {

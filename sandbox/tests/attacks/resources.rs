@@ -4,28 +4,17 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use assay_sandbox::{Outcome, Resource, Run, RunError, RunEvent, clean_up};
+use assay_sandbox::{Launcher, Outcome, Resource, Run, RunError, RunEvent, RunSpec, clean_up};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 
 use crate::world::{
-    Case, Done, Needs, Tried, World, be_daemon, expect, go, launcher, processes_with, spec,
+    Case, Done, Needs, Tried, World, be_daemon, case, expect, go, launcher, needing,
+    processes_with, spec,
 };
 
-const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Nothing,
-        run,
-    }
-}
-
 const fn grouped(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Groups,
-        run,
-    }
+    needing(Needs::Groups, name, run)
 }
 
 pub(crate) const CASES: &[Case] = &[
@@ -68,21 +57,15 @@ fn fork_bomb(world: &World) -> Tried {
     let mut bomb = spec("b() { b & b & }; b; sleep 100");
     bomb.limits.wall = seconds(2.0);
     let next = spec("echo fine");
-    let launcher = &world.launcher;
-    let (bomb, next) = world.runtime.block_on(async {
-        tokio::join!(go(launcher, bomb, |_| Ok(())), async {
-            tokio::time::sleep(seconds(0.5)).await;
-            go(launcher, next, |_| Ok(())).await
-        })
-    });
-    let (bomb, next) = (
-        bomb.map_err(|e| e.to_string())?,
-        next.map_err(|e| e.to_string())?,
-    );
+    let (outcome, output, next) = world
+        .runtime
+        .block_on(beside(&world.launcher, bomb, "fork", next))
+        .map_err(|error| error.to_string())?;
+    let next = next.ok_or("the bomb never filled its room")?;
     expect(next.output == "fine\n", &next)?;
     expect(
-        bomb.outcome == Outcome::Time && bomb.output.contains("fork"),
-        &(bomb.outcome, &bomb.output[..bomb.output.len().min(300)]),
+        outcome == Outcome::Time,
+        &(outcome, &output[..output.len().min(300)]),
     )?;
     // A command that fails because it may not fork says so.
     let mut held =
@@ -97,6 +80,28 @@ fn fork_bomb(world: &World) -> Tried {
         named == world.has_groups() && held.outcome != Outcome::Exited(0),
         &held,
     )
+}
+
+/// Runs one job, and the other one as soon as the first has shown a text.
+async fn beside(
+    launcher: &Launcher,
+    first: RunSpec,
+    text: &str,
+    other: RunSpec,
+) -> Result<(Outcome, String, Option<Done>), RunError> {
+    let (mut run, tree) = Run::start(launcher, first).await?;
+    drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+    let (mut output, mut other, mut done) = (String::new(), Some(other), None);
+    while let Some(event) = run.event().await {
+        if let RunEvent::Output(bytes) = event {
+            output.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        if let Some(spec) = other.take_if(|_| output.contains(text)) {
+            done = Some(go(launcher, spec, |_| Ok(())).await?);
+        }
+    }
+    let (outcome, _) = run.finish().await?;
+    Ok((outcome, output, done))
 }
 
 /// A program that takes memory step by step, as a script.
@@ -192,7 +197,7 @@ fn log_flood(world: &World) -> Tried {
 }
 
 /// Outcome and number of bytes of the output as it came.
-fn raw_length(world: &World, spec: assay_sandbox::RunSpec) -> Result<(Outcome, usize), String> {
+fn raw_length(world: &World, spec: RunSpec) -> Result<(Outcome, usize), String> {
     let run = async {
         let (mut run, tree) = Run::start(&world.launcher, spec).await?;
         drop(tokio::task::spawn_blocking(move || tree.finish()).await);

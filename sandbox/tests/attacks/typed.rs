@@ -5,15 +5,7 @@ use std::time::Duration;
 use assay_sandbox::{Keyboard, Outcome, Run, RunEvent, RunSpec};
 
 use crate::images;
-use crate::world::{Case, Needs, Tried, World, expect, spec};
-
-const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
-    Case {
-        name,
-        needs: Needs::Nothing,
-        run,
-    }
-}
+use crate::world::{Case, Tried, World, case, expect, spec};
 
 pub(crate) const CASES: &[Case] = &[
     case("typed lines and another size arrive", lines),

@@ -22,6 +22,16 @@ pub(crate) struct Case {
     pub(crate) run: fn(&World) -> Tried,
 }
 
+/// A row that can be tried everywhere.
+pub(crate) const fn case(name: &'static str, run: fn(&World) -> Tried) -> Case {
+    needing(Needs::Nothing, name, run)
+}
+
+/// A row that can't be tried without this.
+pub(crate) const fn needing(needs: Needs, name: &'static str, run: fn(&World) -> Tried) -> Case {
+    Case { name, needs, run }
+}
+
 /// What a case can't do without.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Needs {

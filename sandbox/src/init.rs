@@ -323,10 +323,11 @@ fn end(
     drop(sys::leave_terminal(terminal.as_fd()));
     drop(terminal);
     watch.report_end(status, full);
+    // Collected here, what they used counts; the kernel would collect them in silence.
+    outlive_everyone();
     if let Some((pipe, groups)) = keep
         && groups.iter().any(|group| group.codes.contains(&status))
     {
-        outlive_everyone();
         let mounted = match job.scratch {
             true => scratch::folders(&job.home).to_vec(),
             false => Vec::new(),
@@ -341,7 +342,9 @@ fn outlive_everyone() {
     loop {
         sys::signal_everyone(libc::SIGKILL);
         match rustix::process::wait(WaitOptions::empty()) {
-            Err(Errno::INTR) | Ok(_) => {}
+            Err(Errno::INTR) => {}
+            // And all others that are dead by now: a job may leave thousands.
+            Ok(_) => while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {},
             Err(_) => return,
         }
     }

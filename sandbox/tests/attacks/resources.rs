@@ -45,6 +45,11 @@ pub(crate) const CASES: &[Case] = &[
     case("output is whole to the last byte", whole_output),
     case("dropping a run kills it", dropped),
     case("required limits", required),
+    Case {
+        name: "what lives to the end counts",
+        needs: Needs::Perl,
+        run: used_to_the_end,
+    },
     case("launchers kept warm", warm),
     case("slow reader loses nothing", slow_reader),
 ];
@@ -538,6 +543,12 @@ fn required(world: &World) -> Tried {
     }
     let done = world.run(with)?;
     expect(done.output == "RAN\n" && done.usage.memory_peak > 0, &done)
+}
+
+fn used_to_the_end(world: &World) -> Tried {
+    let busy = "perl -e '$| = 1; 1 while (times)[0] < 0.3; print \"USED\\n\"; sleep 600'";
+    let done = world.job(&format!("read -r used < <(exec {busy}); echo $used"))?;
+    expect(done.output == "USED\n" && done.usage.cpu_ms >= 300, &done)
 }
 
 fn warm(world: &World) -> Tried {

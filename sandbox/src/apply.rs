@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -102,7 +102,7 @@ impl Builder {
             Step::Scratch(home) => self.scratch(home),
             Step::Device(name) => self.device(name),
             Step::Terminals => self.terminals(),
-            Step::Processes => self.mount("proc", "proc", MountFlags::NODEV, ""),
+            Step::Processes => self.mount("proc", "/proc", MountFlags::NODEV, ""),
             Step::NoNamespaces => {
                 self.lower("user/max_user_namespaces", "0");
                 Ok(())
@@ -400,10 +400,12 @@ impl Builder {
     fn mount(&self, kind: &str, inside: &str, flags: MountFlags, data: &str) -> io::Result<()> {
         let data = std::ffi::CString::new(data)?;
         let flags = flags | MountFlags::NOSUID | MountFlags::NOEXEC;
-        // The RAM root is the working folder, so a relative path means a place inside.
+        // An image may have a link there, and a path would follow it.
+        let place = self.beneath(inside, OFlags::DIRECTORY)?;
+        let place = format!("/proc/self/fd/{}", place.as_raw_fd());
         Ok(rustix::mount::mount(
             kind,
-            inside,
+            place,
             kind,
             flags,
             Some(data.as_c_str()),
@@ -414,7 +416,7 @@ impl Builder {
     fn terminals(&self) -> io::Result<()> {
         self.mount(
             "devpts",
-            "dev/pts",
+            "/dev/pts",
             MountFlags::empty(),
             "newinstance,ptmxmode=0666,mode=0620,max=256",
         )

@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     case("A19-A21 archives that lead out", archives),
     case("A25 archives that unpack to a hundred GiB", bombs),
     case("an image in use stays", in_use),
+    case("an image whose folders are links", linked),
     case("owners are the image's", owners),
     case("sudo says what it is", sudo),
     case("a package is installed", package),
@@ -247,6 +248,41 @@ fn in_use(world: &World) -> Tried {
     expect(matches!(refused, Err(ImageError::InUse(_))), &refused)?;
     let removed = images.remove("lone");
     expect(removed.is_ok(), &removed)
+}
+
+/// Where the jail puts something of its own, an image may have a link to somewhere else of the host: no step follows it.
+fn linked(world: &World) -> Tried {
+    let images = world::images().ok_or("no images")?;
+    let path = world.folder.path().join("linked.tar");
+    let run_in = |link: &str, target: &str| {
+        let bytes = archive(Some((link, target)), "usr/x");
+        std::fs::write(&path, bytes).map_err(|e| e.to_string())?;
+        let done = images
+            .import("linked", &path, 0)
+            .and_then(|_| images.find("linked"));
+        let mut job = spec("true");
+        job.image = assay_sandbox::Image::Imported(done.map_err(|e| e.to_string())?);
+        let ended = world.run_with(job, |_| Ok(()));
+        images.remove("linked").map_err(|e| e.to_string())?;
+        Ok::<_, String>(ended)
+    };
+    for (link, target) in [
+        ("proc", "/usr"),
+        ("proc", "/proc"),
+        ("proc", "usr"),
+        ("dev", "/usr"),
+        ("run", "/etc"),
+        ("etc", "/proc/1/root/etc"),
+        ("home", "/tmp"),
+        ("home/travis", "/etc"),
+    ] {
+        let ended = run_in(link, target)?;
+        let refused = matches!(ended, Err(RunError::Setup { .. } | RunError::Tree { .. }));
+        expect(refused, &(link, target, &ended))?;
+    }
+    // Twin: a link where nothing is put. There is just no program to be run.
+    let ended = run_in("srv", "/etc")?;
+    expect(matches!(ended, Err(RunError::Command { .. })), &ended)
 }
 
 fn owners(world: &World) -> Tried {

@@ -1,6 +1,7 @@
 //! The command line: reads it, sends each command on its way, and turns what comes back into words and an exit code.
 
 pub(crate) mod args;
+mod audit;
 mod build;
 pub(crate) mod client;
 mod configuration;
@@ -80,7 +81,7 @@ fn dispatch(command: Command, global: &Global, screen: &Screen) -> Outcome {
         Command::Restart(args) => build::restart(&args, global, screen),
         Command::Cancel(args) => build::cancel(&args, global, screen),
         Command::Debug(args) => debug::debug(&args, global, screen),
-        Command::Audit(args) => debug::audit(&args, global, screen),
+        Command::Audit(args) => audit::audit(&args, global, screen),
         Command::Requests(args) => build::requests(&args, global, screen),
         Command::Branches(args) => build::branches(&args, global, screen),
         Command::Cache(args) => kept::cache(&args, global, screen),

@@ -12,11 +12,12 @@ use assay_plan::{DebugConsent, Slug, Versions, Visibility};
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
+mod form;
 mod read;
 mod reader;
 mod units;
 
-pub(crate) use read::parse_address;
+pub(crate) use form::parse_address;
 pub(crate) use reader::{Problem, nearest};
 pub(crate) use units::{Size, Span};
 

@@ -1,4 +1,4 @@
-//! `assay debug`: asks the daemon for a session and opens it with the `ssh` of this host. `assay audit` shows who did.
+//! `assay debug`: asks the daemon for a session and opens it with the `ssh` of this host.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::args::{self, Global};
 use super::client::{Client, decode};
-use super::output::{Screen, Table, moment};
+use super::output::Screen;
 use super::target::{find_build, find_repository};
 use crate::config::Span;
 use crate::exit::{Exit, Failure, Outcome};
@@ -192,11 +192,11 @@ impl Folder {
     }
 
     fn write_known_hosts(&self, host: &str, session: &Session) -> Result<(), Failure> {
-        let line = format!("[{host}]:{} {}\n", session.port, session.host_key);
-        let line = match session.port {
-            22 => format!("{host} {}\n", session.host_key),
-            _ => line,
+        let name = match session.port {
+            22 => host.to_owned(),
+            port => format!("[{host}]:{port}"),
         };
+        let line = format!("{name} {}\n", session.host_key);
         self.write("known_hosts", line.as_bytes())
     }
 
@@ -223,56 +223,6 @@ impl Drop for Folder {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct Entry {
-    at: String,
-    by: String,
-    act: String,
-    repository_slug: String,
-    job_id: u64,
-    session: String,
-    from: String,
-    note: String,
-}
-
-/// `assay audit`
-pub(crate) fn audit(args: &args::Audit, global: &Global, screen: &Screen) -> Outcome {
-    let client = Client::new(global)?;
-    let answer = client.get("/assay/audit", &[("limit", args.limit.to_string())])?;
-    if screen.json {
-        screen.json(&answer)?;
-        return Ok(Exit::Ok);
-    }
-    let entries: Vec<Entry> = decode(&answer, "audit")?;
-    let mut table = Table::new(&[
-        "TIME",
-        "WHO",
-        "WHAT",
-        "REPOSITORY",
-        "JOB",
-        "SESSION",
-        "FROM",
-        "NOTE",
-    ]);
-    for entry in &entries {
-        table.row(vec![
-            moment(Some(&entry.at), &screen.style).into(),
-            entry.by.as_str().into(),
-            entry.act.as_str().into(),
-            entry.repository_slug.as_str().into(),
-            entry.job_id.to_string().into(),
-            entry.session.as_str().into(),
-            entry.from.as_str().into(),
-            entry.note.as_str().into(),
-        ]);
-    }
-    if entries.is_empty() {
-        screen.say("nothing has happened that is to be recorded");
-    }
-    screen.table(&table)?;
-    Ok(Exit::Ok)
 }
 
 #[cfg(test)]

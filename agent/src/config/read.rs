@@ -1,18 +1,19 @@
 //! From the YAML tree of `assay.yml` to [`Config`]: every key, its form, its default, and the rules between keys.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use assay_plan::{DebugConsent, Slug, Visibility};
+use assay_plan::Visibility;
 use serde_yaml::Value;
 
-use super::reader::{Problems, Section, kind};
+use super::form::{
+    PROFILES, address, choice, consent, count, flag, host_name, image_choice, list, number, path,
+    scratch, size, size_or_none, slug, small, span, span_above_zero, web,
+};
+use super::reader::{Problems, Section};
 use super::{
-    Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, DebugSessions, HOST_IMAGE, Host,
-    ImageChoice, Images, JobProfile, Limits, Log, LogFormat, LogLevel, Reach, Reconcile,
-    RepositoryEntry, Required, Sandbox, Shutdown, Size, Span, Tls, Unsupported, Versions, Wasm,
-    nearest, slug_of,
+    Access, AccessMode, Artifacts, Caches, Config, DEFAULT_LISTEN, DebugSessions, Host, Images,
+    Limits, Log, LogFormat, LogLevel, Reach, Reconcile, RepositoryEntry, Required, Sandbox,
+    Shutdown, Size, Span, Tls, Unsupported, Versions, Wasm, slug_of,
 };
 
 /// First uid of those jobs run as, as of the default.
@@ -34,9 +35,7 @@ pub(super) fn read(value: Value, problems: &Problems, host: Host) -> Config {
             format!("{listen} is not a loopback address and would be plain HTTP; set tls, or insecure: true"),
         );
     }
-    let jobs = root
-        .get("jobs", |value| number(value, 1, MOST_JOBS))
-        .and_then(|jobs| usize::try_from(jobs).ok());
+    let jobs = root.get("jobs", |value| count(value, MOST_JOBS));
     let jobs = jobs.unwrap_or(host.cores).max(1);
     let config = Config {
         listen,
@@ -213,8 +212,7 @@ fn read_debug(root: &mut Section<'_>) -> DebugSessions {
             .get("wait", span_above_zero)
             .unwrap_or(Span::seconds(5 * 60)),
         sessions: section
-            .get("sessions", |value| number(value, 1, MOST_JOBS))
-            .and_then(|sessions| usize::try_from(sessions).ok())
+            .get("sessions", |value| count(value, MOST_JOBS))
             .unwrap_or(2),
     };
     if given && !section.mentions("listen") {
@@ -222,43 +220,6 @@ fn read_debug(root: &mut Section<'_>) -> DebugSessions {
     }
     section.finish();
     debug
-}
-
-const PROFILES: [(&str, JobProfile); 2] =
-    [("strict", JobProfile::Strict), ("root", JobProfile::Root)];
-
-fn image_name(value: &Value) -> Result<String, String> {
-    let name = text(value, "the name of an image")?;
-    match assay_sandbox::Images::check_name(&name) {
-        Ok(()) => Ok(name),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn host_name(value: &Value) -> Result<String, String> {
-    text(value, "a host, with or without a port")
-}
-
-/// An image's name, or its name and a profile.
-fn image_choice(value: &Value) -> Result<ImageChoice, String> {
-    let Value::Mapping(map) = value else {
-        return Ok(ImageChoice {
-            image: image_name(value)?,
-            profile: JobProfile::Strict,
-        });
-    };
-    let mut choice_made = ImageChoice::default();
-    for (key, value) in map {
-        match key.as_str() {
-            Some("image") => choice_made.image = image_name(value)?,
-            Some("profile") => choice_made.profile = choice(value, &PROFILES)?,
-            _ => return Err("only image and profile can be said of an image".to_owned()),
-        }
-    }
-    match choice_made.image == HOST_IMAGE && choice_made.profile == JobProfile::Root {
-        true => Err("profile root needs an imported image".to_owned()),
-        false => Ok(choice_made),
-    }
 }
 
 fn read_caches(root: &mut Section<'_>) -> Caches {
@@ -298,13 +259,10 @@ fn read_reconcile(root: &mut Section<'_>) -> Reconcile {
         .get("interval", span)
         .unwrap_or(Span::seconds(5 * 60));
     let limit = section
-        .get("limit", |value| number(value, 1, 100_000))
-        .and_then(|limit| usize::try_from(limit).ok());
+        .get("limit", |value| count(value, 100_000))
+        .unwrap_or(20);
     section.finish();
-    Reconcile {
-        interval,
-        limit: limit.unwrap_or(20),
-    }
+    Reconcile { interval, limit }
 }
 
 fn read_log(root: &mut Section<'_>) -> Log {
@@ -379,156 +337,6 @@ fn read_repositories(root: &mut Section<'_>) -> Vec<RepositoryEntry> {
             debug: section.get("debug", consent),
         })
     })
-}
-
-/// YAML readers take a plain `on` or `off` for a truth value, or for a word.
-fn consent(value: &Value) -> Result<DebugConsent, String> {
-    match value {
-        Value::Bool(true) => Ok(DebugConsent::On),
-        Value::Bool(false) => Ok(DebugConsent::Off),
-        other => {
-            let names = DebugConsent::ALL.map(|consent| (consent.name(), consent));
-            choice(other, &names)
-        }
-    }
-}
-
-fn flag(value: &Value) -> Result<bool, String> {
-    value
-        .as_bool()
-        .ok_or_else(|| format!("expected true or false, found {}", kind(value)))
-}
-
-fn text(value: &Value, what: &str) -> Result<String, String> {
-    value
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| format!("expected {what}, found {}", kind(value)))
-}
-
-fn number(value: &Value, least: u64, most: u64) -> Result<u64, String> {
-    match value.as_u64() {
-        Some(number) if (least..=most).contains(&number) => Ok(number),
-        _ => Err(format!(
-            "expected a whole number from {least} to {most}, found {}",
-            kind(value)
-        )),
-    }
-}
-
-fn small(value: &Value, least: u32, most: u32) -> Result<u32, String> {
-    number(value, least.into(), most.into())
-        .and_then(|number| u32::try_from(number).map_err(|error| error.to_string()))
-}
-
-fn span(value: &Value) -> Result<Span, String> {
-    let written = match value {
-        Value::Number(number) => number.to_string(),
-        other => text(other, "a duration such as 10m")?,
-    };
-    Span::parse(&written).map_err(|error| error.to_string())
-}
-
-fn span_above_zero(value: &Value) -> Result<Span, String> {
-    let span = span(value)?;
-    if span.duration().is_zero() {
-        Err("must be longer than zero".to_owned())
-    } else {
-        Ok(span)
-    }
-}
-
-fn size(value: &Value) -> Result<Size, String> {
-    match size_or_none(value) {
-        Ok(size) if size.bytes() == 0 => Err("must be more than zero".to_owned()),
-        result => result,
-    }
-}
-
-/// Room for a file system, and for something in it.
-fn scratch(value: &Value) -> Result<Size, String> {
-    match size(value)? {
-        size if size.bytes() < 64 << 20 => Err("must be at least 64MiB".to_owned()),
-        size => Ok(size),
-    }
-}
-
-fn size_or_none(value: &Value) -> Result<Size, String> {
-    let written = match value {
-        Value::Number(number) => number.to_string(),
-        other => text(other, "a size such as 2GiB")?,
-    };
-    Size::parse(&written).map_err(|error| error.to_string())
-}
-
-fn path(value: &Value) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text(value, "an absolute path")?);
-    if path.is_absolute() {
-        Ok(path)
-    } else {
-        Err(format!(
-            "{:?} is not an absolute path",
-            path.display().to_string()
-        ))
-    }
-}
-
-fn slug(value: &Value) -> Result<Slug, String> {
-    Slug::parse(&text(value, "owner/name")?).map_err(|error| error.to_string())
-}
-
-fn address(value: &Value) -> Result<SocketAddr, String> {
-    parse_address(&text(value, "an address such as 127.0.0.1:27729")?)
-}
-
-/// Reads `ADDRESS:PORT`; `localhost` is understood, other names are not looked up.
-pub(crate) fn parse_address(written: &str) -> Result<SocketAddr, String> {
-    let numeric = match written.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => written.to_owned(),
-    };
-    numeric.parse().map_err(|_| {
-        format!("{written:?} is not an address with a port, such as 127.0.0.1:27729 or [::1]:27729")
-    })
-}
-
-fn web(value: &Value) -> Result<String, String> {
-    let written = text(value, "an address such as https://ci.example.org")?;
-    let good = reqwest::Url::parse(&written).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    });
-    if good {
-        Ok(written.trim_end_matches('/').to_owned())
-    } else {
-        Err(format!(
-            "{written:?} is not an address such as https://ci.example.org"
-        ))
-    }
-}
-
-fn list<T>(value: &Value, item: impl Fn(&Value) -> Result<T, String>) -> Result<Vec<T>, String> {
-    match value.as_sequence() {
-        Some(items) => items.iter().map(item).collect(),
-        None => Err(format!("expected a list, found {}", kind(value))),
-    }
-}
-
-fn choice<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, String> {
-    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-    let written = text(value, &format!("one of {}", names.join(", ")))?;
-    match choices.iter().find(|(name, _)| *name == written) {
-        Some((_, choice)) => Ok(*choice),
-        None => match nearest(&written, &names) {
-            Some(near) => Err(format!("{written:?} is not known; did you mean {near:?}?")),
-            None => Err(format!(
-                "{written:?} is not known; choose one of {}",
-                names.join(", ")
-            )),
-        },
-    }
 }
 
 /// Defaults made by division, in a form that people can read.

@@ -20,9 +20,13 @@ pub(super) fn slug_hash(slug: &str) -> NameHash {
 
 /// A key of a repository and a number in it.
 pub(super) fn pair(repo: RepoId, number: u64) -> [u8; 16] {
+    numbers(repo.0, number)
+}
+
+fn numbers(first: u64, second: u64) -> [u8; 16] {
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&repo.0.to_be_bytes());
-    key[8..].copy_from_slice(&number.to_be_bytes());
+    key[..8].copy_from_slice(&first.to_be_bytes());
+    key[8..].copy_from_slice(&second.to_be_bytes());
     key
 }
 
@@ -36,7 +40,7 @@ pub(super) fn named(repo: RepoId, name: &str) -> [u8; 24] {
 
 /// A key of a time and a number; sorts by time. Times before the epoch count as the epoch.
 pub(super) fn moment(time: Time, number: u64) -> [u8; 16] {
-    pair(RepoId(u64::try_from(time.0).unwrap_or(0)), number)
+    numbers(u64::try_from(time.0).unwrap_or(0), number)
 }
 
 /// What an unfinished thing is.

@@ -264,7 +264,13 @@ pub(crate) async fn go_to_end(
         }
     }
     let (ended, remains) = run.end().await;
-    let (outcome, usage) = ended?;
+    let (outcome, usage) = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            remains.gone().await;
+            return Err(error);
+        }
+    };
     let output = String::from_utf8_lossy(&output).replace("\r\n", "\n");
     let done = Done {
         outcome,

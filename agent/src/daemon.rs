@@ -105,7 +105,7 @@ pub(crate) struct Daemon {
     shutdown: watch::Sender<bool>,
     intakes: Vec<JoinHandle<()>>,
     servers: Vec<JoinHandle<()>>,
-    warm: JoinHandle<Option<assay_sandbox::Warm>>,
+    warm: JoinHandle<assay_sandbox::Warm>,
 }
 
 impl Daemon {
@@ -145,8 +145,8 @@ impl Daemon {
         assay_sandbox::clean_up_dead(LOCAL_PREFIX);
         let (mailbox, inbox) = Mailbox::new();
         let runner = runner(&store, &config, &state, address.clone(), prefix)?;
-        let warm = keep_warm(&runner, config.jobs);
         let hands = Arc::new(Hands::new(&store, mailbox.clone(), runner));
+        let warm = keep_warm(hands.runner(), config.jobs);
         let sessions = config.debug.clone();
         let (debugger, ssh) = Debugger::start(sessions, &store, hands.runner(), &state).await?;
         let core = start_core(&store, &hands, &state, &config, inbox).await?;
@@ -406,10 +406,10 @@ pub(crate) fn images(state: &Path) -> assay_sandbox::Images {
 }
 
 /// Keeps a jail ready for each job that may run at once, so that sandboxes start sooner; nobody waits for it.
-fn keep_warm(runner: &Runner, jobs: usize) -> JoinHandle<Option<assay_sandbox::Warm>> {
-    let (prefix, usual) = (runner.prefix.clone(), runner.usual());
+fn keep_warm(runner: Arc<Runner>, jobs: usize) -> JoinHandle<assay_sandbox::Warm> {
     tokio::task::spawn_blocking(move || {
-        Some(assay_sandbox::keep_warm(&launcher(), &prefix, jobs, usual?))
+        let prefix = runner.prefix.clone();
+        assay_sandbox::keep_warm(&launcher(), &prefix, jobs, move || runner.usual())
     })
 }
 

@@ -17,7 +17,7 @@ use crate::host::{self, Host};
 use crate::net::{self, Egress};
 use crate::process::Process;
 use crate::run::{self, Launcher};
-use crate::spec::RunSpec;
+use crate::spec::{Image, RunSpec};
 use crate::wire::{self, Jail, Report};
 use crate::{jail, sys};
 
@@ -30,13 +30,16 @@ const PATIENCE: Timespec = Timespec {
 /// How long a new job runs before the launcher it took is replaced: many jobs are over by then.
 const HEAD_START: Duration = Duration::from_millis(30);
 
+/// What the usual run is at the moment, if there is one.
+type Usual = Arc<dyn Fn() -> Option<RunSpec> + Send + Sync>;
+
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
 struct Pool {
     launcher: Launcher,
     prefix: String,
     most: usize,
-    usual: Arc<RunSpec>,
+    usual: Usual,
     waiting: Vec<Waiting>,
     /// Being started at the moment.
     coming: usize,
@@ -48,6 +51,8 @@ struct Waiting {
     jail: Jail,
     /// What the jail's copies of files are of.
     host: Arc<Host>,
+    /// Held so that nobody removes it.
+    _image: Image,
 }
 
 impl Waiting {
@@ -71,11 +76,16 @@ pub struct Warm(());
 
 /// Keeps up to `count` jails ready, so that runs that use the same `launcher`, and differ from `usual` only in command,
 /// working folder, environment and binds, start sooner. One for each run that may go on at once is enough. Their groups'
-/// names begin with `prefix`, for [`clean_up`](crate::clean_up). There is one such stock per process; a second call
-/// replaces it.
+/// names begin with `prefix`, for [`clean_up`](crate::clean_up). `usual` is asked again whenever jails are built: images come
+/// and go. There is one such stock per process; a second call replaces it.
 ///
 /// Blocks for a few milliseconds for each jail.
-pub fn keep_warm(launcher: &Launcher, prefix: &str, count: usize, usual: RunSpec) -> Warm {
+pub fn keep_warm(
+    launcher: &Launcher,
+    prefix: &str,
+    count: usize,
+    usual: impl Fn() -> Option<RunSpec> + Send + Sync + 'static,
+) -> Warm {
     let fresh = Pool {
         launcher: launcher.clone(),
         prefix: prefix.to_owned(),
@@ -144,13 +154,20 @@ pub(crate) fn refill() {
     let Some(usual) = pool().as_ref().map(|pool| Arc::clone(&pool.usual)) else {
         return;
     };
-    let Ok((egress, _)) = net::prepare(&usual.network) else {
+    let Some(spec) = usual() else {
+        let old = pool()
+            .as_mut()
+            .map(|pool| std::mem::take(&mut pool.waiting));
+        dismiss(old.into_iter().flatten());
         return;
     };
-    dismiss(outdated(&usual, egress.as_ref()));
+    let Ok((egress, _)) = net::prepare(&spec.network) else {
+        return;
+    };
+    dismiss(outdated(&spec, egress.as_ref()));
     while let Some((launcher, id)) = next() {
         let host = host::look();
-        let built = run::build(&launcher, &id, &usual, egress.as_ref());
+        let built = run::build(&launcher, &id, &spec, egress.as_ref());
         let mut pool = pool();
         let pool_now = pool
             .as_mut()
@@ -162,6 +179,7 @@ pub(crate) fn refill() {
                     process,
                     jail,
                     host,
+                    _image: spec.image.clone(),
                 });
             }
             (other, built) => {

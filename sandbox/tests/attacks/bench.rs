@@ -75,7 +75,10 @@ fn start(
         }
         job
     };
-    let _stock = warm.then(|| assay_sandbox::keep_warm(&world.launcher, "bench-", 1, job()));
+    let usual = job();
+    let _stock = warm.then(|| {
+        assay_sandbox::keep_warm(&world.launcher, "bench-", 1, move || Some(usual.clone()))
+    });
     let mut times = Vec::new();
     for _ in 0..runs {
         if warm {

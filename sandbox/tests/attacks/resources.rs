@@ -2,6 +2,8 @@
 
 use std::os::fd::OwnedFd;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use assay_sandbox::{Launcher, Outcome, Resource, Run, RunError, RunEvent, RunSpec, clean_up};
@@ -554,7 +556,10 @@ fn used_to_the_end(world: &World) -> Tried {
 fn warm(world: &World) -> Tried {
     let prefix = format!("warm-{}-", std::process::id());
     let marked = launcher(&["launch", &prefix]);
-    let stock = assay_sandbox::keep_warm(&marked, &prefix, 1, spec(""));
+    let is_wanted = Arc::new(AtomicBool::new(true));
+    let wanted = Arc::clone(&is_wanted);
+    let usual = move || wanted.load(Ordering::Relaxed).then(|| spec(""));
+    let stock = assay_sandbox::keep_warm(&marked, &prefix, 1, usual);
     for round in 0..3 {
         let mut bomb = spec(&format!("{}; exit 9", hog(400)));
         bomb.limits.memory = 128 << 20;
@@ -583,6 +588,13 @@ fn warm(world: &World) -> Tried {
         done.as_ref().is_ok_and(|done| done.output == "fine\n"),
         &done,
     )?;
+    // Those that nobody would want any more go with the jobs that start then.
+    is_wanted.store(false, Ordering::Relaxed);
+    let are_gone = (0..20).any(|_| {
+        drop(world.job("sleep 0.1"));
+        processes_with(&prefix).is_empty()
+    });
+    expect(are_gone, &processes_with(&prefix))?;
     drop(stock);
     let left = (
         processes_with(&prefix),

@@ -6,6 +6,7 @@
 //! until a run takes one. A run that wants another jail than the usual has its own built.
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,8 +52,8 @@ struct Waiting {
     jail: Jail,
     /// What the jail's copies of files are of.
     host: Arc<Host>,
-    /// Held so that nobody removes it.
-    _image: Image,
+    /// Which folder the image was: a jail that waits keeps nobody from removing it, or from putting another one there.
+    image: Option<(u64, u64)>,
 }
 
 impl Waiting {
@@ -60,7 +61,19 @@ impl Waiting {
     fn suits(&self, spec: &RunSpec, egress: Option<&Egress>) -> bool {
         let host = host::look();
         Arc::ptr_eq(&host, &self.host)
+            && self.image == folder_of(&spec.image)
             && self.jail == jail::jail(spec, &host, &run::facts(&self.process), egress)
+    }
+}
+
+/// Device and inode of an image's folder.
+fn folder_of(image: &Image) -> Option<(u64, u64)> {
+    match image {
+        Image::Host { .. } => None,
+        Image::Imported(image) => {
+            let folder = std::fs::metadata(&image.tree).ok()?;
+            Some((folder.dev(), folder.ino()))
+        }
     }
 }
 
@@ -166,7 +179,7 @@ pub(crate) fn refill() {
     };
     dismiss(outdated(&spec, egress.as_ref()));
     while let Some((launcher, id)) = next() {
-        let host = host::look();
+        let (host, folder) = (host::look(), folder_of(&spec.image));
         let built = run::build(&launcher, &id, &spec, egress.as_ref());
         let mut pool = pool();
         let pool_now = pool
@@ -179,7 +192,7 @@ pub(crate) fn refill() {
                     process,
                     jail,
                     host,
-                    _image: spec.image.clone(),
+                    image: folder,
                 });
             }
             (other, built) => {

@@ -103,6 +103,10 @@ fn an_image_is_asked_for_brought_used_and_removed() {
     server.cli(&["image", "rm", "tiny"]);
     let gone = server.try_cli(&["image", "verify", "tiny"]);
     assert_eq!(gone.status.code(), Some(3));
+    // A jail that was made ready of the one before is not for a job of this one, though nothing else tells them apart.
+    server.cli(&["image", "import", "tiny", source.to_str().unwrap()]);
+    repo.commit("once more", &[("newer", "")]);
+    assert!(repo.push_and_wait().contains("Touchstone 1"));
     // It would never be used.
     let host = server.try_cli(&["image", "import", "host", source.to_str().unwrap()]);
     assert_eq!(host.status.code(), Some(2));

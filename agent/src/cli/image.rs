@@ -168,9 +168,7 @@ fn failure(what: &str, error: &ImageError) -> Failure {
     let failure = Failure::new(exit, format!("cannot {what}")).because(error);
     match error {
         ImageError::Unknown(_) => failure.hint("assay image list shows what is there"),
-        ImageError::InUse(_) => failure.hint(
-            "wait for its jobs, or cancel them; a daemon that was started with it as the default image uses it until it ends",
-        ),
+        ImageError::InUse(_) => failure.hint("wait for its jobs, or cancel them"),
         ImageError::Told(text) if text.contains("subordinate") => {
             failure.hint("see subuid(5), or take the grant away to store images under one uid")
         }

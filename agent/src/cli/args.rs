@@ -480,7 +480,8 @@ pub(crate) enum ImageCommand {
     /// The source is a tarball of a root folder (plain, or compressed with gzip, zstd or xz), an OCI layout, or a root
     /// folder as debootstrap makes it. The same content always gets the same digest, which is shown, and recorded with
     /// every job. Devices are left out; names that lead outside, and files written through links, are refused. A
-    /// name that is there already means the new image from now on; the old one goes as soon as nothing uses it.
+    /// name that is there already means the new image from now on; the old one goes, or, while a run uses it,
+    /// with the next import.
     Import {
         /// What to call it
         #[arg(value_name = "NAME")]

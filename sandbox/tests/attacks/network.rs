@@ -6,7 +6,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::{Duration, Instant};
 
-use assay_sandbox::{Outcome, Run, RunEvent, RunSpec};
+use assay_sandbox::{Keyboard, Outcome, RunSpec};
 
 use crate::typed;
 use crate::world::{Case, Needs, Tried, World, case, expect, go, needing, spec};
@@ -202,28 +202,19 @@ fn counters(world: &World) -> Tried {
     weak_counters(&hold, &make)?;
     let mut first = spec(&format!("{hold} </dev/tty"));
     first.limits.wall = Duration::from_secs(20);
-    let (first, second) = world.runtime.block_on(async {
-        let (mut run, tree) = Run::start(&world.launcher, first)
-            .await
-            .map_err(|e| e.to_string())?;
-        drop(tokio::task::spawn_blocking(move || tree.finish()).await);
-        while let Some(event) = run.event().await {
-            if let RunEvent::Output(bytes) = event {
-                let second = go(&world.launcher, spec(&make), |_| Ok(())).await;
-                run.canceler().cancel();
-                drop(run.finish().await);
-                return Ok((
-                    String::from_utf8_lossy(&bytes).replace("\r\n", "\n"),
-                    second,
-                ));
-            }
+    let mut second = None;
+    let person = async |keyboard: &Keyboard, output: &str| {
+        if second.is_none() && output.contains("HELD") {
+            second = Some(go(&world.launcher, spec(&make), |_| Ok(())).await);
+            keyboard.write(b"\n".to_vec()).await;
         }
-        Err("no output".to_owned())
-    })?;
+    };
+    let held = typed::attend(world, first, person)?;
+    let second = second.ok_or("nothing was held")?;
     let second = second.map_err(|e| e.to_string())?;
     expect(
-        first == "HELD\n" && second.output == "MADE\n",
-        &(first, second),
+        held.0 == Outcome::Exited(0) && second.output == "MADE\n",
+        &(held, second),
     )
 }
 

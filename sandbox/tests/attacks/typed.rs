@@ -38,7 +38,7 @@ pub(crate) async fn attended(
     Ok((outcome, String::from_utf8_lossy(&output).into_owned()))
 }
 
-fn attend(
+pub(crate) fn attend(
     world: &World,
     spec: RunSpec,
     person: impl AsyncFnMut(&Keyboard, &str),

@@ -15,6 +15,7 @@ mod language;
 mod logs;
 mod man;
 pub(crate) mod output;
+mod owner;
 mod repo;
 pub(crate) mod serve;
 mod target;
@@ -29,6 +30,7 @@ use output::Screen;
 use crate::daemon;
 use crate::exit::{Exit, Outcome};
 
+pub(crate) use doctor::print_checks;
 pub(crate) use language::{describe, varying};
 pub(crate) use serve::daemon_failure;
 

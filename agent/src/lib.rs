@@ -15,6 +15,10 @@ use exit::{Exit, Failure};
 /// First argument of the process that builds a sandbox from within: see [`assay_sandbox::launcher_main`].
 pub(crate) const LAUNCH: &str = "__launch";
 
+/// First argument of the process that looks at the host for the daemon: a child of it, with all that it was given and
+/// denied, and without its threads, beside which the sandbox can't try things out.
+pub(crate) const DOCTOR: &str = "__doctor";
+
 /// Threads of the daemon's runtime: it waits for jobs, it doesn't compute.
 const THREADS: usize = 2;
 
@@ -35,6 +39,7 @@ pub fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
     match first.as_deref().and_then(std::ffi::OsStr::to_str) {
         Some(LAUNCH) => assay_sandbox::launcher_main(),
+        Some(DOCTOR) => cli::print_checks(),
         Some(assay_hooks::POST_RECEIVE) => assay_hooks::post_receive(std::env::args_os().skip(2)),
         _ => cli::main(),
     }

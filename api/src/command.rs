@@ -71,6 +71,11 @@ pub enum Command {
         /// How to connect.
         reply: Reply<DebugSession>,
     },
+    /// Look at the host, as the process that runs the jobs finds it.
+    Doctor {
+        /// What was found.
+        reply: Reply<Vec<HostCheck>>,
+    },
     /// Compare refs with the values last handled, now.
     Reconcile {
         /// Only this repository; `None` for all.
@@ -93,6 +98,17 @@ pub struct RepositoryPatch {
     pub debug: Option<DebugConsent>,
     /// Free text; `Some(None)` takes it away.
     pub description: Option<Option<String>>,
+}
+
+/// One fact about the host.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostCheck {
+    /// What was looked at.
+    pub name: String,
+    /// `good`, `weak` (a promise falls back to something weaker) or `missing` (jobs can't run).
+    pub state: String,
+    /// One line: what was found, and what to do if it is not as wished.
+    pub detail: String,
 }
 
 /// A debug session that waits for its person.

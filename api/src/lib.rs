@@ -26,6 +26,7 @@
 //! | `POST /assay/link` | admin | a one-time link that opens the pages |
 //! | `POST /assay/reconcile` | admin | compares refs with what was handled, of `repository_id` or of all |
 //! | `POST /assay/jobs/{id}/debug` | who may push | opens a debug session for the SSH public key `key`; how to connect |
+//! | `GET /assay/doctor` | admin | what the daemon finds of the host: `checks` with `name`, `state` (`good`, `weak`, `missing`), `detail` |
 //! | `GET /assay/audit` | admin | the audit log, newest first, at most `limit` entries |
 //! | `GET /assay/jobs/{id}/artifacts` | who may read | what the job kept: number, path, kind, size |
 //! | `GET /assay/jobs/{id}/artifacts/{number}` | who may read | the bytes of a file |
@@ -48,6 +49,6 @@ mod tls;
 mod v2;
 
 pub use api::{Api, ApiSettings, Mode};
-pub use command::{Command, CommandError, DebugSession, RepositoryPatch};
+pub use command::{Command, CommandError, DebugSession, HostCheck, RepositoryPatch};
 pub use serve::{serve, serve_control};
 pub use tls::{Tls, TlsError};

@@ -19,6 +19,11 @@ pub(crate) fn account_of(uid: u32) -> Option<Account> {
     find_account(&fs::read_to_string(PASSWD).ok()?, uid)
 }
 
+/// The local user name with this user id.
+pub fn user_name(uid: u32) -> Option<String> {
+    account_of(uid).map(|account| account.name)
+}
+
 /// The local groups that name this user as a member.
 pub(crate) fn memberships_of(name: &str) -> Vec<u32> {
     fs::read_to_string(GROUP)

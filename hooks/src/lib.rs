@@ -19,6 +19,7 @@ mod spool;
 pub use access::{groups_of, may_write};
 pub use clean::{LogCleaner, one_line};
 pub use client::{POST_RECEIVE, post_receive};
+pub use identity::user_name;
 pub use install::{
     CheckReport, HookError, InstallOptions, Installed, Placement, Problem, PushOptions, Removed,
     check, hook_script, install, remove,

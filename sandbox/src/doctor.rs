@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cgroup::base::{Base, Version, base};
 use crate::image::owners::Owners;
 use crate::run::swap_is_on;
-use crate::{net, scratch, sys};
+use crate::{net, scratch, sys, userns};
 
 /// Oldest kernel with everything the jail is built from: recursive mount attributes came with it.
 const OLDEST_KERNEL: (u32, u32) = (5, 12);
@@ -30,6 +30,24 @@ pub enum CheckState {
     Degraded,
     /// Jobs can't run here.
     Missing,
+}
+
+impl CheckState {
+    /// One word: `good`, `weak`, `missing`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Good => "good",
+            Degraded => "weak",
+            Missing => "missing",
+        }
+    }
+
+    /// The state that has this name.
+    pub fn of(name: &str) -> Option<CheckState> {
+        [Good, Degraded, Missing]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
 }
 
 use CheckState::{Degraded, Good, Missing};
@@ -68,10 +86,15 @@ pub fn doctor() -> Vec<Check> {
         ),
         shell(Path::new("/")),
     ];
-    checks.extend(cgroups(base(), rustix::process::geteuid().is_root()));
+    checks.extend(cgroups(
+        base(),
+        rustix::process::geteuid().is_root(),
+        &read("/proc/cgroups"),
+    ));
     checks.push(swap(swap_is_on(), base()));
     checks.push(network(net::helper()));
-    checks.push(uids(Owners::here()));
+    let owners = Owners::here();
+    checks.push(uids(owners, userns::try_range(owners)));
     checks.push(room(scratch::missing()));
     checks.push(job_uids(rustix::process::geteuid().is_root()));
     #[cfg(feature = "wasm")]
@@ -290,7 +313,15 @@ fn shell(root: &Path) -> Check {
     }
 }
 
-fn cgroups(base: &Base, root: bool) -> Vec<Check> {
+/// Whether a version 1 hierarchy has this controller (cgroups(7), `/proc/cgroups`: name, hierarchy, …; 0 is version 2).
+fn is_version_one(table: &str, controller: &str) -> bool {
+    table.lines().any(|line| {
+        let mut fields = line.split_whitespace();
+        fields.next() == Some(controller) && fields.next().is_some_and(|number| number != "0")
+    })
+}
+
+fn cgroups(base: &Base, root: bool, table: &str) -> Vec<Check> {
     let one = |name, controller, fallback: &str| match base
         .places
         .iter()
@@ -308,9 +339,13 @@ fn cgroups(base: &Base, root: bool) -> Vec<Check> {
             )
         }
         None => {
-            let advice = match root {
-                true => "mount a cgroup hierarchy with this controller writable",
-                false => "start the daemon as a systemd service with Delegate=yes",
+            let advice = match (root, is_version_one(table, controller)) {
+                (true, _) => "mount a cgroup hierarchy with this controller writable",
+                (false, true) => {
+                    "this host has it in version 1, which systemd doesn't hand to ordinary users: boot with version 2 \
+                     (systemd.unified_cgroup_hierarchy=1), or run the daemon as root"
+                }
+                (false, false) => "start the daemon as a systemd service with Delegate=yes",
             };
             check(name, Degraded, format!("{fallback}; {advice}"))
         }
@@ -349,7 +384,17 @@ fn network(helper: Result<net::Helper, String>) -> Check {
     }
 }
 
-fn uids(owners: Owners) -> Check {
+fn uids(owners: Owners, tried: std::io::Result<()>) -> Check {
+    if let (Owners::Range { .. }, Err(error)) = (owners, tried) {
+        return check(
+            "image owners",
+            Degraded,
+            format!(
+                "images can't use the subordinate uids: {error}; newuidmap needs its rights (in a systemd unit no \
+                 NoNewPrivileges=, and CAP_SETUID, CAP_SETGID, CAP_DAC_OVERRIDE and CAP_SYS_ADMIN in CapabilityBoundingSet=)"
+            ),
+        );
+    }
     match owners {
         Owners::True => check(
             "image owners",
@@ -443,12 +488,14 @@ mod tests {
         let base = Base {
             places: vec![place(Version::Two)],
         };
-        let checks = cgroups(&base, false);
+        let table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t2\t5\t1\nmemory\t0\t5\t1\npids\t0\t5\t1\n";
+        let checks = cgroups(&base, false, table);
         assert_eq!(
             checks.iter().map(|check| check.state).collect::<Vec<_>>(),
             [Good, Degraded, Degraded]
         );
         assert!(checks[1].detail.contains("Delegate=yes"));
+        assert!(checks[2].detail.contains("run the daemon as root"));
         assert_eq!(swap(true, &base).state, Good);
         assert_eq!(
             swap(
@@ -460,6 +507,10 @@ mod tests {
             .state,
             Degraded
         );
+        let range = Owners::Range { uid: 5, gid: 5 };
+        let refused = uids(range, Err(std::io::Error::other("newuidmap: no")));
+        assert!(refused.state == Degraded && refused.detail.contains("newuidmap: no"));
+        assert_eq!(uids(range, Ok(())).state, Good);
         assert_eq!((landlock(0).state, landlock(7).state), (Degraded, Good));
     }
 

@@ -86,7 +86,7 @@ pub enum ImageError {
     #[error("{0}")]
     Told(String),
     /// Something about the store itself.
-    #[error("{what} failed")]
+    #[error("{what} failed: {source}")]
     Io {
         /// What was being done.
         what: &'static str,

@@ -85,14 +85,48 @@ pub(crate) fn helper() -> Result<Helper, String> {
         return Err("nft isn't installed (package nftables)".to_owned());
     }
     let pasta = tool::find("pasta").map(Helper::Pasta);
-    let helper = pasta.or_else(|| tool::find("slirp4netns").map(Helper::Slirp));
-    let helper = helper.ok_or("neither pasta nor slirp4netns is installed (package passt)")?;
+    let slirp = tool::find("slirp4netns").map(Helper::Slirp);
+    // pasta(1) wants a default route to take addresses from, and ends without one.
+    let helper = match (pasta, slirp) {
+        (Some(_), None) if !routed() => {
+            return Err("this host has no default route itself, which pasta needs".to_owned());
+        }
+        (Some(_), Some(slirp)) if !routed() => slirp,
+        (Some(pasta), _) => pasta,
+        (None, Some(slirp)) => slirp,
+        (None, None) => {
+            return Err("neither pasta nor slirp4netns is installed (package passt)".to_owned());
+        }
+    };
     match tun() {
         true => Ok(helper),
         false => {
             Err("/dev/net/tun can't be opened by jobs' users (chmod 0666 /dev/net/tun)".to_owned())
         }
     }
+}
+
+/// Whether the host has a default route, or can't tell.
+fn routed() -> bool {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let (four, six) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
+    (four.is_none() && six.is_none())
+        || has_default_route(&four.unwrap_or_default(), &six.unwrap_or_default())
+}
+
+/// Whether one of the kernel's tables, of version 4 (proc(5), `/proc/net/route`: interface, destination, …, mask as the 8th
+/// field) or 6 (destination, its prefix length, …, interface as the last), has a default route by a real interface.
+fn has_default_route(four: &str, six: &str) -> bool {
+    let real = |interface: &str| interface != "lo" && interface != "*";
+    let four = four.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        matches!(fields[..], [interface, "00000000", _, _, _, _, _, "00000000", ..] if real(interface))
+    });
+    let six = six.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        matches!(fields[..], [_, "00", .., interface] if real(interface))
+    });
+    four || six
 }
 
 /// Whether the helper, which is an ordinary user, may make an interface.
@@ -235,5 +269,37 @@ fn first_line(mut file: std::fs::File) -> String {
             .unwrap_or_default()
             .to_owned(),
         Err(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_routes_are_told_from_others() {
+        let title =
+            "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
+        let linked = "eth0\t0002000A\t00000000\t0001\t0\t0\t1024\t00FFFFFF\t0\t0\t0\n";
+        let default = "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
+        let refused = "*\t00000000\t00000000\t0200\t0\t0\t0\t00000000\t0\t0\t0\n";
+        let route = |text: &str| has_default_route(&format!("{title}{text}"), "");
+        assert!(!route("") && !route(linked) && !route(refused));
+        assert!(route(&format!("{linked}{default}")));
+
+        let zero = "0".repeat(32);
+        let six = |interface: &str| {
+            let line =
+                format!("{zero} 00 {zero} 00 {zero} 00000400 00000003 0 00000003 {interface}\n");
+            has_default_route("", &line)
+        };
+        assert!(six("eth0"));
+        // Every host has one that leads nowhere.
+        assert!(!six("lo"));
+        let linked = format!(
+            "fd{} 40 {zero} 00 {zero} 00000100 1 0 00000001 eth0\n",
+            "0".repeat(30)
+        );
+        assert!(!has_default_route("", &linked));
     }
 }

@@ -30,10 +30,15 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     }
 }
 
+/// Whether this process has no second thread, as far as can be seen.
+pub(crate) fn is_single_threaded() -> bool {
+    // The folder of threads has two links of its own and one for each thread.
+    !std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() != 3)
+}
+
 /// Splits the process. `None` in the child. Refused when other threads exist: the child would inherit their locks.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
-    // The folder of threads has two links of its own and one for each thread.
-    if std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() != 3) {
+    if !is_single_threaded() {
         return Err(io::Error::other("process has threads"));
     }
     // SAFETY: the process has a single thread, so the child's copy of memory and locks is consistent.

@@ -129,6 +129,16 @@ pub(crate) fn become_id(id: u32) -> io::Result<()> {
     )?)
 }
 
+/// Whether a namespace with the range can be made here. Beside other threads it can't be tried, and counts as fine.
+pub(crate) fn try_range(owners: Owners) -> io::Result<()> {
+    match owners {
+        Owners::Range { uid, gid } if sys::is_single_threaded() => {
+            make(None, Range { uid, gid }, true).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// For work on an image's files: enters the range they live in, staying the user outside, whose files can still be read.
 pub(crate) fn enter_range(owners: Owners) -> io::Result<()> {
     match owners {

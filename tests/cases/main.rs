@@ -14,6 +14,7 @@ mod hosts;
 mod images;
 mod imports;
 mod live;
+mod owners;
 mod push;
 mod scripts;
 mod services;

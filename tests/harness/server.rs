@@ -66,6 +66,7 @@ impl Server {
             .env("HOME", &self.dir);
         command
             .env("ASSAY_STATE", self.state())
+            .env("XDG_RUNTIME_DIR", &self.dir)
             .stdin(Stdio::null())
             .current_dir(&self.dir);
         command

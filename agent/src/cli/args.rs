@@ -455,7 +455,8 @@ pub(crate) enum ConfigCommand {
 /// Say whether this host has what jobs need
 ///
 /// Looks at the kernel (namespaces, seccomp, Landlock, cgroups), at swap, git, the state folder and its sockets, and at
-/// an installed systemd unit for settings that break the sandbox. The exit status is 1 if jobs can't run here.
+/// an installed systemd unit for settings that break the sandbox. Where the daemon runs, it looks at the kernel itself,
+/// with what its service gave it and took. The exit status is 1 if jobs can't run here.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {}
 

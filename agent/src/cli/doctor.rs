@@ -5,11 +5,14 @@ mod host;
 mod unit;
 
 use std::path::Path;
+use std::process::ExitCode;
 
+use assay_api::HostCheck;
 use assay_sandbox::CheckState;
 use serde_json::json;
 
 use super::args::Global;
+use super::client::{Client, decode};
 use super::output::{Cell, Color, Screen, Table};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Outcome};
@@ -34,10 +37,21 @@ impl Finding {
 
 /// `assay doctor`
 pub(crate) fn doctor(global: &Global, screen: &Screen) -> Outcome {
-    let mut findings: Vec<Finding> = assay_sandbox::doctor()
-        .into_iter()
-        .map(|check| Finding::new(check.name, check.state, check.detail))
-        .collect();
+    let mut findings = Vec::new();
+    match daemons_checks(global) {
+        Ok(checks) => {
+            let detail = "runs, and what follows about the sandbox is what it finds itself";
+            findings.push(Finding::new("daemon", CheckState::Good, detail));
+            findings.extend(checks);
+        }
+        Err(why) => {
+            let detail = format!(
+                "{why}: what follows is what this process finds, and a service may be given more or less"
+            );
+            findings.push(Finding::new("daemon", CheckState::Good, detail));
+            findings.extend(own_checks());
+        }
+    }
     findings.extend(findings_around(global));
     let hopeless = findings
         .iter()
@@ -51,7 +65,7 @@ pub(crate) fn doctor(global: &Global, screen: &Screen) -> Outcome {
         let list: Vec<_> = findings
             .iter()
             .map(|finding| {
-                json!({ "name": finding.name, "state": state_name(finding.state), "detail": finding.detail })
+                json!({ "name": finding.name, "state": finding.state.name(), "detail": finding.detail })
             })
             .collect();
         screen.json(&json!({ "checks": list }))?;
@@ -61,7 +75,7 @@ pub(crate) fn doctor(global: &Global, screen: &Screen) -> Outcome {
         // Advice is worth more than columns that fit.
         for finding in &findings {
             let state = super::output::paint(
-                state_name(finding.state),
+                finding.state.name(),
                 Some(color(finding.state)),
                 &screen.style,
             );
@@ -74,7 +88,7 @@ pub(crate) fn doctor(global: &Global, screen: &Screen) -> Outcome {
     } else {
         let mut table = Table::new(&["STATE", "WHAT", "DETAIL"]);
         for finding in &findings {
-            let state = Cell::colored(state_name(finding.state), Some(color(finding.state)));
+            let state = Cell::colored(finding.state.name(), Some(color(finding.state)));
             table.row(vec![
                 state,
                 finding.name.as_str().into(),
@@ -87,6 +101,53 @@ pub(crate) fn doctor(global: &Global, screen: &Screen) -> Outcome {
         screen.say("jobs can't run here as it is");
     }
     Ok(exit)
+}
+
+/// For the daemon, whose child this is: JSON on standard output.
+pub(crate) fn print_checks() -> ExitCode {
+    let checks: Vec<HostCheck> = assay_sandbox::doctor()
+        .into_iter()
+        .map(|check| HostCheck {
+            name: check.name.to_owned(),
+            state: check.state.name().to_owned(),
+            detail: check.detail,
+        })
+        .collect();
+    match serde_json::to_writer(std::io::stdout().lock(), &checks) {
+        Ok(()) => Exit::Ok.into(),
+        Err(_) => Exit::Internal.into(),
+    }
+}
+
+fn own_checks() -> Vec<Finding> {
+    assay_sandbox::doctor()
+        .into_iter()
+        .map(|check| Finding::new(check.name, check.state, check.detail))
+        .collect()
+}
+
+/// What the daemon of this host finds; what a service unit gave and took counts, not what this shell has.
+fn daemons_checks(global: &Global) -> Result<Vec<Finding>, String> {
+    let here = Global {
+        server: None,
+        ..global.clone()
+    };
+    let client = Client::new(&here).map_err(|failure| failure.to_string())?;
+    let answer = match client.find("/assay/doctor", &[]) {
+        Ok(Some(answer)) => answer,
+        Ok(None) => return Err("runs, in a version that looks at nothing itself".to_owned()),
+        Err(failure) if failure.exit() == Exit::Unreachable => return Err("none runs".to_owned()),
+        Err(failure) => return Err(format!("does not say ({failure})")),
+    };
+    let checks: Vec<HostCheck> =
+        decode(&answer, "checks").map_err(|failure| failure.to_string())?;
+    Ok(checks
+        .into_iter()
+        .map(|check| {
+            let state = CheckState::of(&check.state).unwrap_or(CheckState::Degraded);
+            Finding::new(&check.name, state, check.detail)
+        })
+        .collect())
 }
 
 fn findings_around(global: &Global) -> Vec<Finding> {
@@ -110,14 +171,6 @@ fn findings_around(global: &Global) -> Vec<Finding> {
     findings.push(host::socket("hook socket", &state.join("run/hook.sock")));
     findings.extend(unit::findings(Path::new("/")));
     findings
-}
-
-fn state_name(state: CheckState) -> &'static str {
-    match state {
-        CheckState::Good => "good",
-        CheckState::Degraded => "weak",
-        CheckState::Missing => "missing",
-    }
 }
 
 fn color(state: CheckState) -> Color {

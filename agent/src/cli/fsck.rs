@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::args::{self, Global};
 use super::output::{Screen, one_line};
+use super::owner::become_owner;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -15,6 +16,7 @@ pub(crate) fn fsck(args: &args::Fsck, global: &Global, screen: &Screen) -> Outco
         None => Config::find(None).ok().map(|(config, _)| config),
     };
     let state = config::state_folder(global.state.as_deref(), config.as_ref());
+    become_owner(&state)?;
     let report = assay_store::fsck(&state, args.rebuild).map_err(|error| failure(&error))?;
     let exit = exit_of(&report, args.rebuild);
     if screen.json {

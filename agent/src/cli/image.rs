@@ -1,11 +1,14 @@
 //! `assay image`: the root images that jobs run in. Works on the state folder itself; a daemon that runs sees the change
 //! with its next job.
 
+use std::io::ErrorKind;
+
 use assay_sandbox::{About, ImageError, Images};
 use serde_json::{Value, json};
 
 use super::args::{Global, ImageCommand};
 use super::output::{Screen, Table, one_line};
+use super::owner::become_owner;
 use crate::clock;
 use crate::config::{self, Config, HOST_IMAGE};
 use crate::daemon;
@@ -18,6 +21,7 @@ pub(crate) fn run(command: ImageCommand, global: &Global, screen: &Screen) -> Ou
         None => Config::find(None).ok().map(|(config, _)| config),
     };
     let state = config::state_folder(global.state.as_deref(), config.as_ref());
+    become_owner(&state)?;
     let images = daemon::images(&state);
     match command {
         ImageCommand::List => list(&images, screen),
@@ -171,6 +175,9 @@ fn failure(what: &str, error: &ImageError) -> Failure {
         ImageError::InUse(_) => failure.hint("wait for its jobs, or cancel them"),
         ImageError::Told(text) if text.contains("subordinate") => {
             failure.hint("see subuid(5), or take the grant away to store images under one uid")
+        }
+        ImageError::Source { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            failure.hint("it is read by the user whose the state folder is, the daemon's")
         }
         _ => failure,
     }

@@ -9,6 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::args::{self, Global};
 use super::configuration;
 use super::output::Screen;
+use super::owner::refuse_root;
 use crate::config::{self, Config, LogFormat, LogLevel};
 use crate::daemon::{Daemon, DaemonError, Options};
 use crate::exit::{Exit, Failure, Outcome};
@@ -26,6 +27,7 @@ pub(crate) fn serve(args: args::Serve, global: &Global, screen: &Screen) -> Outc
         ),
     }
     let state = config::state_folder(global.state.as_deref(), Some(&config));
+    refuse_root(&state)?;
     let options = Options {
         state,
         config,
@@ -64,6 +66,7 @@ pub(crate) fn up(args: args::Up, global: &Global, screen: &Screen) -> Outcome {
         .map(|path| absolute(path))
         .collect::<Result<Vec<_>, _>>()?;
     let state = config::state_folder(global.state.as_deref(), None);
+    refuse_root(&state)?;
     let options = Options {
         state,
         config,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use assay_api::{Command, CommandError, RepositoryPatch};
+use assay_api::{Command, CommandError, HostCheck, RepositoryPatch};
 use assay_plan::{
     DebugConsent, Event, EventKind, Input, RefName, Refused, RepoId, Repository, Slug, Source,
     Target, Visibility,
@@ -81,6 +81,9 @@ async fn do_one(command: Command, intake: &Intake, debugger: &Arc<Debugger>) {
         } => {
             let _ = reply.send(debugger.request(job, &key, by).await);
         }
+        Command::Doctor { reply } => {
+            let _ = reply.send(look_at_host().await);
+        }
         Command::Reconcile { repo, reply } => {
             for one in intake
                 .hands
@@ -93,6 +96,25 @@ async fn do_one(command: Command, intake: &Intake, debugger: &Arc<Debugger>) {
             let _ = reply.send(Ok(()));
         }
     }
+}
+
+/// What a child of the daemon finds.
+async fn look_at_host() -> Result<Vec<HostCheck>, CommandError> {
+    let looked = tokio::task::spawn_blocking(|| {
+        std::process::Command::new(super::launcher().program)
+            .arg(crate::DOCTOR)
+            .stdin(std::process::Stdio::null())
+            .output()
+    });
+    let output = match looked.await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(CommandError::Refused(format!("cannot look: {error}"))),
+        Err(_) => return Err(CommandError::Unavailable),
+    };
+    serde_json::from_slice(&output.stdout).map_err(|error| {
+        tracing::warn!(%error, status = %output.status, "the host can't be looked at");
+        CommandError::Unavailable
+    })
 }
 
 async fn cancel(intake: &Intake, target: Target) -> Result<(), CommandError> {

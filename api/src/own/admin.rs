@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::admin_only;
 use crate::api::{Api, Cx};
 use crate::clock;
+use crate::command::Command;
 use crate::http::{Call, Content, Fail, Reply};
 
 #[derive(Serialize)]
@@ -80,6 +81,13 @@ pub(super) fn status(cx: &Cx<'_>, uptime: Duration) -> Result<Reply, Fail> {
         state,
         journal_flushes: cx.store.flushes(),
     })
+}
+
+/// `GET /assay/doctor`.
+pub(super) async fn doctor(api: &Api, call: &Arc<Call>) -> Result<Reply, Fail> {
+    api.read(call, admin_only).await?;
+    let checks = api.command(|reply| Command::Doctor { reply }).await?;
+    Reply::json(&json!({"checks": checks}), false)
 }
 
 /// `GET /assay/tokens`.

@@ -28,6 +28,7 @@ pub(crate) enum Endpoint {
     RevokeToken(u64),
     Link,
     Reconcile,
+    Doctor,
     Audit,
     Debug(JobId),
     Artifacts(JobId),
@@ -59,6 +60,7 @@ impl Endpoint {
             (&Method::DELETE, ["tokens", id]) => Endpoint::RevokeToken(id.parse().ok()?),
             (&Method::POST, ["link"]) => Endpoint::Link,
             (&Method::POST, ["reconcile"]) => Endpoint::Reconcile,
+            (&Method::GET, ["doctor"]) => Endpoint::Doctor,
             (&Method::GET, ["audit"]) => Endpoint::Audit,
             (&Method::POST, ["jobs", id, "debug"]) => Endpoint::Debug(JobId(id.parse().ok()?)),
             (&Method::GET, ["jobs", id, "artifacts"]) => {
@@ -94,6 +96,7 @@ pub(crate) async fn answer(api: &Api, call: &Arc<Call>, endpoint: Endpoint) -> R
         Endpoint::RevokeToken(id) => api.read(call, move |cx| admin::revoke_token(cx, id)).await,
         Endpoint::Link => admin::link(api, call).await,
         Endpoint::Reconcile => repos::reconcile(api, call).await,
+        Endpoint::Doctor => admin::doctor(api, call).await,
         Endpoint::Audit => api.read(call, debug::audit).await,
         Endpoint::Debug(id) => debug::open(api, call, id).await,
         Endpoint::Artifacts(id) => api.read(call, move |cx| artifacts::list(cx, id)).await,

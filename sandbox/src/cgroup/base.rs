@@ -156,16 +156,17 @@ fn prepare(own: &Path, mount: &Path) -> (PathBuf, Vec<&'static str>) {
         _ => own,
     };
     let mut enabled = hand_down(own);
-    if enabled.is_empty() && own != mount && !offered(own).is_empty() {
+    if enabled.is_empty() && !offered(own).is_empty() {
         let leaf = own.join(LEAF);
-        let moved = std::fs::create_dir(&leaf).is_ok()
-            && std::fs::write(leaf.join("cgroup.procs"), "0").is_ok();
-        if moved {
+        let made = std::fs::create_dir(&leaf).is_ok();
+        // An earlier daemon's leaf serves as well.
+        if std::fs::write(leaf.join("cgroup.procs"), "0").is_ok() {
             enabled = hand_down(own);
-            if enabled.is_empty() && std::fs::write(own.join("cgroup.procs"), "0").is_ok() {
-                drop(std::fs::remove_dir(&leaf));
+            if enabled.is_empty() {
+                drop(std::fs::write(own.join("cgroup.procs"), "0"));
             }
-        } else {
+        }
+        if made && enabled.is_empty() {
             drop(std::fs::remove_dir(&leaf));
         }
     }
@@ -176,6 +177,14 @@ fn prepare(own: &Path, mount: &Path) -> (PathBuf, Vec<&'static str>) {
         }
     }
     (own.to_owned(), enabled)
+}
+
+/// Whether children of the group can be limited: it holds no process itself, or it is the hierarchy's top, which alone has
+/// no type. (Linux' cgroup-v2.rst, "No Internal Process Constraint". The kernel refuses only some controllers then; with
+/// the others, "threaded" ones, it makes the group's children places where no process can go.)
+fn can_be_parent(group: &Path) -> bool {
+    let read = |name| std::fs::read_to_string(group.join(name));
+    read("cgroup.type").is_err() || read("cgroup.procs").is_ok_and(|members| members.is_empty())
 }
 
 fn words(path: &Path) -> Vec<String> {
@@ -191,8 +200,11 @@ fn offered(group: &Path) -> Vec<&'static str> {
         .collect()
 }
 
-/// Enables the controllers for children of `group`; returns those that are.
+/// Enables the controllers for children of `group`; returns those that are. None if it can't have limited children.
 fn hand_down(group: &Path) -> Vec<&'static str> {
+    if !can_be_parent(group) {
+        return Vec::new();
+    }
     let file = group.join("cgroup.subtree_control");
     for name in offered(group) {
         if !words(&file).iter().any(|word| word == name) {
@@ -284,6 +296,23 @@ mod tests {
             (parent.as_path(), enabled),
             (folder.path(), vec!["memory", "pids", "cpu"])
         );
+    }
+
+    #[test]
+    fn a_group_with_processes_of_others_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("cgroup.controllers"), "cpu memory pids").unwrap();
+        std::fs::write(path("cgroup.subtree_control"), "").unwrap();
+        std::fs::write(path("cgroup.type"), "domain\n").unwrap();
+        std::fs::write(path("cgroup.procs"), "1\n").unwrap();
+        let found = prepare(folder.path(), folder.path());
+        assert_eq!(found, (folder.path().to_owned(), vec![]));
+        let handed = std::fs::read_to_string(path("cgroup.subtree_control")).unwrap();
+        assert_eq!(handed, "");
+        // Once they are gone, it is a parent.
+        std::fs::write(path("cgroup.procs"), "").unwrap();
+        assert!(!hand_down(folder.path()).is_empty());
     }
 
     #[test]

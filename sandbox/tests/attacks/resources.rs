@@ -271,13 +271,13 @@ fn survivor_with_terminal(world: &World) -> Tried {
 fn ignores_signals(world: &World) -> Tried {
     let mut stubborn =
         spec("trap '' TERM INT HUP; echo up; kill -STOP -1; while :; do sleep 900; done");
-    stubborn.limits.wall = seconds(1.0);
+    stubborn.limits.wall = seconds(2.0);
     let began = Instant::now();
     let done = world.run(stubborn)?;
     expect(
         done.outcome == Outcome::Time
             && done.output.starts_with("up\n")
-            && began.elapsed() < seconds(5.0),
+            && began.elapsed() < seconds(7.0),
         &done,
     )
 }
@@ -366,8 +366,10 @@ fn sysv(world: &World) -> Tried {
 
 /// The part of C23 that is to be killed: a daemon with one job. Prints a line when the job runs.
 pub(crate) fn daemon(marker: &str) -> ExitCode {
+    // Up when all are there.
     let mut job = spec(&format!(
-        "(setsid sleep {marker} &) ; (trap '' TERM HUP; sleep {marker}) & echo up; wait"
+        "mkfifo there; exec 3<>there; (setsid sh -c 'echo >&3; exec sleep {marker}' &); \
+         (trap '' TERM HUP; echo >&3; sleep {marker}) & read -ru 3; read -ru 3; echo up; wait"
     ));
     job.id = format!("dead-{marker}");
     be_daemon(&["launch", marker], job)

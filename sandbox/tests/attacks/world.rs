@@ -380,8 +380,10 @@ pub(crate) fn be_daemon(launcher_args: &[&str], job: RunSpec) -> ExitCode {
     let result = runtime.block_on(async {
         let (mut run, tree) = Run::start(&launcher(launcher_args), job).await?;
         drop(tokio::task::spawn_blocking(move || tree.finish()).await);
+        let mut up = false;
         while let Some(event) = run.event().await {
-            if matches!(event, RunEvent::Output(_)) {
+            // Once: a line may come in parts, and whoever waits for the first one may read no more.
+            if matches!(event, RunEvent::Output(_)) && !std::mem::replace(&mut up, true) {
                 println!("up");
             }
         }

@@ -188,32 +188,70 @@ fn keep(socket: &OwnedFd, hear: &OwnedFd, helper: &Helper, owner: Option<u32>) -
     if let Helper::Slirp(_) = helper {
         // Its own cage needs a uid 0 that jobs without a range of uids don't have.
         confine::helper_files()?;
+    }
+    let mut words = String::new();
+    for way in ways(helper, app_armor()) {
+        let flags = match way {
+            Way::Inherited => FdFlags::empty(),
+            Way::Process => FdFlags::CLOEXEC,
+        };
         for namespace in [&user, &net] {
-            rustix::io::fcntl_setfd(namespace, FdFlags::empty())?;
+            rustix::io::fcntl_setfd(namespace, flags)?;
+        }
+        let mut child = command(helper, *way, inside, [&user, &net])
+            .spawn()
+            .inspect_err(|error| {
+                let _ = wire::send(
+                    hear.as_fd(),
+                    format!("{}: {error}", helper.name()).as_bytes(),
+                    &[],
+                );
+            })?;
+        let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+        let caged = wait_for_cage(child.id(), &ended, &socket);
+        if caged {
+            let _ = wire::send(hear.as_fd(), CAGED.as_bytes(), &[]);
+        }
+        let said = follow(&socket, &mut child, &ended);
+        let by_itself = child.try_wait()?.is_some();
+        drop(child.kill());
+        let status = child.wait()?;
+        words = format!("{} has ended ({status}) {said}", helper.name());
+        if caged || !by_itself {
+            break;
         }
     }
-    let mut child = command(helper, inside, [&user, &net])
-        .spawn()
-        .inspect_err(|error| {
-            let _ = wire::send(
-                hear.as_fd(),
-                format!("{}: {error}", helper.name()).as_bytes(),
-                &[],
-            );
-        })?;
-    let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-    if wait_for_cage(child.id(), &ended, &socket) {
-        let _ = wire::send(hear.as_fd(), CAGED.as_bytes(), &[]);
-    }
-    let said = follow(&socket, &mut child, &ended);
-    drop(child.kill());
-    let status = child.wait()?;
-    let words = format!("{} has ended ({status}) {said}", helper.name());
     // Nobody may be listening any more.
     for listener in [&hear, &socket] {
         let _ = wire::send(listener.as_fd(), words.trim_end().as_bytes(), &[]);
     }
     Ok(())
+}
+
+/// How a helper is told of the job's namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By descriptors that it inherits.
+    Inherited,
+    /// By a process inside.
+    Process,
+}
+
+/// What is tried, in this order. slirp4netns opens both namespaces at once; in its cage it may look at itself only, so it
+/// inherits them. pasta gets a process: since 2024 it closes what it inherits. But older ones come with a profile of
+/// AppArmor that keeps them from looking into processes (Debian 12: the one of passt, without `ptrace`).
+fn ways(helper: &Helper, app_armor: bool) -> &'static [Way] {
+    match (helper, app_armor) {
+        (Helper::Slirp(_), _) => &[Way::Inherited],
+        (Helper::Pasta(_), true) => &[Way::Inherited, Way::Process],
+        (Helper::Pasta(_), false) => &[Way::Process],
+    }
+}
+
+/// Whether programs may be under profiles of AppArmor here.
+fn app_armor() -> bool {
+    std::fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+        .is_ok_and(|enabled| enabled.starts_with('Y'))
 }
 
 /// The number of the job's first process, and its user and network namespaces; `None` when the launcher hangs up first.
@@ -291,18 +329,15 @@ fn follow(socket: &OwnedFd, child: &mut Child, ended: &OwnedFd) -> String {
 }
 
 /// pasta enters the job's user namespace first and looks for its network from there, where only what is inside can be
-/// looked into: so both are named by a process inside. slirp4netns opens both at once; in its cage it may look at itself
-/// only, so it inherits them.
-fn command(helper: &Helper, inside: u32, namespaces: [&OwnedFd; 2]) -> Command {
+/// looked into: a process to name is one inside.
+fn command(helper: &Helper, way: Way, inside: u32, namespaces: [&OwnedFd; 2]) -> Command {
+    let [user, net] = match way {
+        Way::Inherited => namespaces.map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())),
+        Way::Process => ["user", "net"].map(|name| format!("/proc/{inside}/ns/{name}")),
+    };
     let (program, words) = match helper {
-        Helper::Pasta(program) => {
-            let path = |name: &str| format!("/proc/{inside}/ns/{name}");
-            (program, pasta(&path("user"), &path("net")))
-        }
-        Helper::Slirp(program) => {
-            let [user, net] = namespaces.map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()));
-            (program, slirp(&user, &net))
-        }
+        Helper::Pasta(program) => (program, pasta(&user, &net)),
+        Helper::Slirp(program) => (program, slirp(&user, &net)),
     };
     let mut command = Command::new(program);
     command
@@ -364,4 +399,19 @@ fn slirp(user: &str, net: &str) -> Vec<String> {
         INTERFACE,
     ];
     words.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_looked_into_only_where_it_may_be() {
+        let (pasta, slirp) = (Helper::Pasta(PathBuf::new()), Helper::Slirp(PathBuf::new()));
+        assert_eq!(ways(&pasta, false), [Way::Process]);
+        assert_eq!(ways(&pasta, true), [Way::Inherited, Way::Process]);
+        assert_eq!(ways(&slirp, true), [Way::Inherited]);
+    }
 }

@@ -1,6 +1,6 @@
 //! Assay's own endpoints.
 
-use assay_api::{Command, CommandError, Mode, RepositoryPatch};
+use assay_api::{Command, CommandError, HostCheck, Mode, RepositoryPatch};
 use assay_plan::{RepoId, Slug, Visibility};
 use serde_json::json;
 
@@ -37,6 +37,7 @@ async fn only_admins_get_at_the_rest() {
         ("DELETE", "/assay/tokens/1"),
         ("POST", "/assay/link"),
         ("POST", "/assay/reconcile"),
+        ("GET", "/assay/doctor"),
         ("GET", "/assay/audit"),
     ] {
         assert_eq!(
@@ -150,6 +151,17 @@ async fn repositories_are_managed_by_the_daemon() {
             }
             other => panic!("{other:?}"),
         }
+        match commands.recv().await.unwrap() {
+            Command::Doctor { reply } => {
+                let check = HostCheck {
+                    name: "swap".to_owned(),
+                    state: "good".to_owned(),
+                    detail: "off".to_owned(),
+                };
+                let _ = reply.send(Ok(vec![check]));
+            }
+            other => panic!("{other:?}"),
+        }
     });
     let list = world.get("/assay/repos", &world.admin).await.json();
     assert_eq!(list["repos"][0]["path"], "/srv/git/alice/open.git");
@@ -185,6 +197,10 @@ async fn repositories_are_managed_by_the_daemon() {
             .await
             .status,
         204
+    );
+    assert_eq!(
+        world.get("/assay/doctor", &world.admin).await.json(),
+        json!({"checks": [{"name": "swap", "state": "good", "detail": "off"}]})
     );
     daemon.await.unwrap();
     assert_eq!(

@@ -10,7 +10,7 @@ use crate::value::Map;
 const DEBUG: &str = include_str!("debug.sh");
 
 /// The phases, in the order in which a job runs them.
-const PHASES: [&str; 7] = [
+pub(super) const PHASES: [&str; 7] = [
     "before_install",
     "install",
     "before_script",

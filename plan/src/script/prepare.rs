@@ -1,5 +1,6 @@
 //! What stands around the phases: services, options of `git`, addons and workspaces.
 
+use super::debug::PHASES;
 use super::env::plain;
 use super::{Shell, quote};
 use crate::job::GitOptions;
@@ -65,6 +66,10 @@ pub(super) fn write_services(shell: &mut Shell, config: &Map) {
     let mut services = texts(config.get("services"));
     services.retain(|name| !by_addon(name));
     if services.is_empty() && databases.iter().all(|(_, version)| version.is_none()) {
+        if starts_display(config) {
+            shell.raw(SERVICES);
+            shell.raw("_travis_services_begin\n_travis_service_later xvfb");
+        }
         return;
     }
     shell.raw(SERVICES);
@@ -78,6 +83,20 @@ pub(super) fn write_services(shell: &mut Shell, config: &Map) {
         }
     }
     shell.raw("travis_time_finish services\ntravis_fold end services");
+    if starts_display(config) && !services.iter().any(|name| name == "xvfb") {
+        shell.raw("_travis_service_later xvfb");
+    }
+}
+
+/// Whether a command starts the virtual display by the script that Travis' machines had for it before `services: xvfb` (Travis'
+/// documentation, "GUI and Headless Browser Testing").
+fn starts_display(config: &Map) -> bool {
+    PHASES.iter().any(|phase| {
+        let commands = texts(config.get(phase));
+        commands
+            .iter()
+            .any(|text| text.contains("/etc/init.d/xvfb"))
+    })
 }
 
 /// Options of `git` that the work tree, laid out from the commit as it is, doesn't show yet.

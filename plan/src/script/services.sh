@@ -34,8 +34,13 @@ _travis_service_start() {
   return 1
 }
 
+_travis_service_lives() {
+  [[ -s $_travis_services/$1/pid ]] && kill -0 "$(<"$_travis_services/$1/pid")" 2>/dev/null
+}
+
 _travis_service_stop() {
   local pid signal=TERM end=$((SECONDS + 20))
+  _travis_service_lives "$1" || return 0
   pid=$(<"$_travis_services/$1/pid")
   # At TERM it would wait for its clients.
   [[ $1 != postgresql ]] || signal=INT
@@ -49,9 +54,14 @@ _travis_service_stop() {
 # service(8) and systemctl(1) for the job's own services; everything else is the system's. $1: which of the two, then its
 # arguments.
 _travis_service_control() {
-  local program=$1 action name TRAVIS_SERVICE
+  local program=$1 action name word words=() failed=0 TRAVIS_SERVICE
   shift
-  if [[ $program == systemctl ]]; then action=${1:-} name=${2:-}; else name=${1:-} action=${2:-}; fi
+  for word; do [[ $word == -* ]] || words+=("$word"); done
+  if [[ $program == systemctl ]]; then action=${words[0]:-} name=${words[1]:-}; else name=${words[0]:-} action=${words[1]:-}; fi
+  if [[ $program == systemctl && ${#words[@]} -gt 2 ]]; then
+    for name in "${words[@]:1}"; do (_travis_service_control systemctl "$action" "$name") || failed=$?; done
+    exit "$failed"
+  fi
   _travis_service_name "$name"
   if [[ ! -s $_travis_services/$TRAVIS_SERVICE/start ]]; then
     PATH=${PATH//"$_travis_services/bin:"/}
@@ -62,7 +72,7 @@ _travis_service_control() {
   case $action in
   start | stop | restart | reload | force-reload) ;;
   status | is-active)
-    kill -0 "$(<"$_travis_services/$TRAVIS_SERVICE/pid")" 2>/dev/null || { printf '%s is not running\n' "$name"; exit 3; }
+    _travis_service_lives "$TRAVIS_SERVICE" || { printf '%s is not running\n' "$name"; exit 3; }
     printf '%s is running\n' "$name"
     exit
     ;;
@@ -70,7 +80,7 @@ _travis_service_control() {
   *) printf '%s: cannot %s %s\n' "$program" "$action" "$name" >&2; exit 1 ;;
   esac
   if [[ $action == start ]]; then
-    ! kill -0 "$(<"$_travis_services/$TRAVIS_SERVICE/pid")" 2>/dev/null || exit 0
+    ! _travis_service_lives "$TRAVIS_SERVICE" || exit 0
   else
     _travis_service_stop "$TRAVIS_SERVICE"
     [[ $action != stop ]] || exit 0
@@ -84,7 +94,7 @@ _travis_service_control() {
 # sudo(8): what speaks to the job's own services needs no root, and the job's environment. The rest is for the system's, or for
 # the one that says that there is no root.
 _travis_service_sudo() {
-  local words=("$@") user=root name
+  local words=("$@") user=root
   while [[ ${1:-} == -* ]]; do
     case $1 in
     -u | --user) user=${2:-}; shift ;;
@@ -96,10 +106,9 @@ _travis_service_sudo() {
   done
   case $user:${1:-} in
   root:service | root:systemctl | root:mysql | root:mysqladmin | root:rabbitmqctl | root:rabbitmq-plugins | root:redis-cli) exec "$@" ;;
-  root:/etc/init.d/*)
-    name=${1#/etc/init.d/}
-    shift
-    exec service "$name" "$@"
+  root:/etc/init.d/* | root:sh)
+    if [[ $1 == sh && ${2:-} == -e ]]; then shift 2; elif [[ $1 == sh ]]; then shift; fi
+    if [[ ${1:-} == /etc/init.d/* ]]; then exec service "${1#/etc/init.d/}" "${@:2}"; fi
     ;;
   postgres:psql | postgres:createdb | postgres:createuser | postgres:dropdb | postgres:dropuser)
     export PGUSER=postgres
@@ -115,7 +124,7 @@ _travis_service_program() {
   local program=$_travis_services/bin/$1
   {
     printf '#!/bin/bash\n_travis_services=%q\n' "$_travis_services"
-    declare -f _travis_service_name _travis_service_start _travis_service_stop _travis_service_control _travis_service_sudo
+    declare -f _travis_service_name _travis_service_start _travis_service_lives _travis_service_stop _travis_service_control _travis_service_sudo
     printf '%s "$@"\n' "$2"
   } >"$program"
   chmod 755 "$program"
@@ -129,6 +138,23 @@ _travis_services_begin() {
   export PATH=$_travis_services/bin:$PATH
 }
 
+# Travis' machines have the scripts of their services; whoever runs one by a shell means service(8).
+sh() {
+  local words=("$@")
+  [[ ${1:-} != -e ]] || shift
+  if [[ ${1:-} == /etc/init.d/* && ! -e $1 ]]; then
+    service "${1#/etc/init.d/}" "${@:2}"
+  else
+    command sh "${words[@]}"
+  fi
+}
+
+# The service is made ready for `service NAME start`, and not started.
+_travis_service_later() {
+  local TRAVIS_SERVICE_LATER=1
+  _travis_service "$1"
+}
+
 # $1: the port, or the socket's path; rest: the command.
 _travis_serve() {
   local name=$TRAVIS_SERVICE result where=127.0.0.1:$1
@@ -136,6 +162,7 @@ _travis_serve() {
   printf '%s\n' "$1" >"$TRAVIS_SERVICE_HOME/ready"
   shift
   printf 'exec%s\n' "$(printf ' %q' "$@")" >"$TRAVIS_SERVICE_HOME/start"
+  [[ -z ${TRAVIS_SERVICE_LATER:-} ]] || return 0
   _travis_service_start "$name"
   result=$?
   case $result in
@@ -298,6 +325,6 @@ _travis_service_mysql() {
 
 _travis_service_xvfb() {
   command -v Xvfb >/dev/null || { _travis_service_absent xvfb '' Xvfb; return; }
-  export DISPLAY=:99.0
+  [[ -n ${TRAVIS_SERVICE_LATER:-} ]] || export DISPLAY=:99.0
   _travis_serve /tmp/.X11-unix/X99 Xvfb :99 -screen 0 1280x1024x24 -nolisten tcp
 }

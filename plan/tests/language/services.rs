@@ -69,9 +69,11 @@ fn a_service_that_never_answers_is_not_waited_for_for_ever() {
 
 #[test]
 fn services_are_stopped_and_started_by_service_and_sudo() {
+    let display = "mkdir -p /tmp/.X11-unix; exec python3 -c 'import socket, time\nsocket.socket(socket.AF_UNIX).bind(\"/tmp/.X11-unix/X99\"); time.sleep(600)'";
     let world = World {
         programs: &[
             ("bin/memcached", &server(11211)),
+            ("bin/Xvfb", display),
             ("bin/sudo", "echo \"no root for $*\"; exit 1"),
             ("bin/psql", "echo \"$PGUSER asks $*\""),
         ],
@@ -82,7 +84,11 @@ fn services_are_stopped_and_started_by_service_and_sudo() {
                 - \"! kill -0 $first\"\n  - systemctl stop memcached.service\n  - \"! (exec 3<>/dev/tcp/127.0.0.1/11211)\"\n  \
                 - \"! sudo /etc/init.d/memcached status\"\n  - service memcached start && exec 3<>/dev/tcp/127.0.0.1/11211\n  \
                 - \"! service no-such-service stop\"\n  - \"! sudo make install\"\n  \
-                - \"! sudo -u nobody psql -l\"\n  - sudo -u postgres psql -l";
+                - \"! sudo -u nobody psql -l\"\n  - sudo -u postgres psql -l\n  \
+                - test -z \"$DISPLAY\" && sh -e /etc/init.d/xvfb start\n  - test -S /tmp/.X11-unix/X99\n  \
+                - systemctl is-active memcached xvfb\n  - systemctl --now stop memcached xvfb.service\n  \
+                - \"! systemctl is-active memcached xvfb\"\n  - \"! sudo sh -e /etc/init.d/xvfb status\"\n  \
+                - sh -c 'echo a shell of its own $#' sh 1 2; rm -f /tmp/.X11-unix/X99";
     let ran = run_in(&nouns::build(), yaml, &world);
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     for part in [
@@ -91,6 +97,9 @@ fn services_are_stopped_and_started_by_service_and_sudo() {
         "\nno root for make install\n",
         "\nno root for -u nobody psql -l\n",
         "\npostgres asks -l\n",
+        "\nmemcached is running\nxvfb is running\n",
+        "\nmemcached is not running\nxvfb is not running\n",
+        "\na shell of its own 2\n",
     ] {
         assert!(ran.log.contains(part), "{part}: {}", ran.log);
     }
@@ -98,6 +107,8 @@ fn services_are_stopped_and_started_by_service_and_sudo() {
 
 #[test]
 fn services_that_are_not_there_are_said_and_no_more() {
+    let plain = crate::shell::run("language: generic\nscript: 'true'");
+    assert!(!plain.log.contains("service"), "{}", plain.log);
     let ran =
         crate::shell::run("language: generic\nservices: [docker, riak, cassandra]\nscript: 'true'");
     assert_eq!(ran.code, Some(0), "{}", ran.log);

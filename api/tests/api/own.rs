@@ -98,6 +98,31 @@ async fn tokens_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn the_daemon_looks_at_its_host() {
+    let mut world = World::new(Mode::Private);
+    let (_, empty) = tokio::sync::mpsc::channel(1);
+    let mut commands = std::mem::replace(&mut world.commands, empty);
+    let daemon = tokio::spawn(async move {
+        match commands.recv().await.unwrap() {
+            Command::Doctor { reply } => {
+                let check = HostCheck {
+                    name: "swap".to_owned(),
+                    state: "good".to_owned(),
+                    detail: "off".to_owned(),
+                };
+                let _ = reply.send(Ok(vec![check]));
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(
+        world.get("/assay/doctor", &world.admin).await.json(),
+        json!({"checks": [{"name": "swap", "state": "good", "detail": "off"}]})
+    );
+    daemon.await.unwrap();
+}
+
+#[tokio::test]
 async fn repositories_are_managed_by_the_daemon() {
     let mut world = World::new(Mode::Private);
     let (_, empty) = tokio::sync::mpsc::channel(1);
@@ -151,17 +176,6 @@ async fn repositories_are_managed_by_the_daemon() {
             }
             other => panic!("{other:?}"),
         }
-        match commands.recv().await.unwrap() {
-            Command::Doctor { reply } => {
-                let check = HostCheck {
-                    name: "swap".to_owned(),
-                    state: "good".to_owned(),
-                    detail: "off".to_owned(),
-                };
-                let _ = reply.send(Ok(vec![check]));
-            }
-            other => panic!("{other:?}"),
-        }
     });
     let list = world.get("/assay/repos", &world.admin).await.json();
     assert_eq!(list["repos"][0]["path"], "/srv/git/alice/open.git");
@@ -197,10 +211,6 @@ async fn repositories_are_managed_by_the_daemon() {
             .await
             .status,
         204
-    );
-    assert_eq!(
-        world.get("/assay/doctor", &world.admin).await.json(),
-        json!({"checks": [{"name": "swap", "state": "good", "detail": "off"}]})
     );
     daemon.await.unwrap();
     assert_eq!(

@@ -1,6 +1,10 @@
 //! Looks at the host and says what keeps jobs from running, or keeps a promise about resources from being kept fully.
 
+mod trial;
+
 use std::path::Path;
+
+pub use trial::trial;
 
 use crate::cgroup::base::{Base, Version, base};
 use crate::image::owners::Owners;

@@ -32,7 +32,7 @@ mod warm;
 mod wasm;
 mod wire;
 
-pub use doctor::{Check, CheckState, doctor};
+pub use doctor::{Check, CheckState, doctor, trial};
 pub use error::RunError;
 pub use image::{About, ImageError, Images, Imported};
 pub use kept::{Content, Kept, KeptItem};

@@ -20,7 +20,7 @@ pub(crate) const ATTR_NODEV: u64 = 0x4;
 const ATTR_IDMAP: u64 = 0x0010_0000;
 
 /// An ordinary uid that no one has: the first that jobs get by default.
-const SOME_UID: u32 = 1_800_000_000;
+pub(crate) const SOME_UID: u32 = 1_800_000_000;
 
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 {

@@ -87,6 +87,7 @@ fn is_refused(run: &Output, said: &str, doctor: &str) {
         doctor.contains("user namespaces") && doctor.contains("can't be created"),
         "{doctor}"
     );
+    assert!(doctor.contains("missing\ta job\tisolation of"), "{doctor}");
 }
 
 #[test]
@@ -114,6 +115,7 @@ fn without_control_groups_the_log_says_what_is_weaker() {
         ] {
             assert!(said.contains(part), "{part}: {said}");
         }
-        assert!(doctor.contains("cgroup"), "{doctor}");
+        assert!(doctor.contains("weak\tcgroup memory\t"), "{doctor}");
+        assert!(doctor.contains("good\ta job\tran in a sandbox"), "{doctor}");
     });
 }

@@ -454,9 +454,10 @@ pub(crate) enum ConfigCommand {
 
 /// Say whether this host has what jobs need
 ///
-/// Looks at the kernel (namespaces, seccomp, Landlock, cgroups), at swap, git, the state folder and its sockets, and at
-/// an installed systemd unit for settings that break the sandbox. Where the daemon runs, it looks at the kernel itself,
-/// with what its service gave it and took. The exit status is 1 if jobs can't run here.
+/// Looks at the kernel (namespaces, seccomp, Landlock, cgroups) and at swap, has a first job run in a sandbox, and looks
+/// at git, the state folder and its sockets, and an installed systemd unit for settings that break the sandbox. Where
+/// the daemon runs, the sandbox is tried by the daemon itself, with what its service gave it and took. The exit status is
+/// 1 if jobs can't run here.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {}
 

@@ -15,6 +15,7 @@ use super::args::Global;
 use super::client::{Client, decode};
 use super::output::{Cell, Color, Screen, Table};
 use crate::config::{self, Config};
+use crate::daemon;
 use crate::exit::{Exit, Outcome};
 
 /// One thing that was looked at.
@@ -105,12 +106,12 @@ pub(crate) fn doctor(global: &Global, screen: &Screen) -> Outcome {
 
 /// For the daemon, whose child this is: JSON on standard output.
 pub(crate) fn print_checks() -> ExitCode {
-    let checks: Vec<HostCheck> = assay_sandbox::doctor()
+    let checks: Vec<HostCheck> = own_checks()
         .into_iter()
-        .map(|check| HostCheck {
-            name: check.name.to_owned(),
-            state: check.state.name().to_owned(),
-            detail: check.detail,
+        .map(|found| HostCheck {
+            name: found.name,
+            state: found.state.name().to_owned(),
+            detail: found.detail,
         })
         .collect();
     match serde_json::to_writer(std::io::stdout().lock(), &checks) {
@@ -119,8 +120,14 @@ pub(crate) fn print_checks() -> ExitCode {
     }
 }
 
+/// What this process finds, and whether a job runs.
 fn own_checks() -> Vec<Finding> {
-    assay_sandbox::doctor()
+    let mut checks = assay_sandbox::doctor();
+    // Only now: the checks before it need a process without threads.
+    if let Ok(runtime) = crate::runtime() {
+        checks.push(runtime.block_on(assay_sandbox::trial(&daemon::launcher())));
+    }
+    checks
         .into_iter()
         .map(|check| Finding::new(check.name, check.state, check.detail))
         .collect()

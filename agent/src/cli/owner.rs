@@ -45,9 +45,16 @@ pub(super) fn become_owner(state: &Path) -> Result<(), Failure> {
     let Some(owner) = Owner::of(state)? else {
         return Ok(());
     };
-    // The default would be another folder for another user. Root's other groups go with its uid.
+    // The default would be another folder for another user. Root's other groups go with its uid, and the rest of its
+    // environment is not for others to see.
+    let kept = ["PATH", "HOME", "LANG", "TERM", "NO_COLOR"];
     let error = Command::new("/proc/self/exe")
         .args(std::env::args_os().skip(1))
+        .env_clear()
+        .envs(
+            kept.into_iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .env("ASSAY_STATE", state)
         .uid(owner.uid)
         .gid(owner.gid)

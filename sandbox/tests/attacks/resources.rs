@@ -171,8 +171,8 @@ fn fill_root(world: &World) -> Tried {
 }
 
 fn fill_inodes(world: &World) -> Tried {
-    let done =
-        world.job("i=0; while (: >/tmp/i$i) 2>/dev/null; do i=$((i+1)); done; echo $i; exit 1")?;
+    let done = world
+        .job("i=0; while { : >/tmp/i$i; } 2>/dev/null; do i=$((i+1)); done; echo $i; exit 1")?;
     let made = done.output.trim().parse::<u32>().unwrap_or(0);
     expect(
         (3500..4000).contains(&made) && done.outcome == Outcome::Disk(1),

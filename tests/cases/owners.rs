@@ -59,21 +59,17 @@ fn roots_commands_work_as_the_user_whose_the_state_folder_is() {
     std::fs::write(&secret, "x").expect("a file");
     std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).expect("a mode");
     let import = assay(&["image", "import", "other", "secret.tar"]);
-    assert_eq!(import.status.code(), Some(2), "{}", said(&import));
-    assert!(
-        said(&import).contains("Permission denied")
-            && said(&import).contains("hint: it is read by"),
-        "{}",
-        said(&import)
-    );
-
+    let refused = |output: &Output, code: i32, parts: [&str; 2]| {
+        let said = said(output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    };
+    refused(&import, 2, ["Permission denied", "hint: it is read by"]);
     let serve = assay(&["serve"]);
-    assert_eq!(serve.status.code(), Some(6), "{}", said(&serve));
-    assert!(
-        said(&serve).contains("belongs to #1799999990, not to root")
-            && said(&serve).contains("hint: start"),
-        "{}",
-        said(&serve)
+    refused(
+        &serve,
+        6,
+        ["belongs to #1799999990, not to root", "hint: start"],
     );
     drop(assay(&["fsck"]));
     assert!(

@@ -81,7 +81,8 @@ fn spec(network: Network) -> RunSpec {
             output: 1 << 16,
             cpu_weight: 100,
         },
-        uid_base: crate::sys::SOME_UID,
+        // Jobs of a daemon beside this process have those from there on.
+        uid_base: crate::sys::SOME_UID - 1,
         require: Vec::new(),
         terminal: (80, 24),
         keep: Vec::new(),
